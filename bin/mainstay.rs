@@ -1,0 +1,3 @@
+//! The one program: reads arguments, calls the library, exits.
+
+fn main() {}

@@ -1,0 +1,1 @@
+//! The shared file of flags: one writer, many readers.

@@ -1,0 +1,89 @@
+//! What a configuration means once it is read and checked: everything that the driver needs to run it.
+
+use crate::flags::Declaration;
+use crate::supervisor::spec::Tree;
+use crate::time::Duration;
+use std::path::PathBuf;
+
+/// A whole configuration, checked.
+#[derive(Clone, Debug, Default)]
+pub struct Plan {
+    /// The project's name.
+    pub project: String,
+    /// The file it was read from; `None` for `run -- CMD`.
+    pub file: Option<PathBuf>,
+    /// The tree as the core knows it: the user's groups and services only (built-ins are the driver's).
+    pub tree: Tree,
+    /// What each instance executes; the index is that of `tree.children`.
+    pub programs: Vec<Program>,
+    /// The flags that the file declares, by name.
+    pub flags: Vec<Declaration>,
+}
+
+/// What one instance executes, and how.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Program {
+    /// The service's name: `web`.
+    pub service: String,
+    /// The instance's name: `web#2`, or `web` when there is one.
+    pub instance: String,
+    /// Program and arguments, at least one. A program without a slash is searched in the service's PATH;
+    /// one with a slash is relative to `directory`.
+    pub argv: Vec<String>,
+    /// Variables set for it, in order; later ones win. Already holds what `env_file` said.
+    pub env: Vec<(String, String)>,
+    /// False: it starts from an empty environment instead of the supervisor's.
+    pub inherit_env: bool,
+    /// Where it runs; absolute.
+    pub directory: PathBuf,
+    /// `name`, `name:group`, or numbers; looked up when it is started.
+    pub user: Option<String>,
+    /// The file mode mask; `None`: the supervisor's.
+    pub umask: Option<u32>,
+    /// How it says that it is ready.
+    pub ready: Ready,
+    /// Where its output goes.
+    pub log: Log,
+    /// The line of the file in which the service is declared; 0 when there is none. For messages.
+    pub line: u32,
+}
+
+/// How a service says that it is ready.
+#[derive(Clone, Debug, PartialEq, Eq, Default)]
+pub enum Ready {
+    /// It does not: it is `up` when exec succeeded, and never `ready`.
+    #[default]
+    Nothing,
+    /// A connection to this port of the loopback address is accepted, by a process of this service.
+    Tcp(u16),
+    /// A line of its output contains this text.
+    Output(String),
+    /// It sends `READY=1` to `$NOTIFY_SOCKET`, as `sd_notify(3)` does.
+    Notify,
+}
+
+/// Where the output of a service goes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Log {
+    /// To the logger: a file for the service, rotated when it is larger than `max_size` bytes, `files` of
+    /// them kept.
+    Logger {
+        /// Bytes.
+        max_size: u64,
+        /// How many, the current one included; at least 1.
+        files: u32,
+    },
+    /// To the supervisor's own stdout and stderr, past the logger.
+    Inherit,
+    /// Nowhere.
+    Discard,
+}
+
+impl Default for Log {
+    fn default() -> Log {
+        Log::Logger { max_size: 10 << 20, files: 5 }
+    }
+}
+
+/// How long a command waits for what it asked for, unless it says otherwise.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(60);

@@ -1,0 +1,35 @@
+//! What a flag means: kinds, names, shares, bucketing. Pure.
+//!
+//! The contract of every reader in every language. Evaluation needs a word and an id, nothing else.
+
+use serde::{Deserialize, Serialize};
+
+/// A flag as the configuration declares it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize, bincode::Encode, bincode::Decode)]
+pub struct Declaration {
+    /// 1 to 128 bytes of `[A-Za-z0-9._-]`.
+    pub name: String,
+    /// What holds until somebody sets it.
+    pub default: Value,
+    /// What the emergency switch falls back to.
+    pub safe: Value,
+    /// What goes into the hash before the id; the name, unless set.
+    pub salt: String,
+    /// Who answers for it.
+    pub owner: Option<String>,
+    /// What it is for.
+    pub description: Option<String>,
+}
+
+/// What a flag of kind `bool` or `percent` is set to.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, bincode::Encode, bincode::Decode,
+)]
+pub enum Value {
+    /// False for everybody.
+    Off,
+    /// True for everybody.
+    On,
+    /// True for this share of ids, in 1/100,000: 1 to 99,999.
+    Share(u32),
+}

@@ -1,0 +1,150 @@
+//! What the supervisor and its built-in services say to each other, over the seqpacket pair that the
+//! supervisor keeps both ends of: what is sent while a built-in is dead waits for its next life.
+
+use super::control::Event;
+use crate::time::Wall;
+use bincode::{Decode, Encode};
+
+/// Supervisor → logger.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum ToLogger {
+    /// Sent first to each life of the logger: how this run looks.
+    Hello {
+        /// Print services' lines and events to stdout and stderr (foreground run).
+        foreground: bool,
+        /// The longest name, for aligning columns.
+        width: u32,
+        /// The project.
+        project: String,
+    },
+    /// An instance that has output. With it come two descriptors: the read ends of stdout and stderr.
+    /// Sent again to each life of the logger.
+    Stream {
+        /// The instance's index.
+        child: u32,
+        /// `web`
+        service: String,
+        /// `web#2`
+        instance: String,
+        /// Rotate when larger than this many bytes.
+        max_size: u64,
+        /// How many files.
+        files: u32,
+        /// Report the first line of each life that contains this text.
+        ready: Option<String>,
+    },
+    /// A life is about to begin: sent before the fork, so no output can overtake it.
+    Life {
+        /// Whose.
+        child: u32,
+        /// Which.
+        incarnation: u64,
+    },
+    /// A life has ended: drain what it wrote, mark the end in its log, write its crash record when
+    /// `crash` is not 0. Sent again to the next life of the logger until it was acknowledged.
+    Death(Death),
+    /// Something happened that a person wants to see.
+    Happened(Event),
+}
+
+/// One death, as the logger records it.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode, serde::Serialize, serde::Deserialize)]
+pub struct Death {
+    /// Rises by one with each death; what the acknowledgement names.
+    pub seq: u64,
+    /// The crash record's number, 0: none (it was asked to stop, or it was a clean end).
+    pub crash: u64,
+    /// Whose.
+    pub child: u32,
+    /// `web`
+    pub service: String,
+    /// `web#2`
+    pub instance: String,
+    /// Which life.
+    pub incarnation: u64,
+    /// The main process that was; 0 when the start failed.
+    pub pid: u32,
+    /// The exit code, if it exited.
+    pub code: Option<u8>,
+    /// The signal's number, if it was killed.
+    pub signal: Option<i32>,
+    /// A core was dumped.
+    pub core: bool,
+    /// A start that failed, or a readiness that never came: in words. Else empty.
+    pub error: String,
+    /// From exec to exit.
+    pub lived_ns: u64,
+    /// When.
+    pub time: Wall,
+    /// Restarts inside its window, this death's included.
+    pub restarts: u32,
+    /// Its limit; 0: none.
+    pub restarts_max: u32,
+    /// Processor time used by the life, user and system.
+    pub cpu_ns: u64,
+    /// Its largest resident set, in bytes.
+    pub memory_max: u64,
+    /// The number of the newest event when it died.
+    pub cursor: u64,
+}
+
+/// Logger → supervisor.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum FromLogger {
+    /// The awaited line was seen.
+    ReadyLine {
+        /// Whose.
+        child: u32,
+        /// Which life.
+        incarnation: u64,
+    },
+    /// Deaths up to this number are recorded (or cannot be, and that is said on stderr).
+    Recorded {
+        /// [`Death::seq`].
+        seq: u64,
+    },
+    /// Something is wrong with a log or a crash record: a full disk, say.
+    Trouble {
+        /// In words.
+        message: String,
+    },
+}
+
+/// Supervisor → keeper.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum ToKeeper {
+    /// A new listening socket comes with this; the old one's name is gone. Both are served.
+    Listen,
+    /// Look at the board now: something in the runtime directory changed.
+    Look,
+}
+
+/// Keeper → supervisor.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum FromKeeper {
+    /// A flag has a new value; the change is published.
+    Changed {
+        /// The flag.
+        flag: String,
+        /// Before, as people write it.
+        old: String,
+        /// Now.
+        new: String,
+        /// The board's generation.
+        generation: u64,
+        /// Who.
+        actor: String,
+        /// Why; may be empty.
+        reason: String,
+    },
+    /// The board was damaged and is whole again.
+    Repaired {
+        /// What was found.
+        what: String,
+    },
+    /// Changes are refused or not durable.
+    Trouble {
+        /// In words.
+        message: String,
+    },
+}

@@ -1,0 +1,32 @@
+//! mainstay keeps a set of Unix processes alive the way Erlang/OTP keeps its processes alive, and lets
+//! them share feature flags that outlive any crash.
+//!
+//! # The picture
+//!
+//! One loop: **wait for something to happen → ask the core what to do → do it.** All that can happen
+//! is one enum ([`supervisor::Event`]), all we may do is another ([`supervisor::Action`]), and the core
+//! between them, [`supervisor::Supervisor`], is plain code without system calls, clocks or threads.
+//! Whoever reads those two vocabularies and `driver` has seen the program.
+//!
+//! # Reading order
+//!
+//! 1. [`time`]: moments as plain data.
+//! 2. [`supervisor`]: the core (pure).
+//! 3. [`flags`], [`config`]: what a flag means; text → specs (pure).
+//! 4. [`ipc`]: what our processes say to each other.
+//! 5. [`board`], [`store`]: the mapped file of flags; the journal that is its truth.
+//! 6. [`sys`]: the only system calls and the only unsafe code.
+//! 7. [`driver`]: the loop.
+//! 8. [`services`]: keeper and logger, children like any other.
+//! 9. [`cli`], [`exit_code`]: the face.
+
+pub mod board;
+pub mod cli;
+pub mod config;
+pub mod flags;
+pub mod ipc;
+pub mod services;
+pub mod store;
+pub mod supervisor;
+pub mod sys;
+pub mod time;

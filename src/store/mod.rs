@@ -1,0 +1,1 @@
+//! What must survive on disk: the journal and its snapshots.
