@@ -2,6 +2,10 @@
 //!
 //! The contract of every reader in every language. Evaluation needs a word and an id, nothing else.
 
+mod text;
+
+pub use text::{NotAValue, WHOLE};
+
 use serde::{Deserialize, Serialize};
 
 /// A flag as the configuration declares it.
@@ -32,4 +36,21 @@ pub enum Value {
     On,
     /// True for this share of ids, in 1/100,000: 1 to 99,999.
     Share(u32),
+}
+
+/// What a flag is set to: its value, and whether it is disabled.
+#[derive(
+    Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, bincode::Encode, bincode::Decode,
+)]
+pub struct Truth {
+    /// What holds while it is not disabled; kept for when it is enabled again.
+    pub value: Value,
+    /// No opinion: every reader gets its caller's default.
+    pub disabled: bool,
+}
+
+impl From<Value> for Truth {
+    fn from(value: Value) -> Truth {
+        Truth { value, disabled: false }
+    }
 }
