@@ -1,5 +1,8 @@
-//! What our processes say to each other: data ([`control`], [`builtin`]), bytes ([`codec`]), sockets.
+//! What our processes say to each other: data ([`control`], [`flags`], [`builtin`]), bytes ([`codec`],
+//! [`frame`]), sockets.
 
 pub mod builtin;
 pub mod codec;
 pub mod control;
+pub mod flags;
+pub mod frame;
