@@ -6,6 +6,11 @@ use crate::time::Wall;
 use bincode::{Decode, Encode};
 
 /// Supervisor → logger.
+///
+/// Order for each new life of the logger (and for an adopted one, after the supervisor's own death; all of
+/// it may be repeated): `Hello`, every `Stream`, every unacknowledged `Death` and after it the `Life` of
+/// each instance that runs, then `Begin`. Later ones as they come: `Life` before the fork, `Death` after the
+/// reaping and before the next `Life`.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum ToLogger {
     /// Sent first to each life of the logger: how this run looks.
@@ -33,7 +38,9 @@ pub enum ToLogger {
         /// Report the first line of each life that contains this text.
         ready: Option<String>,
     },
-    /// A life is about to begin: sent before the fork, so no output can overtake it.
+    /// A life is about to begin: sent before the fork, so no output can overtake it. Sent again to each
+    /// life of the logger for the instances that run; it re-arms [`FromLogger::ReadyLine`] (a second report
+    /// of which changes nothing).
     Life {
         /// Whose.
         child: u32,
@@ -45,6 +52,9 @@ pub enum ToLogger {
     Death(Death),
     /// Something happened that a person wants to see.
     Happened(Event),
+    /// All that this life of the logger must know has been sent: from here on it reads pipes. Without it, a
+    /// line that tells readiness could be taken before the life that awaits it is known.
+    Begin,
 }
 
 /// One death, as the logger records it.
