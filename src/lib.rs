@@ -23,6 +23,7 @@
 pub mod board;
 pub mod cli;
 pub mod config;
+pub mod exit_code;
 pub mod flags;
 pub mod ipc;
 pub mod services;
