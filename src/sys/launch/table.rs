@@ -1,0 +1,329 @@
+//! What happens between fork and exec: a table of system calls, walked by the child (S2).
+//!
+//! The child shares our memory and our thread's storage. So nothing here allocates, locks, panics or
+//! calls a libc function that knows about threads: glibc's `setuid`, say, would tell our other threads
+//! to change their user too. Everything is a raw call with data that the parent prepared.
+
+#![allow(unsafe_code)] // raw system calls
+
+use super::Step;
+use std::ffi::{CStr, CString, c_char, c_int, c_void};
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
+
+/// One step of the table. They stand in the order in which they must be done.
+pub(super) enum Entry {
+    /// Every signal to its default, glibc's 32 and 33 included.
+    Dispositions,
+    Session,
+    /// Only acts when clone3 could not put the child there.
+    Cgroup,
+    OomScore {
+        text: CString,
+        /// Raising must work; lowering is best effort (refused to root without CAP_SYS_RESOURCE).
+        must: bool,
+    },
+    Descriptors(Vec<Placed>),
+    Umask(u32),
+    Chroot(CString),
+    Directory(CString),
+    Nice(i32),
+    Limit {
+        resource: u32,
+        limit: libc::rlimit64,
+    },
+    Groups(Vec<libc::gid_t>),
+    Group(libc::gid_t),
+    User(libc::uid_t),
+    /// After the user: a change of user clears it.
+    DeathSignal(i32),
+    NoNewPrivileges,
+    Mask,
+}
+
+/// A descriptor and the number that it gets in the child.
+pub(super) struct Placed {
+    /// `None`: ours of the same number, inherited.
+    pub(super) source: Option<Arc<OwnedFd>>,
+    pub(super) target: i32,
+    /// Where the child has moved it meanwhile, out of the way of targets.
+    pub(super) at: AtomicI32,
+}
+
+/// What the child executes.
+pub(super) enum Target<'a> {
+    /// The candidates, in order; at least one.
+    Paths(&'a [*const c_char]),
+    Descriptor(i32),
+}
+
+/// Everything that one walk needs, and where it leaves its report. Shared with the child until exec.
+pub(super) struct Life<'a> {
+    pub(super) entries: &'a [Entry],
+    pub(super) target: Target<'a>,
+    pub(super) argv: *const *const c_char,
+    pub(super) envp: *const *const c_char,
+    pub(super) parent: i32,
+    pub(super) cgroup: i32,
+    pub(super) enter_cgroup: bool,
+    /// Set by the child when a step failed.
+    pub(super) failure: Option<Failure>,
+}
+
+/// The first step that failed, its error, and what tells it from others of its kind: the index of the
+/// candidate, the number of the descriptor, the resource.
+#[derive(Clone, Copy)]
+pub(super) struct Failure {
+    pub(super) step: Step,
+    pub(super) errno: i32,
+    pub(super) detail: i32,
+}
+
+/// The child's whole life before exec. Never returns.
+pub(super) extern "C" fn child(life: *mut c_void) -> c_int {
+    // SAFETY: the parent passed a `Life` that stays valid and untouched while it sleeps.
+    let life = unsafe { &mut *life.cast::<Life>() };
+    let failure = match walk(life) {
+        Ok(()) => execute(life),
+        Err(failure) => failure,
+    };
+    life.failure = Some(failure);
+    loop {
+        // SAFETY: ends this process, of one thread, without running anything of ours.
+        unsafe { libc::syscall(libc::SYS_exit_group, 127) };
+    }
+}
+
+fn walk(life: &Life) -> Result<(), Failure> {
+    for entry in life.entries {
+        entry.run(life).map_err(|(step, errno, detail)| Failure { step, errno, detail })?;
+    }
+    Ok(())
+}
+
+impl Entry {
+    fn run(&self, life: &Life) -> Result<(), (Step, i32, i32)> {
+        let at = |step| move |errno| (step, errno, 0);
+        match self {
+            Entry::Dispositions => default_signals().map_err(at(Step::Dispositions)),
+            // SAFETY: no arguments.
+            Entry::Session => check(unsafe { libc::syscall(libc::SYS_setsid) }).map_err(at(Step::Session)),
+            Entry::Cgroup if !life.enter_cgroup => Ok(()),
+            Entry::Cgroup => write_file(life.cgroup, c"cgroup.procs", b"0").map_err(at(Step::Cgroup)),
+            Entry::OomScore { text, must } => {
+                match write_file(libc::AT_FDCWD, c"/proc/self/oom_score_adj", text.as_bytes()) {
+                    Err(errno) if *must => Err((Step::OomScore, errno, 0)),
+                    _ => Ok(()),
+                }
+            }
+            Entry::Descriptors(placed) => place(placed),
+            Entry::Umask(mask) => {
+                // SAFETY: passes a number; cannot fail.
+                unsafe { libc::syscall(libc::SYS_umask, *mask) };
+                Ok(())
+            }
+            Entry::Chroot(path) => {
+                // SAFETY: a terminated string.
+                check(unsafe { libc::syscall(libc::SYS_chroot, path.as_ptr()) }).map_err(at(Step::Chroot))
+            }
+            Entry::Directory(path) => {
+                // SAFETY: a terminated string.
+                check(unsafe { libc::syscall(libc::SYS_chdir, path.as_ptr()) }).map_err(at(Step::Directory))
+            }
+            Entry::Nice(nice) => {
+                // SAFETY: passes numbers.
+                check(unsafe { libc::syscall(libc::SYS_setpriority, libc::PRIO_PROCESS, 0, *nice) })
+                    .map_err(at(Step::Nice))
+            }
+            Entry::Limit { resource, limit } => {
+                let none = std::ptr::null_mut::<libc::rlimit64>();
+                // SAFETY: reads one limit.
+                check(unsafe { libc::syscall(libc::SYS_prlimit64, 0, *resource, &raw const *limit, none) })
+                    .map_err(|errno| (Step::Limit, errno, *resource as i32))
+            }
+            Entry::Groups(groups) => {
+                // SAFETY: an array of that many groups.
+                check(unsafe { libc::syscall(libc::SYS_setgroups, groups.len(), groups.as_ptr()) })
+                    .map_err(at(Step::Groups))
+            }
+            Entry::Group(group) => {
+                // SAFETY: passes numbers. The raw call: glibc's would change our threads too.
+                check(unsafe { libc::syscall(libc::SYS_setresgid, *group, *group, *group) })
+                    .map_err(at(Step::Group))
+            }
+            Entry::User(user) => {
+                // SAFETY: passes numbers. The raw call: glibc's would change our threads too.
+                check(unsafe { libc::syscall(libc::SYS_setresuid, *user, *user, *user) })
+                    .map_err(at(Step::User))
+            }
+            Entry::DeathSignal(signal) => {
+                // SAFETY: passes numbers.
+                check(unsafe { libc::syscall(libc::SYS_prctl, libc::PR_SET_PDEATHSIG, *signal, 0, 0, 0) })
+                    .map_err(at(Step::DeathSignal))?;
+                // A parent that died before the call sends nothing any more.
+                // SAFETY: no arguments.
+                match unsafe { libc::syscall(libc::SYS_getppid) } {
+                    parent if parent == i64::from(life.parent) => Ok(()),
+                    _ => Err((Step::Parent, libc::ESRCH, 0)),
+                }
+            }
+            Entry::NoNewPrivileges => {
+                // SAFETY: passes numbers; all five must be given, or it is EINVAL.
+                check(unsafe { libc::syscall(libc::SYS_prctl, libc::PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) })
+                    .map_err(at(Step::NoNewPrivileges))
+            }
+            Entry::Mask => {
+                let none = 0_u64;
+                let old = std::ptr::null_mut::<u64>();
+                // SAFETY: eight bytes in, nothing out.
+                check(unsafe {
+                    libc::syscall(libc::SYS_rt_sigprocmask, libc::SIG_SETMASK, &raw const none, old, 8)
+                })
+                .map_err(at(Step::Mask))
+            }
+        }
+    }
+}
+
+/// As `execvp(3)`, but a script without `#!` is an error and not given to a shell.
+fn execute(life: &Life) -> Failure {
+    let mut denied = None;
+    let mut last = (libc::ENOENT, 0);
+    match &life.target {
+        Target::Descriptor(program) => {
+            // SAFETY: terminated strings in terminated arrays.
+            let result = unsafe {
+                libc::syscall(
+                    libc::SYS_execveat,
+                    *program,
+                    c"".as_ptr(),
+                    life.argv,
+                    life.envp,
+                    libc::AT_EMPTY_PATH,
+                )
+            };
+            last = (check(result).err().unwrap_or(libc::ENOEXEC), 0);
+        }
+        Target::Paths(paths) => {
+            let mut index = 0_i32;
+            for path in *paths {
+                // SAFETY: terminated strings in terminated arrays.
+                let result = unsafe { libc::syscall(libc::SYS_execve, *path, life.argv, life.envp) };
+                last = (check(result).err().unwrap_or(libc::ENOEXEC), index);
+                match last.0 {
+                    // It may still be found further on; if not, this is the better answer.
+                    libc::EACCES => denied = denied.or(Some(last)),
+                    libc::ENOENT | libc::ENOTDIR | libc::ESTALE | libc::ENODEV | libc::ETIMEDOUT => {}
+                    _ => {
+                        denied = None;
+                        break;
+                    }
+                }
+                index = index.wrapping_add(1);
+            }
+        }
+    }
+    let (errno, detail) = denied.unwrap_or(last);
+    Failure { step: Step::Exec, errno, detail }
+}
+
+/// Sources are first moved above all targets where one could be overwritten before it was used; then
+/// each goes to its number, and everything else is closed at exec.
+fn place(placed: &[Placed]) -> Result<(), (Step, i32, i32)> {
+    let highest = placed.last().map_or(-1, |last| last.target);
+    let failed = |target| move |errno| (Step::Descriptors, errno, target);
+    let in_the_way = placed.iter().filter_map(|one| one.source.as_ref()).any(|s| s.as_raw_fd() <= highest);
+    for one in placed {
+        let Some(source) = &one.source else { continue };
+        let mut at = source.as_raw_fd();
+        if in_the_way {
+            let above = highest.wrapping_add(1);
+            // SAFETY: passes numbers.
+            let moved = unsafe { libc::syscall(libc::SYS_fcntl, at, libc::F_DUPFD_CLOEXEC, above) };
+            check(moved).map_err(failed(one.target))?;
+            at = moved as i32;
+        }
+        one.at.store(at, Relaxed);
+    }
+    let mut next = 0;
+    for one in placed {
+        // Without CLOEXEC: these stay open.
+        let result = match one.source {
+            // SAFETY: passes numbers.
+            Some(_) => unsafe { libc::syscall(libc::SYS_dup3, one.at.load(Relaxed), one.target, 0) },
+            // SAFETY: passes numbers.
+            None => unsafe { libc::syscall(libc::SYS_fcntl, one.target, libc::F_SETFD, 0) },
+        };
+        check(result).map_err(failed(one.target))?;
+        if one.target > next {
+            close_at_exec(next as u32, one.target.wrapping_sub(1) as u32).map_err(failed(-1))?;
+        }
+        next = one.target.wrapping_add(1);
+    }
+    close_at_exec(next as u32, u32::MAX).map_err(failed(-1))
+}
+
+/// Marks, does not close: the program may be one of them.
+fn close_at_exec(first: u32, last: u32) -> Result<(), i32> {
+    // SAFETY: passes numbers.
+    let result =
+        unsafe { libc::syscall(libc::SYS_close_range, first, last, libc::CLOSE_RANGE_CLOEXEC as c_int) };
+    match check(result) {
+        Err(libc::ENOSYS | libc::EINVAL | libc::EPERM) => one_by_one(first, last),
+        result => result,
+    }
+}
+
+/// Before Linux 5.11, or behind a filter: every number that could be open.
+fn one_by_one(first: u32, last: u32) -> Result<(), i32> {
+    let mut limit = libc::rlimit64 { rlim_cur: 0, rlim_max: 0 };
+    let none = std::ptr::null::<libc::rlimit64>();
+    // SAFETY: writes one limit.
+    check(unsafe { libc::syscall(libc::SYS_prlimit64, 0, libc::RLIMIT_NOFILE, none, &raw mut limit) })?;
+    let end = limit.rlim_cur.min(u64::from(last).wrapping_add(1)) as u32;
+    let mut descriptor = first;
+    while descriptor < end {
+        // SAFETY: passes numbers; numbers that are not open are EBADF.
+        unsafe { libc::syscall(libc::SYS_fcntl, descriptor, libc::F_SETFD, libc::FD_CLOEXEC) };
+        descriptor = descriptor.wrapping_add(1);
+    }
+    Ok(())
+}
+
+fn default_signals() -> Result<(), i32> {
+    // The kernel's structure is smaller on every architecture; zeros mean the default action.
+    let default = [0_usize; 8];
+    let none = std::ptr::null_mut::<usize>();
+    let mut signal = 1;
+    while signal <= 64 {
+        if signal != libc::SIGKILL && signal != libc::SIGSTOP {
+            // SAFETY: reads a structure that is long enough; the default action runs no code.
+            check(unsafe { libc::syscall(libc::SYS_rt_sigaction, signal, default.as_ptr(), none, 8) })?;
+        }
+        signal += 1;
+    }
+    Ok(())
+}
+
+fn write_file(directory: i32, path: &CStr, text: &[u8]) -> Result<(), i32> {
+    let flags = libc::O_WRONLY | libc::O_CLOEXEC;
+    // SAFETY: a terminated string.
+    let file = unsafe { libc::syscall(libc::SYS_openat, directory, path.as_ptr(), flags) };
+    check(file)?;
+    // SAFETY: reads that many bytes.
+    let written = unsafe { libc::syscall(libc::SYS_write, file, text.as_ptr(), text.len()) };
+    let written = check(written);
+    // SAFETY: opened above, used by nobody else.
+    unsafe { libc::syscall(libc::SYS_close, file) };
+    written
+}
+
+/// The error number of a failed call. `errno` is our thread's own, shared with the sleeping parent.
+fn check(result: i64) -> Result<(), i32> {
+    if result >= 0 {
+        return Ok(());
+    }
+    // SAFETY: a valid pointer for the life of the thread.
+    Err(unsafe { *libc::__errno_location() })
+}

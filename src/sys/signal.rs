@@ -1,0 +1,110 @@
+//! Signals to this process as numbers that the loop can read; names of signals.
+//!
+//! A handler (`signal-hook`'s) stores the number and writes a byte to a socket pair; nothing else
+//! happens in signal context. Exits of services come by pidfd, not from here: SIGCHLD only says that a
+//! stranger may have to be reaped.
+
+use nix::sys::signal::Signal;
+use signal_hook::iterator::backend::SignalDelivery;
+use signal_hook::iterator::exfiltrator::SignalOnly;
+use std::io;
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
+use std::os::unix::net::UnixStream;
+use std::str::FromStr;
+
+/// Signals that arrived and have not been looked at. Handlers stand from [`Signals::install`] on.
+pub struct Signals(SignalDelivery<UnixStream, SignalOnly>);
+
+impl Signals {
+    /// What a supervisor listens to: TERM INT HUP QUIT USR1 USR2 CHLD.
+    pub const SUPERVISOR: [i32; 7] = [
+        libc::SIGTERM,
+        libc::SIGINT,
+        libc::SIGHUP,
+        libc::SIGQUIT,
+        libc::SIGUSR1,
+        libc::SIGUSR2,
+        libc::SIGCHLD,
+    ];
+
+    /// Starts listening to `signals`.
+    ///
+    /// # Errors
+    /// No descriptors are left, or a number is no signal that can be caught.
+    pub fn install(signals: &[i32]) -> io::Result<Signals> {
+        let (read, write) = UnixStream::pair()?;
+        read.set_nonblocking(true)?;
+        write.set_nonblocking(true)?;
+        Ok(Signals(SignalDelivery::with_pipe(read, write, SignalOnly, signals)?))
+    }
+
+    /// The numbers that arrived since the last call, each once, in no order. Never blocks. Call it
+    /// whenever the descriptor is readable: it empties it.
+    pub fn pending(&mut self) -> impl Iterator<Item = i32> {
+        self.0.pending()
+    }
+}
+
+impl AsFd for Signals {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.0.get_read().as_fd()
+    }
+}
+
+impl AsRawFd for Signals {
+    fn as_raw_fd(&self) -> RawFd {
+        self.0.get_read().as_raw_fd()
+    }
+}
+
+/// The name of a signal: `SIGTERM`, `SIGRTMIN+3`, `signal 99`.
+pub fn name(number: i32) -> String {
+    match Signal::try_from(number) {
+        Ok(signal) => signal.as_str().to_owned(),
+        Err(_) if (libc::SIGRTMIN()..=libc::SIGRTMAX()).contains(&number) => {
+            format!("SIGRTMIN+{}", number - libc::SIGRTMIN())
+        }
+        Err(_) => format!("signal {number}"),
+    }
+}
+
+/// The number of a signal written as `TERM`, `SIGTERM`, `sigterm`, `RTMIN+3` or `15`.
+pub fn number(text: &str) -> Option<i32> {
+    if let Ok(number) = text.parse::<i32>() {
+        return (1..=libc::SIGRTMAX()).contains(&number).then_some(number);
+    }
+    let upper = text.to_ascii_uppercase();
+    let name = upper.strip_prefix("SIG").unwrap_or(&upper);
+    if let Some(rest) = name.strip_prefix("RTMIN") {
+        let above = if rest.is_empty() { 0 } else { rest.strip_prefix('+')?.parse::<i32>().ok()? };
+        let number = libc::SIGRTMIN().checked_add(above)?;
+        return (number <= libc::SIGRTMAX()).then_some(number);
+    }
+    Signal::from_str(&format!("SIG{name}")).ok().map(|signal| signal as i32)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_signal_that_has_a_name_is_found_by_it() {
+        for signal in Signal::iterator() {
+            assert_eq!(number(&name(signal as i32)), Some(signal as i32));
+        }
+        for above in 0..=libc::SIGRTMAX() - libc::SIGRTMIN() {
+            let real_time = libc::SIGRTMIN() + above;
+            assert_eq!(number(&name(real_time)), Some(real_time));
+        }
+    }
+
+    #[test]
+    fn signals_are_read_as_people_write_them() {
+        for text in ["TERM", "SIGTERM", "sigterm", "15"] {
+            assert_eq!(number(text), Some(libc::SIGTERM), "{text}");
+        }
+        for text in ["", "0", "-1", "65", "SIG", "TERMINATE", "RTMIN-1", "RTMIN+99", "SIGSIGTERM"] {
+            assert_eq!(number(text), None, "{text}");
+        }
+    }
+}
