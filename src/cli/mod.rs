@@ -1,1 +1,5 @@
 //! The command line: what was typed, what it means, text out.
+
+pub mod args;
+pub mod duration;
+pub mod signal;
