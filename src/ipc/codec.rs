@@ -11,6 +11,12 @@ pub const LIMIT: usize = 64 << 10;
 const CONFIG: Configuration<LittleEndian, Fixint, Limit<LIMIT>> =
     bincode::config::standard().with_fixed_int_encoding().with_limit::<LIMIT>();
 
+/// The longest record of a journal, which only we write and whose checksum is proven before it is decoded.
+pub const RECORD_LIMIT: usize = 8 << 20;
+
+const RECORD_CONFIG: Configuration<LittleEndian, Fixint, Limit<RECORD_LIMIT>> =
+    bincode::config::standard().with_fixed_int_encoding().with_limit::<RECORD_LIMIT>();
+
 /// Bytes that are no message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Malformed(String);
@@ -25,21 +31,48 @@ impl std::error::Error for Malformed {}
 
 /// The bytes of a message; an error when it is longer than [`LIMIT`].
 pub fn encode<T: bincode::Encode>(message: &T) -> Result<Vec<u8>, Malformed> {
-    let bytes = bincode::encode_to_vec(message, CONFIG).map_err(|e| Malformed(e.to_string()))?;
-    if bytes.len() > LIMIT {
-        return Err(Malformed(format!("{} bytes are more than {LIMIT}", bytes.len())));
-    }
-    Ok(bytes)
+    encode_within(message, CONFIG, LIMIT)
+}
+
+/// The bytes of a record; an error when it is longer than [`RECORD_LIMIT`].
+pub fn encode_record<T: bincode::Encode>(record: &T) -> Result<Vec<u8>, Malformed> {
+    encode_within(record, RECORD_CONFIG, RECORD_LIMIT)
+}
+
+fn encode_within<T: bincode::Encode>(
+    message: &T,
+    config: impl bincode::config::Config,
+    limit: usize,
+) -> Result<Vec<u8>, Malformed> {
+    let bytes = bincode::encode_to_vec(message, config).map_err(|e| Malformed(e.to_string()))?;
+    if bytes.len() > limit { Err(too_long(bytes.len(), limit)) } else { Ok(bytes) }
 }
 
 /// The message that exactly these bytes are.
 pub fn decode<T: bincode::Decode<()>>(bytes: &[u8]) -> Result<T, Malformed> {
-    if bytes.len() > LIMIT {
-        return Err(Malformed(format!("{} bytes are more than {LIMIT}", bytes.len())));
+    decode_within(bytes, CONFIG, LIMIT)
+}
+
+/// The record that exactly these bytes are.
+pub fn decode_record<T: bincode::Decode<()>>(bytes: &[u8]) -> Result<T, Malformed> {
+    decode_within(bytes, RECORD_CONFIG, RECORD_LIMIT)
+}
+
+fn decode_within<T: bincode::Decode<()>>(
+    bytes: &[u8],
+    config: impl bincode::config::Config,
+    limit: usize,
+) -> Result<T, Malformed> {
+    if bytes.len() > limit {
+        return Err(too_long(bytes.len(), limit));
     }
-    let (message, used) = bincode::decode_from_slice(bytes, CONFIG).map_err(|e| Malformed(e.to_string()))?;
+    let (message, used) = bincode::decode_from_slice(bytes, config).map_err(|e| Malformed(e.to_string()))?;
     if used != bytes.len() {
         return Err(Malformed(format!("{} bytes too many", bytes.len() - used)));
     }
     Ok(message)
+}
+
+fn too_long(bytes: usize, limit: usize) -> Malformed {
+    Malformed(format!("{bytes} bytes are more than {limit}"))
 }

@@ -1,0 +1,134 @@
+//! What the journal says: each flag that somebody ever set, and who did. Pure.
+
+use crate::flags::Truth;
+use crate::time::Wall;
+use bincode::{Decode, Encode};
+use std::collections::{BTreeMap, VecDeque};
+
+/// How many requests are remembered, so that one that is sent again is not carried out again. A client
+/// sends again within its deadline, a minute; more changes than this within a minute, by others, between
+/// a change and its repetition, make it a new change, to the same absolute value.
+pub const RECEIPTS_MAX: usize = 1024;
+
+/// Every flag that was ever set, as of the newest change.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct State {
+    pub(super) flags: BTreeMap<String, Entry>,
+    pub(super) generation: u64,
+    pub(super) receipts: VecDeque<Receipt>,
+}
+
+/// One flag's newest change.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Entry {
+    /// What holds; `None`: its default (it was reset).
+    pub truth: Option<Truth>,
+    /// What held before.
+    pub old: Option<Truth>,
+    /// The number of the change.
+    pub generation: u64,
+    /// Who made it.
+    pub uid: u32,
+    /// That user's name, or the number when it has none.
+    pub actor: String,
+    /// Why; may be empty.
+    pub reason: String,
+    /// When.
+    pub time: Wall,
+}
+
+/// One change, of one flag or of several at once: one record of the journal.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Change {
+    /// Its number: one more than the change before.
+    pub generation: u64,
+    /// What the client called it; 0: nothing.
+    pub request: u64,
+    /// Who made it.
+    pub uid: u32,
+    /// That user's name.
+    pub actor: String,
+    /// Why; may be empty.
+    pub reason: String,
+    /// When.
+    pub time: Wall,
+    /// What becomes of which flag, each named once.
+    pub sets: Vec<Set>,
+}
+
+/// What becomes of one flag.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Set {
+    /// Its name.
+    pub flag: String,
+    /// What holds from now on; `None`: its default.
+    pub truth: Option<Truth>,
+    /// What held before.
+    pub old: Option<Truth>,
+}
+
+/// A request that was carried out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode)]
+pub struct Receipt {
+    /// What the client called it.
+    pub request: u64,
+    /// The change that it became.
+    pub generation: u64,
+}
+
+impl State {
+    /// The flag's newest change; `None` when nobody ever set it.
+    pub fn get(&self, flag: &str) -> Option<&Entry> {
+        self.flags.get(flag)
+    }
+
+    /// What the flag was set to; `None`: its default holds.
+    pub fn truth(&self, flag: &str) -> Option<Truth> {
+        self.flags.get(flag).and_then(|entry| entry.truth)
+    }
+
+    /// Every flag that was ever set, by name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, &Entry)> {
+        self.flags.iter().map(|(name, entry)| (name.as_str(), entry))
+    }
+
+    /// The number of the newest change; 0: none yet.
+    pub fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    /// The change that this request became, if it is remembered.
+    pub fn receipt(&self, request: u64) -> Option<u64> {
+        if request == 0 {
+            return None;
+        }
+        self.receipts.iter().rev().find(|r| r.request == request).map(|r| r.generation)
+    }
+
+    /// Makes a change.
+    pub fn apply(&mut self, change: &Change) {
+        self.generation = self.generation.max(change.generation);
+        for set in &change.sets {
+            let entry = Entry {
+                truth: set.truth,
+                old: set.old,
+                generation: change.generation,
+                uid: change.uid,
+                actor: change.actor.clone(),
+                reason: change.reason.clone(),
+                time: change.time,
+            };
+            self.flags.insert(set.flag.clone(), entry);
+        }
+        if change.request != 0 {
+            self.remember(Receipt { request: change.request, generation: change.generation });
+        }
+    }
+
+    pub(super) fn remember(&mut self, receipt: Receipt) {
+        if self.receipts.len() == RECEIPTS_MAX {
+            self.receipts.pop_front();
+        }
+        self.receipts.push_back(receipt);
+    }
+}
