@@ -1,7 +1,7 @@
 //! What clients and the keeper say to each other. Data only.
 //!
-//! A connection carries any number of requests, one after the other; the answer to each is any number of
-//! [`Reply`] messages, the last of which is [`Reply::Done`] or [`Reply::Refused`].
+//! A connection carries one request; the answer is any number of [`Reply`] frames, the last of which is
+//! [`Reply::Done`] or [`Reply::Refused`].
 //!
 //! A change may be sent again. Its `id` is chosen by the client at random: a keeper that has already made
 //! that change (its acknowledgement was lost because the keeper, or the connection, died) answers as it
@@ -14,6 +14,19 @@ use bincode::{Decode, Encode};
 use serde::{Deserialize, Serialize};
 use std::fmt;
 use std::str::FromStr;
+
+/// What is spoken on `control/keeper`.
+#[derive(Debug)]
+pub struct Flags;
+
+impl super::server::Protocol for Flags {
+    type Request = Request;
+    type Reply = Reply;
+
+    fn refused(refusal: Refusal) -> Reply {
+        Reply::Refused(refusal)
+    }
+}
 
 /// What a client wants.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]

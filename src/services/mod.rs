@@ -1,1 +1,3 @@
 //! The built-in services: children like any other.
+
+pub mod keeper;
