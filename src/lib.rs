@@ -12,7 +12,7 @@
 //!
 //! 1. [`time`]: moments as plain data.
 //! 2. [`supervisor`]: the core (pure).
-//! 3. [`flags`], [`config`]: what a flag means; text → specs (pure).
+//! 3. [`flags`], [`config`], [`paths`]: what a flag means; text → specs; which project is meant (pure).
 //! 4. [`ipc`]: what our processes say to each other.
 //! 5. [`board`], [`store`]: the mapped file of flags; the journal that is its truth.
 //! 6. [`sys`]: the only system calls and the only unsafe code.
@@ -26,6 +26,7 @@ pub mod config;
 pub mod exit_code;
 pub mod flags;
 pub mod ipc;
+pub mod paths;
 pub mod services;
 pub mod store;
 pub mod supervisor;

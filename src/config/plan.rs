@@ -1,9 +1,12 @@
 //! What a configuration means once it is read and checked: everything that the driver needs to run it.
 
 use crate::flags::Declaration;
-use crate::supervisor::spec::Tree;
+use crate::supervisor::spec::{
+    Backoff, Child, ChildId, DEFAULT_LIMIT, DEFAULT_STOP_SIGNAL, Grace, Group, GroupId, Node, OnLimit,
+    Restart, Strategy, Tree,
+};
 use crate::time::Duration;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 /// A whole configuration, checked.
 #[derive(Clone, Debug, Default)]
@@ -16,8 +19,63 @@ pub struct Plan {
     pub tree: Tree,
     /// What each instance executes; the index is that of `tree.children`.
     pub programs: Vec<Program>,
-    /// The flags that the file declares, by name.
+    /// The flags that the file declares, in its order.
     pub flags: Vec<Declaration>,
+    /// How `mainstay.log`, the supervisor's own, is rotated.
+    pub log: Log,
+}
+
+impl Plan {
+    /// The plan of `run -- CMD`: one service, named after the program's file, with every default.
+    ///
+    /// `argv` holds at least the program; `directory` is absolute.
+    pub fn for_command(project: &str, argv: &[String], directory: &Path) -> Plan {
+        let name = super::words::name_of_program(argv.first().map_or("", String::as_str));
+        let child = Child {
+            name: name.clone(),
+            group: GroupId::ROOT,
+            restart: Restart::Permanent,
+            limit: Some(DEFAULT_LIMIT),
+            backoff: Backoff::default(),
+            ready_within: None,
+            grace: Grace::default(),
+            stop_signal: DEFAULT_STOP_SIGNAL,
+            clean: Vec::new(),
+            needs: Vec::new(),
+            autostart: true,
+        };
+        let root = Group {
+            name: project.to_owned(),
+            parent: None,
+            strategy: Strategy::OneForOne,
+            intensity: None,
+            on_limit: OnLimit::Escalate,
+            otp: false,
+            members: vec![Node::Child(ChildId(0))],
+            after: Vec::new(),
+            limit: None,
+            backoff: Backoff::default(),
+        };
+        let program = Program {
+            service: name.clone(),
+            instance: name,
+            argv: argv.to_vec(),
+            env: Vec::new(),
+            inherit_env: true,
+            directory: directory.to_owned(),
+            user: None,
+            umask: None,
+            ready: Ready::Nothing,
+            log: Log::default(),
+            line: 0,
+        };
+        Plan {
+            project: project.to_owned(),
+            tree: Tree { groups: vec![root], children: vec![child] },
+            programs: vec![program],
+            ..Plan::default()
+        }
+    }
 }
 
 /// What one instance executes, and how.

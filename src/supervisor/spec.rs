@@ -211,3 +211,5 @@ pub const DEFAULT_LIMIT: Intensity = Intensity { max: 5, within: Duration::from_
 pub const OTP_INTENSITY: Intensity = Intensity { max: 1, within: Duration::from_secs(5) };
 /// How long a service with declared readiness may take, unless it says otherwise.
 pub const DEFAULT_READY_WITHIN: Duration = Duration::from_secs(30);
+/// What asks a service to stop, unless it says otherwise: SIGTERM.
+pub const DEFAULT_STOP_SIGNAL: i32 = 15;

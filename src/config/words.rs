@@ -1,0 +1,104 @@
+//! Names, commands as text, and the nearest known word.
+
+/// Names of built-ins begin so.
+pub const RESERVED_PREFIX: &str = "mainstay";
+/// Longest name of a service, a group or a project, in bytes.
+pub const NAME_MAX: usize = 64;
+/// Longest name of a flag, in bytes.
+pub const FLAG_NAME_MAX: usize = 128;
+/// Words compared when looking for the nearest; more are not looked at, so that a thousand mistakes among
+/// ten thousand names stay fast.
+const COMPARED_MAX: usize = 2_000;
+
+/// Whether `name` may name a service, a group or a project: `[A-Za-z0-9][A-Za-z0-9._-]{0,63}`.
+///
+/// # Errors
+/// The rule that it breaks.
+pub fn check_name(name: &str) -> Result<(), String> {
+    if name.is_empty() {
+        return Err("it is empty".to_owned());
+    }
+    if name.len() > NAME_MAX {
+        return Err(format!("it has {} bytes, {NAME_MAX} are allowed", name.len()));
+    }
+    if let Some(bad) = name.chars().find(|c| !in_name(*c)) {
+        return Err(format!("it contains {bad:?}; letters, digits, `.`, `_` and `-` are allowed"));
+    }
+    if !name.starts_with(|c: char| c.is_ascii_alphanumeric()) {
+        return Err("it must begin with a letter or a digit".to_owned());
+    }
+    Ok(())
+}
+
+/// Whether `name` may name a flag: 1 to 128 bytes of `[A-Za-z0-9._-]`.
+///
+/// # Errors
+/// The rule that it breaks.
+pub fn check_flag_name(name: &str) -> Result<(), String> {
+    if name.is_empty() {
+        return Err("it is empty".to_owned());
+    }
+    if name.len() > FLAG_NAME_MAX {
+        return Err(format!("it has {} bytes, {FLAG_NAME_MAX} are allowed", name.len()));
+    }
+    match name.chars().find(|c| !in_name(*c)) {
+        Some(bad) => Err(format!("it contains {bad:?}; letters, digits, `.`, `_` and `-` are allowed")),
+        None => Ok(()),
+    }
+}
+
+/// `text` made into a valid name of at most `max` bytes: other characters become `-`.
+pub fn make_name(text: &str, max: usize) -> String {
+    let replaced: String = text.chars().map(|c| if in_name(c) { c } else { '-' }).collect();
+    let mut name = replaced.trim_start_matches(|c: char| !c.is_ascii_alphanumeric()).to_owned();
+    name.truncate(max);
+    name
+}
+
+/// The name of a service that runs `program`: its file name, made valid.
+pub fn name_of_program(program: &str) -> String {
+    let file = program.trim_end_matches('/').rsplit('/').next().unwrap_or_default();
+    let name = make_name(file, NAME_MAX);
+    if name.is_empty() || name.starts_with(RESERVED_PREFIX) { "main".to_owned() } else { name }
+}
+
+/// Splits a command as a shell would, without running one.
+///
+/// # Errors
+/// Why it cannot be split.
+pub fn split_command(text: &str) -> Result<Vec<String>, String> {
+    shell_words::split(text).map_err(|_| "a quote is opened and never closed".to_owned())
+}
+
+/// What in a command as text only a shell would understand: an operator standing alone, or a variable.
+///
+/// Quoted text is the user's, so only words that stand in the text as they are count.
+pub fn shell_syntax(text: &str) -> Option<String> {
+    let operator = |w: &&str| matches!(*w, "|" | "||" | "&&" | ";" | "&" | ">" | ">>" | "<" | "2>&1" | "2>");
+    let variable = |w: &&str| {
+        w.strip_prefix('$').is_some_and(|rest| {
+            rest.starts_with(|c: char| c == '{' || c == '(' || c == '_' || c.is_alphabetic())
+        })
+    };
+    text.split_whitespace().find(|w| operator(w) || variable(w)).map(str::to_owned)
+}
+
+/// The known word that was probably meant, if one is near enough.
+pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    if word.len() > FLAG_NAME_MAX {
+        return None;
+    }
+    // A third of the word may be wrong: "restrat" is restart, "x" is nothing.
+    let allowed = (word.chars().count() / 3).max(1);
+    known
+        .take(COMPARED_MAX)
+        .filter(|other| other.len().abs_diff(word.len()) <= allowed + 2)
+        .map(|other| (strsim::osa_distance(&word.to_lowercase(), &other.to_lowercase()), other))
+        .filter(|(distance, other)| *distance <= allowed && *distance < other.chars().count())
+        .min_by_key(|(distance, _)| *distance)
+        .map(|(_, other)| other)
+}
+
+fn in_name(c: char) -> bool {
+    c.is_ascii_alphanumeric() || matches!(c, '.' | '_' | '-')
+}
