@@ -1,1 +1,3 @@
 //! The shared file of flags: one writer, many readers.
+
+pub mod layout;

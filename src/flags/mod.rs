@@ -2,9 +2,15 @@
 //!
 //! The contract of every reader in every language. Evaluation needs a word and an id, nothing else.
 
+mod bucketing;
+mod name;
 mod text;
+mod word;
 
+pub use bucketing::{BUCKETING, ID_MAX, Prefix};
+pub use name::{NAME_CELLS, NAME_MAX, Name, NotAName, Packed};
 pub use text::{NotAValue, WHOLE};
+pub use word::{Body, Seal, mix};
 
 use serde::{Deserialize, Serialize};
 
@@ -52,5 +58,27 @@ pub struct Truth {
 impl From<Value> for Truth {
     fn from(value: Value) -> Truth {
         Truth { value, disabled: false }
+    }
+}
+
+impl Truth {
+    /// What it means without an id: `None` when it has no opinion, or asks for one (the caller's
+    /// default holds).
+    pub const fn is_on(self) -> Option<bool> {
+        match self.value {
+            _ if self.disabled => None,
+            Value::Off => Some(false),
+            Value::On => Some(true),
+            Value::Share(_) => None,
+        }
+    }
+
+    /// What it means for `id`: `None` when it has no opinion, or the id is empty or too long and
+    /// would be needed.
+    pub fn is_on_for(self, prefix: Prefix, id: &str) -> Option<bool> {
+        match self.value {
+            Value::Share(share) if !self.disabled => prefix.position(id).map(|position| position < share),
+            _ => self.is_on(),
+        }
     }
 }

@@ -2,8 +2,12 @@
 
 pub mod clock;
 pub mod disk;
+pub mod futex;
 pub mod launch;
+pub mod mapping;
 pub mod pidfd;
 pub mod process;
+pub mod shared_file;
+pub mod sigbus;
 pub mod signal;
 pub mod user;
