@@ -1,7 +1,9 @@
 //! What our processes say to each other: data ([`control`], [`flags`], [`builtin`]), bytes ([`codec`],
-//! [`frame`]), sockets ([`server`]).
+//! [`frame`]), sockets ([`server`],
+//! [`client`]).
 
 pub mod builtin;
+pub mod client;
 pub mod codec;
 pub mod control;
 pub mod flags;

@@ -444,3 +444,25 @@ fn remove_if_there(path: &Path) -> io::Result<()> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A user's request to hold one more connection gives this exit code; `None`: it may.
+    fn check(uid: u32, own: u32, allowed: &[u32], open: usize, expected: Option<u8>) {
+        let got = admit(uid, own, allowed, open).err().map(|refusal| refusal.code);
+        assert_eq!(got, expected, "user {uid} with {open} connections to a server of user {own}");
+    }
+
+    #[test]
+    fn c2_only_we_root_and_those_who_are_named_may_talk_to_us() {
+        check(1000, 1000, &[], 31, None);
+        check(0, 1000, &[], 31, None);
+        check(1001, 1000, &[], 0, Some(77));
+        check(1000, 0, &[], 0, Some(77));
+        check(1001, 1000, &[1001], 7, None);
+        check(1001, 1000, &[1001], 8, Some(1));
+        check(1002, 1000, &[1001], 0, Some(77));
+    }
+}
