@@ -3,9 +3,12 @@
 //! Every command of one folder finds the same project, with a file or without one. Nothing is created here.
 
 use crate::config::words;
+use crate::exit_code::ExitCode;
 use std::collections::BTreeMap;
+use std::ffi::{OsStr, OsString};
 use std::fmt;
 use std::io;
+use std::os::unix::ffi::OsStrExt;
 use std::path::{Component, Path, PathBuf};
 
 /// The file that is searched for.
@@ -15,7 +18,7 @@ pub const FILE_NAME: &str = "mainstay.toml";
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
     /// Environment variables.
-    pub variables: BTreeMap<String, String>,
+    pub variables: BTreeMap<String, OsString>,
     /// Effective user id.
     pub uid: u32,
     /// The current directory, absolute.
@@ -97,8 +100,7 @@ impl fmt::Display for ChosenBy {
     }
 }
 
-/// Why no project, or no directory for it, could be found. All are configuration errors (exit 78), but
-/// for [`PathError::NotOurs`] (77).
+/// Why no project, or no directory for it, could be found; [`PathError::exit_code`] says how that ends.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum PathError {
     /// The file that was named cannot be read.
@@ -168,6 +170,19 @@ impl fmt::Display for PathError {
 
 impl std::error::Error for PathError {}
 
+impl PathError {
+    /// How a command ends that meets it.
+    pub fn exit_code(&self) -> ExitCode {
+        match self {
+            PathError::NotOurs { .. } => ExitCode::NotPermitted,
+            PathError::BadName { .. } => ExitCode::Usage,
+            PathError::Unreadable { .. } | PathError::NoHome { .. } | PathError::NoConfiguration { .. } => {
+                ExitCode::Configuration
+            }
+        }
+    }
+}
+
 impl Project {
     /// The configuration, for commands that cannot do without.
     ///
@@ -219,7 +234,6 @@ pub fn resolve(choice: &Choice, environment: &Environment, probe: &dyn Probe) ->
 ///
 /// The hash is CRC-32: it tells two folders `web` apart, and nobody gains by a collision.
 pub fn folder_name(folder: &Path) -> String {
-    use std::os::unix::ffi::OsStrExt;
     let hash = crc32fast::hash(folder.as_os_str().as_bytes());
     let base = folder.file_name().map_or("root".into(), |name| name.to_string_lossy());
     let base = words::make_name(&base, words::NAME_MAX - 9);
@@ -243,8 +257,8 @@ struct Finder<'a> {
 
 impl Finder<'_> {
     /// A variable that is set and not empty.
-    fn variable(&self, name: &str) -> Option<&str> {
-        self.environment.variables.get(name).map(String::as_str).filter(|value| !value.is_empty())
+    fn variable(&self, name: &str) -> Option<&OsStr> {
+        self.environment.variables.get(name).map(OsString::as_os_str).filter(|value| !value.is_empty())
     }
 
     /// A variable that holds an absolute path; the XDG specification says to ignore relative ones.
@@ -254,8 +268,8 @@ impl Finder<'_> {
 
     /// A directory of systemd's: the first of a list with colons.
     fn given(&self, name: &str) -> Option<PathBuf> {
-        let first = self.variable(name)?.split(':').find(|part| !part.is_empty())?;
-        Some(self.rooted(Path::new(first)))
+        let first = self.variable(name)?.as_bytes().split(|b| *b == b':').find(|part| !part.is_empty())?;
+        Some(self.rooted(Path::new(OsStr::from_bytes(first))))
     }
 
     fn rooted(&self, path: &Path) -> PathBuf {
@@ -301,7 +315,7 @@ impl Finder<'_> {
     fn inside_a_service(&self, runtime: &Path) -> Result<Project, PathError> {
         let runtime = self.rooted(runtime);
         let name = match self.variable("MAINSTAY_PROJECT") {
-            Some(name) => name.to_owned(),
+            Some(name) => name.to_string_lossy().into_owned(),
             None => runtime.file_name().map_or_else(String::new, |name| name.to_string_lossy().into_owned()),
         };
         check_project_name(&name)?;

@@ -4,7 +4,7 @@
 //! for are the keys that exist: whatever is left in the table is unknown, and nothing is listed twice.
 
 use super::diagnostic::Diagnostic;
-use super::words::nearest;
+use super::words::{nearest, suggest};
 use std::ops::Range;
 use toml::Spanned;
 use toml::de::{DeString, DeTable, DeValue};
@@ -104,7 +104,7 @@ impl<'a, 'i> Fields<'a, 'i> {
                 continue;
             }
             let mut message = format!("unknown field `{}`", shorten(name));
-            let near = nearest(name, self.asked.iter().copied());
+            let near = suggest(self.problems.len(), name, self.asked.iter().copied());
             if let Some(near) = near {
                 message.push_str(&format!(", did you mean `{near}`?"));
             }

@@ -25,14 +25,16 @@ use std::path::Path;
 use toml::de::DeTable;
 
 /// Larger files are not configurations: a limit keeps a mistaken `--config /dev/zero` from eating the memory.
-pub const FILE_MAX: usize = 64 << 20;
-/// Errors of the TOML itself that are kept; a file of garbage has one for each byte.
+pub const FILE_MAX: usize = 16 << 20;
+/// Errors of the TOML itself that are kept.
 const SYNTAX_ERRORS_MAX: usize = 1_000;
+/// In larger files only the first error of the TOML itself is looked for: garbage has one for each byte, and the
+/// parser would keep them all.
+const RECOVER_MAX: usize = 1 << 20;
 
 /// Where a text comes from.
+#[derive(Clone, Copy)]
 pub struct Origin<'a> {
-    /// The text itself. [`parse`] sets it.
-    text: &'a str,
     /// The file, absolute. Relative paths in it are relative to its folder.
     pub file: &'a Path,
     /// How the file is called in messages: `mainstay.toml`.
@@ -46,7 +48,7 @@ pub struct Origin<'a> {
 impl<'a> Origin<'a> {
     /// The text of `file`, called `shown` in messages; no environment file can be read.
     pub fn new(file: &'a Path, shown: &'a str, project: &'a str) -> Origin<'a> {
-        Origin { text: "", file, shown, project, env_files: &|_| Err(io::ErrorKind::NotFound.into()) }
+        Origin { file, shown, project, env_files: &|_| Err(io::ErrorKind::NotFound.into()) }
     }
 
     fn folder(&self) -> &Path {
@@ -84,14 +86,20 @@ pub fn parse(text: &[u8], origin: &Origin<'_>) -> Result<Configuration, Diagnost
         }
     };
     found.text = text.to_owned();
-    let origin = Origin { text, ..*origin };
-    let (root, syntax) = DeTable::parse_recoverable(text);
+    let (root, syntax) = if text.len() <= RECOVER_MAX {
+        DeTable::parse_recoverable(text)
+    } else {
+        match DeTable::parse(text) {
+            Ok(root) => (root, Vec::new()),
+            Err(error) => (toml::Spanned::new(0..0, DeTable::new()), vec![error]),
+        }
+    };
     if !syntax.is_empty() {
         found.list = syntax_errors(text, &syntax, root.get_ref());
         return Err(found);
     }
     let document = read::document(&mut found.list, root.get_ref());
-    let (plan, places) = resolve::Resolver::new(&document, &origin, &mut found.list).resolve();
+    let (plan, places) = resolve::Resolver::new(&document, text, origin, &mut found.list).resolve();
     if found.errors() > 0 { Err(found) } else { Ok(Configuration { plan, warnings: found, places }) }
 }
 
@@ -100,7 +108,11 @@ pub fn parse(text: &[u8], origin: &Origin<'_>) -> Result<Configuration, Diagnost
 /// For commands that only want to know which supervisor is meant, and must work while the file has errors.
 pub fn name_of(text: &[u8]) -> Option<String> {
     let text = String::from_utf8_lossy(text);
-    let (root, _) = DeTable::parse_recoverable(&text);
+    let root = if text.len() <= RECOVER_MAX {
+        DeTable::parse_recoverable(&text).0
+    } else {
+        DeTable::parse(&text).ok()?
+    };
     let name = root.get_ref().get("name")?.get_ref().as_str()?;
     (words::check_name(name).is_ok() && name != words::RESERVED_PREFIX).then(|| name.to_owned())
 }

@@ -11,12 +11,12 @@ use super::order::{Graph, Item, Why};
 use super::plan::{Log, Plan, Program};
 use super::policy::RestartPart;
 use super::read::{Document, GroupPart, ServicePart};
-use super::words::nearest;
+use super::words::suggest;
 use crate::supervisor::spec::{
     Backoff, Child, ChildId, DEFAULT_LIMIT, DEFAULT_READY_WITHIN, DEFAULT_STOP_SIGNAL, Group, GroupId,
     Intensity, Node, OTP_INTENSITY, Restart, Tree,
 };
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::path::PathBuf;
 
 /// All instances of all services: more than any machine has processes for.
@@ -43,6 +43,7 @@ pub struct Places {
 
 pub(super) struct Resolver<'a> {
     document: &'a Document,
+    text: &'a str,
     origin: &'a Origin<'a>,
     problems: &'a mut Vec<Diagnostic>,
     groups: HashMap<&'a str, usize>,
@@ -61,6 +62,7 @@ pub(super) struct Resolver<'a> {
 impl<'a> Resolver<'a> {
     pub(super) fn new(
         document: &'a Document,
+        text: &'a str,
         origin: &'a Origin<'a>,
         problems: &'a mut Vec<Diagnostic>,
     ) -> Self {
@@ -69,6 +71,7 @@ impl<'a> Resolver<'a> {
         let services = document.services.iter().enumerate().map(|(i, s)| (s.name.as_str(), i)).collect();
         Resolver {
             document,
+            text,
             origin,
             problems,
             groups,
@@ -142,38 +145,55 @@ impl<'a> Resolver<'a> {
         let message =
             format!("{kind} `{}` is in group `{}`, which does not exist", shorten(name), shorten(wanted));
         let problem = Diagnostic::error(group.span.clone(), message);
-        self.problems.push(match nearest(wanted, self.groups.keys().copied()) {
+        self.problems.push(match self.nearest_group(wanted) {
             Some(near) => problem.label(format!("did you mean `{near}`?")),
             None => problem.help(format!("declare it: [group.{}]", shorten(wanted))),
         });
         0
     }
 
-    /// After this, following `parents` always ends at the root.
+    // Names in the order of the file, so that the same file always gets the same advice.
+
+    fn nearest_group(&self, wanted: &str) -> Option<&'a str> {
+        suggest(self.problems.len(), wanted, self.document.groups.iter().map(|g| g.name.as_str()))
+    }
+
+    fn nearest_service(&self, wanted: &str) -> Option<&'a str> {
+        suggest(self.problems.len(), wanted, self.document.services.iter().map(|s| s.name.as_str()))
+    }
+
+    /// After this, following `parents` always ends at the root, after at most [`DEPTH_MAX`] steps.
     fn break_group_circles(&mut self) {
         let mut depth: Vec<Option<usize>> = vec![None; self.parents.len()];
         depth[0] = Some(0);
+        let mut too_deep = false;
         for start in 1..self.parents.len() {
             let mut path = Vec::new();
+            let mut place = HashMap::new();
             let mut at = start;
-            let mut on_path = HashMap::new();
             while depth[at].is_none() {
-                if let Some(from) = on_path.insert(at, path.len()) {
+                if let Some(from) = place.insert(at, path.len()) {
                     self.report_group_circle(&path[from..]);
-                    self.parents[at] = 0;
+                    let last = *path.last().expect("a circle has a member");
+                    self.parents[last] = 0;
                     break;
                 }
                 path.push(at);
                 at = self.parents[at];
             }
-            // Now the way from `start` reaches a group whose depth is known, or one that was just moved to the root.
-            let base = depth[at].unwrap_or(0);
-            for (steps, group) in path.iter().rev().enumerate() {
-                depth[*group] = Some(depth[self.parents[*group]].unwrap_or(base + steps) + 1);
-            }
-            if depth[start] == Some(DEPTH_MAX + 1) {
-                let message = format!("groups are nested more than {DEPTH_MAX} deep");
-                self.problems.push(Diagnostic::error(self.document.groups[start - 1].at.clone(), message));
+            for group in path.into_iter().rev() {
+                let above = depth[self.parents[group]].expect("the walk goes from the root outwards");
+                depth[group] = Some(above + 1);
+                if above == DEPTH_MAX {
+                    if !too_deep {
+                        let message = format!("groups are nested more than {DEPTH_MAX} deep");
+                        self.problems
+                            .push(Diagnostic::error(self.document.groups[group - 1].at.clone(), message));
+                    }
+                    too_deep = true;
+                    self.parents[group] = 0;
+                    depth[group] = Some(1);
+                }
             }
         }
     }
@@ -353,6 +373,8 @@ impl<'a> Resolver<'a> {
                     graph.needs(i, item, need.span.clone());
                 }
             }
+            let mut seen = HashSet::new();
+            nodes.retain(|node| seen.insert(*node));
             total += nodes.len() * instances(service);
             if total > NEEDS_MAX {
                 let message = format!("more than {NEEDS_MAX} needs, counted for each instance");
@@ -378,18 +400,13 @@ impl<'a> Resolver<'a> {
         let wanted = need.value.as_str();
         let unknown =
             |what: &str| format!("service `{}` needs `{}`, {what}", shorten(&service.name), shorten(wanted));
-        let add = |nodes: &mut Vec<Node>, node| {
-            if !nodes.contains(&node) {
-                nodes.push(node);
-            }
-        };
         if let Some(group) = wanted.strip_prefix('@') {
             if let Some(found) = self.groups.get(group) {
-                add(nodes, Node::Group(GroupId(index(*found))));
+                nodes.push(Node::Group(GroupId(index(*found))));
                 return Some(Item::Group(*found));
             }
             let problem = Diagnostic::error(need.span.clone(), unknown("which does not exist"));
-            self.problems.push(match nearest(group, self.groups.keys().copied()) {
+            self.problems.push(match self.nearest_group(group) {
                 Some(near) => problem.label(format!("did you mean `@{near}`?")),
                 None => problem,
             });
@@ -402,7 +419,7 @@ impl<'a> Resolver<'a> {
             self.problems.push(if self.groups.contains_key(name) {
                 problem.label(format!("a group is needed as `@{name}`"))
             } else {
-                match nearest(name, self.services.keys().copied()) {
+                match self.nearest_service(name) {
                     Some(near) => problem.label(format!("did you mean `{near}`?")),
                     None => problem,
                 }
@@ -417,7 +434,7 @@ impl<'a> Resolver<'a> {
             }
             None => {}
             Some(Ok(n)) if (1..=count).contains(&n) && count > 1 => {
-                add(nodes, Node::Child(ChildId(index(first + n - 1))));
+                nodes.push(Node::Child(ChildId(index(first + n - 1))));
             }
             Some(_) => {
                 let problem =
@@ -590,7 +607,7 @@ impl<'a> Resolver<'a> {
     fn build_programs(&mut self) -> Vec<Program> {
         let log = self.log_base();
         let log = self.document.defaults.log.as_ref().map_or(log.clone(), |part| part.over(&log));
-        let lines = super::diagnostic::Lines::of(self.origin.text);
+        let lines = super::diagnostic::Lines::of(self.text);
         let mut files = HashMap::new();
         let mut programs = Vec::new();
         for service in &self.document.services {

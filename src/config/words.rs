@@ -6,9 +6,8 @@ pub const RESERVED_PREFIX: &str = "mainstay";
 pub const NAME_MAX: usize = 64;
 /// Longest name of a flag, in bytes.
 pub const FLAG_NAME_MAX: usize = 128;
-/// Words compared when looking for the nearest; more are not looked at, so that a thousand mistakes among
-/// ten thousand names stay fast.
-const COMPARED_MAX: usize = 2_000;
+/// Mistakes for which the word that was meant is looked for.
+const SUGGESTED_MAX: usize = 100;
 
 /// Whether `name` may name a service, a group or a project: `[A-Za-z0-9][A-Za-z0-9._-]{0,63}`.
 ///
@@ -83,17 +82,23 @@ pub fn shell_syntax(text: &str) -> Option<String> {
     text.split_whitespace().find(|w| operator(w) || variable(w)).map(str::to_owned)
 }
 
-/// The known word that was probably meant, if one is near enough.
+/// The known word that was probably meant, as long as few mistakes were found `before`: with a thousand mistakes
+/// among ten thousand names, looking for each would take longer than reading the file, and nobody reads them all.
+pub fn suggest<'a>(before: usize, word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    if before < SUGGESTED_MAX { nearest(word, known) } else { None }
+}
+
+/// The known word that was probably meant, if one is near enough; the first of several.
 pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     if word.len() > FLAG_NAME_MAX {
         return None;
     }
     // A third of the word may be wrong: "restrat" is restart, "x" is nothing.
     let allowed = (word.chars().count() / 3).max(1);
+    let word = word.to_lowercase();
     known
-        .take(COMPARED_MAX)
         .filter(|other| other.len().abs_diff(word.len()) <= allowed + 2)
-        .map(|other| (strsim::osa_distance(&word.to_lowercase(), &other.to_lowercase()), other))
+        .map(|other| (strsim::osa_distance(&word, &other.to_lowercase()), other))
         .filter(|(distance, other)| *distance <= allowed && *distance < other.chars().count())
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, other)| other)

@@ -1,0 +1,56 @@
+//! The environment of this process, for [`crate::paths`].
+
+use crate::paths::{Environment, Probe};
+use nix::unistd::{Uid, User};
+use std::io::{self, Read};
+use std::os::unix::fs::MetadataExt;
+use std::path::{Path, PathBuf};
+
+/// What this process was started with.
+///
+/// A current directory that was deleted counts as `/`: commands that name their project need none.
+pub fn environment() -> Environment {
+    let variables = std::env::vars_os().filter_map(|(key, value)| Some((key.into_string().ok()?, value)));
+    Environment {
+        variables: variables.collect(),
+        uid: Uid::effective().as_raw(),
+        directory: std::env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),
+    }
+}
+
+/// The real file system and user database.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct System;
+
+impl Probe for System {
+    fn owner(&self, path: &Path) -> Option<u32> {
+        path.metadata().ok().map(|found| found.uid())
+    }
+
+    fn link_owner(&self, path: &Path) -> Option<u32> {
+        path.symlink_metadata().ok().map(|found| found.uid())
+    }
+
+    fn read(&self, path: &Path) -> io::Result<Vec<u8>> {
+        read_bounded(path)
+    }
+
+    fn canonical(&self, path: &Path) -> Option<PathBuf> {
+        path.canonicalize().ok()
+    }
+
+    fn home(&self, uid: u32) -> Option<PathBuf> {
+        let home = User::from_uid(Uid::from_raw(uid)).ok()??.dir;
+        home.is_absolute().then_some(home)
+    }
+}
+
+/// A configuration file, and one byte more than is allowed when it is longer: nothing endless is read to its end.
+///
+/// # Errors
+/// The system's.
+pub fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?.take(crate::config::FILE_MAX as u64 + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
+}
