@@ -1,13 +1,20 @@
 //! The only system calls and the only unsafe code; one file per concern, safe outside.
 
+pub mod cgroup;
 pub mod clock;
+pub mod directory;
 pub mod disk;
 pub mod futex;
 pub mod launch;
 pub mod mapping;
 pub mod pidfd;
+pub mod port;
 pub mod process;
+pub mod procfs;
 pub mod shared_file;
 pub mod sigbus;
 pub mod signal;
+pub mod socket;
+pub mod strays;
 pub mod user;
+pub mod watch;

@@ -2,10 +2,10 @@
 
 #![allow(unsafe_code)] // waitid with resource usage and signals to groups have no safe wrapper
 
+use super::procfs;
 use crate::supervisor::Cause;
 use crate::time::Duration;
 use rustix::event::{PollFd, PollFlags, poll};
-use std::fs;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
@@ -128,14 +128,7 @@ pub fn open_started_at(pid: u32, started: u64) -> io::Result<Option<OwnedFd>> {
 /// # Errors
 /// There is no such process.
 pub fn start_time(pid: u32) -> io::Result<u64> {
-    let stat = fs::read(format!("/proc/{pid}/stat"))?;
-    // The name in parentheses may hold anything, also parentheses; the last one ends it.
-    let end = stat.iter().rposition(|byte| *byte == b')').ok_or(io::ErrorKind::InvalidData)?;
-    String::from_utf8_lossy(&stat[end..])
-        .split_ascii_whitespace()
-        .nth(20)
-        .and_then(|field| field.parse().ok())
-        .ok_or_else(|| io::ErrorKind::InvalidData.into())
+    Ok(procfs::stat(pid)?.started)
 }
 
 /// What a stranger's death looked like to [`reap_strangers`].

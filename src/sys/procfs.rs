@@ -1,0 +1,127 @@
+//! What `/proc` says about processes. Every answer is about whoever has the number at that moment: open
+//! a pidfd first, then ask, then act by the pidfd.
+
+use std::fs;
+use std::io;
+
+/// A line of `/proc/PID/stat`, as far as we need it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Stat {
+    /// The command's name, at most 15 bytes; anything may be in it.
+    pub name: String,
+    /// `R`, `S`, `Z` (dead and not reaped) …
+    pub state: u8,
+    /// The parent's number.
+    pub parent: u32,
+    /// The process group.
+    pub group: u32,
+    /// The session.
+    pub session: u32,
+    /// When it began, in clock ticks since boot.
+    pub started: u64,
+}
+
+/// The stat line of a process.
+///
+/// # Errors
+/// There is no such process, or it is hidden from us.
+pub fn stat(pid: u32) -> io::Result<Stat> {
+    parse_stat(&fs::read(format!("/proc/{pid}/stat"))?).ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+fn parse_stat(line: &[u8]) -> Option<Stat> {
+    // The name in parentheses may hold anything, also parentheses and spaces; the last one ends it.
+    let begin = line.iter().position(|byte| *byte == b'(')? + 1;
+    let end = line.iter().rposition(|byte| *byte == b')')?;
+    let rest = std::str::from_utf8(line.get(end + 1..)?).ok()?;
+    let fields: Vec<&str> = rest.split_ascii_whitespace().collect();
+    let number = |index: usize| fields.get(index)?.parse::<u32>().ok();
+    Some(Stat {
+        name: String::from_utf8_lossy(line.get(begin..end)?).into_owned(),
+        state: *fields.first()?.as_bytes().first()?,
+        parent: number(1)?,
+        group: number(2)?,
+        session: number(3)?,
+        started: fields.get(19)?.parse().ok()?,
+    })
+}
+
+/// All processes that we may see, in ascending order.
+///
+/// # Errors
+/// `/proc` is not mounted.
+pub fn pids() -> io::Result<Vec<u32>> {
+    let mut pids: Vec<u32> =
+        fs::read_dir("/proc")?.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
+    pids.sort_unstable();
+    Ok(pids)
+}
+
+/// The living and dead children of a process, of all its threads. Costs as much as it has children.
+///
+/// A child that is born or dies meanwhile may be missed, and with it a neighbour: look again until
+/// nothing new is found.
+///
+/// # Errors
+/// There is no such process, or a kernel without `CONFIG_PROC_CHILDREN`.
+pub fn children(pid: u32) -> io::Result<Vec<u32>> {
+    let mut children = Vec::new();
+    for task in fs::read_dir(format!("/proc/{pid}/task"))? {
+        let path = task?.path().join("children");
+        let text = match fs::read_to_string(path) {
+            Ok(text) => text,
+            // The thread has ended meanwhile.
+            Err(error) if error.raw_os_error() == Some(libc::ESRCH) => continue,
+            Err(error) => return Err(error),
+        };
+        children.extend(text.split_ascii_whitespace().filter_map(|field| field.parse::<u32>().ok()));
+    }
+    Ok(children)
+}
+
+/// The environment that a process was started with: `NAME=value`, each ended by a zero byte.
+///
+/// # Errors
+/// There is no such process, or it is another user's.
+pub fn environment(pid: u32) -> io::Result<Vec<u8>> {
+    fs::read(format!("/proc/{pid}/environ"))
+}
+
+/// The value of a variable in what [`environment`] returned.
+pub fn variable<'a>(environment: &'a [u8], name: &str) -> Option<&'a [u8]> {
+    environment
+        .split(|byte| *byte == 0)
+        .find_map(|assignment| assignment.strip_prefix(name.as_bytes())?.strip_prefix(b"="))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn we_find_ourselves() {
+        let me = stat(std::process::id()).unwrap();
+        assert_eq!(me.parent, std::os::unix::process::parent_id());
+        assert!(pids().unwrap().contains(&std::process::id()));
+        assert!(children(me.parent).unwrap().contains(&std::process::id()));
+        assert!(variable(&environment(std::process::id()).unwrap(), "PATH").is_some());
+    }
+
+    #[test]
+    fn a_name_may_hold_anything() {
+        let line = b"7 (a) R 1 (b ) S 3 4 5 0 -1 0 0 0 0 0 0 0 0 0 20 0 1 0 99 1 1";
+        let stat = parse_stat(line).unwrap();
+        assert_eq!((stat.name.as_str(), stat.state), ("a) R 1 (b ", b'S'));
+        assert_eq!((stat.parent, stat.group, stat.session, stat.started), (3, 4, 5, 99));
+        for broken in [&b""[..], b"7", b")(", b"7 (a)", b"7 (a) S 3 4"] {
+            assert_eq!(parse_stat(broken), None);
+        }
+    }
+
+    #[test]
+    fn a_variable_is_found_by_its_whole_name() {
+        let environment = b"XNAME=1\0NAMEX=2\0NAME=3\0NAME=4\0";
+        assert_eq!(variable(environment, "NAME"), Some(&b"3"[..]));
+        assert_eq!(variable(environment, "NAM"), None);
+    }
+}
