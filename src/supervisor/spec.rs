@@ -175,7 +175,8 @@ pub struct Child {
 pub struct Group {
     /// Unique among groups; the root's is the project's name.
     pub name: String,
-    /// `None` only for the root.
+    /// `None` for the root, and for a group that stands beside it (the built-ins): its limit never
+    /// ends the tree unless it says so, and it ends with the root.
     pub parent: Option<GroupId>,
     /// Who falls together.
     pub strategy: Strategy,
