@@ -242,27 +242,41 @@ pub fn random() -> io::Result<u64> {
     Ok(u64::from_le_bytes(bytes).max(1))
 }
 
-/// A file without a reader yet, in `folder`: reserved, filled with `words`, mapped by nobody. It is
-/// removed when it is dropped without getting a name.
+/// A file without a reader yet, in `folder`: reserved, filled with what `words` says, mapped by nobody.
+/// It is removed when it is dropped without having got a name. `None` when `words` gives nothing.
 ///
 /// # Errors
 /// Those of the calls: `StorageFull` above all.
 pub fn make(
     folder: &Path,
     mode: u32,
-    words: impl FnOnce(&File, Look) -> Vec<u64>,
     bytes: usize,
-) -> io::Result<tempfile::NamedTempFile> {
-    let new = tempfile::Builder::new().prefix("new-").tempfile_in(folder)?;
+    words: impl FnOnce(Look) -> Option<Vec<u64>>,
+) -> io::Result<Option<tempfile::NamedTempFile>> {
+    let new = tempfile::Builder::new().prefix(NEW).tempfile_in(folder)?;
     reserve(new.as_file(), bytes)?;
     set_mode(new.as_file(), mode)?;
-    let words = words(new.as_file(), look_at(new.as_file().as_fd())?);
+    let Some(words) = words(look_at(new.as_file().as_fd())?) else { return Ok(None) };
     let content: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
-    if content.len() != bytes {
-        return Err(io::Error::new(io::ErrorKind::InvalidData, "content and length disagree"));
-    }
     new.as_file().write_all_at(&content, 0)?;
-    Ok(new)
+    Ok(Some(new))
+}
+
+/// How the names of unfinished files begin.
+const NEW: &str = "new-";
+
+/// Removes what a maker that was killed left in `folder`.
+///
+/// # Errors
+/// Those of the calls.
+pub fn remove_leftovers(folder: &Path) -> io::Result<()> {
+    for entry in std::fs::read_dir(folder)? {
+        let entry = entry?;
+        if entry.file_name().as_encoded_bytes().starts_with(NEW.as_bytes()) {
+            remove_if_there(&entry.path())?;
+        }
+    }
+    Ok(())
 }
 
 /// The first words of a file.
