@@ -4,31 +4,32 @@ use std::process::ExitCode as Process;
 
 /// What the program tells the shell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u8)]
 pub enum ExitCode {
     /// 0: done; for `status`: every selected service is as wanted.
-    Done,
+    Done = 0,
     /// 1: understood and failed: a start failed, a rollback, a refusal.
-    Failed,
+    Failed = 1,
     /// 2: usage error; for flags: unknown flag.
-    Usage,
+    Usage = 2,
     /// 3: `status`, `is-up`: something wanted up is not (starting, backing off, gave up).
-    NotAsWanted,
+    NotAsWanted = 3,
     /// 4: no such service, crash or instance.
-    NotFound,
+    NotFound = 4,
     /// 69: no supervisor reached.
-    Unreachable,
+    Unreachable = 69,
     /// 70: a bug in mainstay.
-    Bug,
+    Bug = 70,
     /// 71: a system call failed.
-    System,
+    System = 71,
     /// 75: already running.
-    AlreadyRunning,
+    AlreadyRunning = 75,
     /// 77: not permitted.
-    NotPermitted,
+    NotPermitted = 77,
     /// 78: configuration error.
-    Configuration,
+    Configuration = 78,
     /// 124: `--timeout` ran out.
-    TimedOut,
+    TimedOut = 124,
 }
 
 impl ExitCode {
@@ -50,20 +51,7 @@ impl ExitCode {
 
     /// The number.
     pub const fn number(self) -> u8 {
-        match self {
-            ExitCode::Done => 0,
-            ExitCode::Failed => 1,
-            ExitCode::Usage => 2,
-            ExitCode::NotAsWanted => 3,
-            ExitCode::NotFound => 4,
-            ExitCode::Unreachable => 69,
-            ExitCode::Bug => 70,
-            ExitCode::System => 71,
-            ExitCode::AlreadyRunning => 75,
-            ExitCode::NotPermitted => 77,
-            ExitCode::Configuration => 78,
-            ExitCode::TimedOut => 124,
-        }
+        self as u8
     }
 
     /// One line for the manual.

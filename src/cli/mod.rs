@@ -3,5 +3,10 @@
 pub mod args;
 pub mod check;
 pub mod duration;
+pub mod error;
 pub mod here;
+pub mod output;
+pub mod select;
 pub mod signal;
+pub mod status;
+pub mod table;
