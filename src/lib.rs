@@ -14,7 +14,7 @@
 //! 2. [`supervisor`]: the core (pure).
 //! 3. [`flags`], [`config`], [`paths`]: what a flag means; text → specs; which project is meant (pure).
 //! 4. [`ipc`]: what our processes say to each other.
-//! 5. [`board`], [`store`]: the mapped file of flags; the journal that is its truth.
+//! 5. [`board`], [`store`]: the mapped file of flags; the journal that is its truth. [`crash`]: records of deaths.
 //! 6. [`sys`]: the only system calls and the only unsafe code.
 //! 7. [`driver`]: the loop.
 //! 8. [`services`]: keeper and logger, children like any other.
@@ -23,6 +23,7 @@
 pub mod board;
 pub mod cli;
 pub mod config;
+pub mod crash;
 pub mod exit_code;
 pub mod flags;
 pub mod ipc;

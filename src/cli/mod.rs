@@ -7,6 +7,7 @@ pub mod error;
 pub mod here;
 pub mod output;
 pub mod select;
+pub mod narrate;
 pub mod signal;
 pub mod status;
 pub mod table;

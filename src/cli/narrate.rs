@@ -1,0 +1,319 @@
+//! An event in the words of a person: for the terminal of a foreground run, for `events`, for the log.
+
+use super::args::Color;
+use crate::crash::duration;
+use crate::ipc::control::{Event, What};
+use crate::time::{Duration, Wall};
+use anstyle::{AnsiColor, Style};
+use jiff::tz::TimeZone;
+use std::io::IsTerminal;
+
+/// How text has to look where it goes.
+#[derive(Clone, Debug)]
+pub struct Look {
+    /// A terminal: glyphs instead of words, and nothing that would steer it.
+    pub terminal: bool,
+    /// Escape sequences for colour may be written.
+    pub color: bool,
+    /// The zone in which clock times are shown.
+    pub zone: TimeZone,
+}
+
+impl Look {
+    /// How it has to look on `stream`, by its kind, the environment and `--color`.
+    pub fn of(stream: &(impl IsTerminal + anstream::stream::RawStream), color: Color) -> Look {
+        let color = match color {
+            Color::Always => true,
+            Color::Never => false,
+            Color::Auto => anstream::AutoStream::choice(stream) != anstream::ColorChoice::Never,
+        };
+        Look { terminal: IsTerminal::is_terminal(stream), color, zone: TimeZone::system() }
+    }
+
+    /// For a file or a program: words, no colour, UTC.
+    pub fn plain() -> Look {
+        Look { terminal: false, color: false, zone: TimeZone::UTC }
+    }
+
+    /// `12:02:07.412`
+    pub fn clock(&self, at: Wall) -> String {
+        let at = jiff::Timestamp::from_microsecond(at.0).unwrap_or_default();
+        at.to_zoned_datetime(self.zone.clone()).strftime("%H:%M:%S%.3f").to_string()
+    }
+
+    /// The text in this style, if colour is wanted.
+    pub fn paint(&self, style: Style, text: &str) -> String {
+        if self.color { format!("{style}{text}{style:#}") } else { text.to_owned() }
+    }
+}
+
+/// What kind of news it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Glyph {
+    /// Something begins.
+    Begin,
+    /// As it should be.
+    Good,
+    /// As it should not be.
+    Bad,
+    /// Something ended as it was asked to.
+    End,
+    /// By the way.
+    Note,
+    /// Between a service's name and its line.
+    Bar,
+}
+
+impl Glyph {
+    /// The glyph on a terminal, a word elsewhere.
+    pub fn text(self, look: &Look) -> &'static str {
+        match (self, look.terminal) {
+            (Glyph::Begin, true) => "▸",
+            (Glyph::Good, true) => "✓",
+            (Glyph::Bad, true) => "✗",
+            (Glyph::End, true) => "■",
+            (Glyph::Note, true) => "·",
+            (Glyph::Bar, true) => "│",
+            (Glyph::Begin, false) => "..",
+            (Glyph::Good, false) => "ok",
+            (Glyph::Bad, false) => "!!",
+            (Glyph::End, false) => "--",
+            (Glyph::Note, false) => "  ",
+            (Glyph::Bar, false) => "|",
+        }
+    }
+
+    /// Its colour.
+    pub fn style(self) -> Style {
+        match self {
+            Glyph::Begin => AnsiColor::Cyan.on_default(),
+            Glyph::Good => AnsiColor::Green.on_default(),
+            Glyph::Bad => AnsiColor::Red.on_default().bold(),
+            Glyph::End => AnsiColor::Yellow.on_default(),
+            Glyph::Note | Glyph::Bar => Style::new().dimmed(),
+        }
+    }
+}
+
+/// An event, told.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Told {
+    /// What kind of news.
+    pub glyph: Glyph,
+    /// Whom it is about: an instance, a group, a flag; empty for the whole tree.
+    pub subject: String,
+    /// What happened.
+    pub text: String,
+    /// What is written apart from it; may be empty.
+    pub detail: String,
+    /// As in syslog: 3 an error, 4 a warning, 5 notable, 6 information.
+    pub level: u8,
+    /// A step that only `events` shows: on the terminal of a run it would be noise.
+    pub minor: bool,
+}
+
+/// What happened, in words.
+pub fn told(event: &Event) -> Told {
+    let subject = if event.instance.is_empty() { &event.service } else { &event.instance };
+    let news = |glyph, text: String| Told {
+        glyph,
+        subject: subject.clone(),
+        text,
+        detail: String::new(),
+        level: if glyph == Glyph::Bad { 4 } else { 6 },
+        minor: false,
+    };
+    let minor = |text: &str| Told { minor: true, ..news(Glyph::Note, text.to_owned()) };
+    match &event.what {
+        What::Waiting => minor("waiting"),
+        What::Starting { pid, command } => {
+            let text = if command.is_empty() { "starting" } else { command };
+            Told { detail: format!("pid {pid}"), ..news(Glyph::Begin, one_line(text)) }
+        }
+        What::Up { after_ns } => news(Glyph::Good, format!("up in {}", nanos(*after_ns))),
+        What::Ready { after_ns, how, away_ns } => {
+            let text = match away_ns {
+                0 => format!("ready in {}", nanos(*after_ns)),
+                away => format!("ready again, was away {}", nanos(*away)),
+            };
+            let detail = if how.is_empty() { String::new() } else { format!("({how})") };
+            Told { detail, ..news(Glyph::Good, text) }
+        }
+        What::StartFailed { error, hint } => Told {
+            detail: if hint.is_empty() { String::new() } else { format!("hint: {}", one_line(hint)) },
+            level: 3,
+            ..news(Glyph::Bad, format!("cannot start: {}", one_line(error)))
+        },
+        What::NeverReady { within_ns, detail } => {
+            let why = if detail.is_empty() { String::new() } else { format!(": {}", one_line(detail)) };
+            news(Glyph::Bad, format!("not ready within {}{why}", nanos(*within_ns)))
+        }
+        What::Stopping => minor("stopping"),
+        What::Killing => news(Glyph::Bad, "does not stop, killing it".to_owned()),
+        What::Exited { code, signal, core, lived_ns, asked, abnormal, crash, .. } => {
+            let lived = nanos(*lived_ns);
+            let how = match (code, signal) {
+                (Some(code), _) => format!("exited {code}"),
+                (None, Some(signal)) => {
+                    format!("killed by {signal}{}", if *core { ", core dumped" } else { "" })
+                }
+                (None, None) => "ended, nobody saw how".to_owned(),
+            };
+            match (asked, signal) {
+                (true, Some(signal)) => news(Glyph::End, format!("stopped by {signal} after {lived}")),
+                (true, None) => news(Glyph::End, format!("stopped, {how} after {lived}")),
+                (false, _) => {
+                    let glyph = if *abnormal { Glyph::Bad } else { Glyph::End };
+                    let arrow = match crash {
+                        0 => String::new(),
+                        crash => format!(" → crash c-{crash}"),
+                    };
+                    news(glyph, format!("{how} after {lived}{arrow}"))
+                }
+            }
+        }
+        What::BackingOff { in_ns, attempt, max } => {
+            let of = if *max == 0 { String::new() } else { format!(" of {max}") };
+            let when = if *in_ns == 0 { "at once".to_owned() } else { format!("in {}", nanos(*in_ns)) };
+            news(Glyph::Note, format!("restart {attempt}{of} {when}"))
+        }
+        What::Stopped => minor("stopped"),
+        What::Finished => news(Glyph::End, "finished".to_owned()),
+        What::GaveUp { max, within_ns } => {
+            let text = format!("gave up: more than {max} restarts in {}", nanos(*within_ns));
+            Told { level: 3, detail: format!("Again: mainstay start {subject}"), ..news(Glyph::Bad, text) }
+        }
+        What::GroupRestarting { by } => news(Glyph::Note, format!("group restarts because of {by}")),
+        What::LimitReached { by } => {
+            Told { level: 3, ..news(Glyph::Bad, format!("group's limit reached by {by}")) }
+        }
+        What::GroupGaveUp => Told { level: 3, ..news(Glyph::Bad, "group gave up".to_owned()) },
+        What::AllUp { after_ns } => news(Glyph::Good, format!("all up in {}", nanos(*after_ns))),
+        What::ShuttingDown => news(Glyph::End, "stopping everything".to_owned()),
+        What::FlagChanged { old, new, generation, actor, reason } => {
+            let why = if reason.is_empty() { String::new() } else { format!(": {}", one_line(reason)) };
+            let detail = format!("generation {generation}, by {}{why}", one_line(actor));
+            Told { detail, level: 5, ..news(Glyph::Note, format!("{} → {}", one_line(old), one_line(new))) }
+        }
+        What::Repaired { what } => {
+            Told { level: 4, ..news(Glyph::Good, format!("repaired: {}", one_line(what))) }
+        }
+        What::Warning { message } => news(Glyph::Bad, one_line(message)),
+    }
+}
+
+fn nanos(nanos: u64) -> String {
+    duration(Duration::from_nanos(nanos))
+}
+
+/// Without anything that could steer a terminal or begin a line of its own.
+pub fn one_line(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// A service's bytes, as a terminal may have them: what steers it and what is no UTF-8 is written out.
+pub fn harmless(bytes: &[u8]) -> String {
+    let mut text = String::with_capacity(bytes.len());
+    for chunk in bytes.utf8_chunks() {
+        for c in chunk.valid().chars() {
+            match c {
+                '\t' => text.push(c),
+                c if c.is_control() => text.extend(c.escape_default()),
+                // Marks that turn the direction of writing can make a line look like another.
+                '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}' => {
+                    text.extend(c.escape_default());
+                }
+                c => text.push(c),
+            }
+        }
+        for byte in chunk.invalid() {
+            text.push_str(&format!("\\x{byte:02x}"));
+        }
+    }
+    text
+}
+
+/// The whole line, without its newline: `12:02:07.503 mainstay ✓ web     ready in 91 ms  (tcp 8080)`.
+/// `width`: the longest name.
+pub fn line(event: &Event, look: &Look, width: usize) -> String {
+    let told = told(event);
+    let source = format!("{:<1$}", "mainstay", width.max(8));
+    let clock = look.paint(Style::new().dimmed(), &look.clock(event.time));
+    let glyph = look.paint(told.glyph.style(), told.glyph.text(look));
+    let mut line = format!("{clock} {source} {glyph} ");
+    if !told.subject.is_empty() {
+        line.push_str(&format!("{:<1$}  ", told.subject, width));
+    }
+    let text = if look.terminal { told.text.clone() } else { told.text.replace('→', "->") };
+    match told.detail.as_str() {
+        "" => line.push_str(&text),
+        detail => line.push_str(&format!("{text:<28}  {detail}")),
+    }
+    line
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn check(what: What, width: usize, on_terminal: &str, elsewhere: &str) {
+        let event = Event {
+            seq: 1,
+            time: Wall(1_795_435_327_412_999),
+            mono_ns: 0,
+            service: "web".into(),
+            instance: "web".into(),
+            incarnation: 1,
+            what,
+        };
+        let look = Look { terminal: true, color: false, zone: TimeZone::UTC };
+        assert_eq!(line(&event, &look, width), on_terminal);
+        assert_eq!(line(&event, &Look { terminal: false, ..look }, width), elsewhere);
+    }
+
+    #[test]
+    fn events_read_as_a_person_would_say_them() {
+        check(
+            What::Starting { pid: 4101, command: String::new() },
+            6,
+            "12:02:07.412 mainstay ▸ web     starting                      pid 4101",
+            "12:02:07.412 mainstay .. web     starting                      pid 4101",
+        );
+        check(
+            What::Ready { after_ns: 91_000_000, how: "tcp 8080".into(), away_ns: 0 },
+            6,
+            "12:02:07.412 mainstay ✓ web     ready in 91 ms                (tcp 8080)",
+            "12:02:07.412 mainstay ok web     ready in 91 ms                (tcp 8080)",
+        );
+        let killed = What::Exited {
+            code: None,
+            signal: Some("SIGKILL".into()),
+            core: false,
+            lived_ns: 23_600_000_000,
+            asked: false,
+            abnormal: true,
+            crash: 7,
+            pid: 1,
+        };
+        check(
+            killed,
+            6,
+            "12:02:07.412 mainstay ✗ web     killed by SIGKILL after 23.6 s → crash c-7",
+            "12:02:07.412 mainstay !! web     killed by SIGKILL after 23.6 s -> crash c-7",
+        );
+    }
+
+    #[test]
+    fn nothing_a_service_says_steers_a_terminal() {
+        let text = harmless(b"\x1b[2Jred\tok\r\x07 \xff \xc3\xa9 \xe2\x80\xae\xc2\x9b");
+        assert_eq!(text, "\\u{1b}[2Jred\tok\\r\\u{7} \\xff é \\u{202e}\\u{9b}");
+        assert_eq!(one_line("a\n\x1b[1mb"), "a  [1mb");
+    }
+
+    #[test]
+    fn colour_is_written_only_where_it_is_wanted() {
+        let look = Look { color: true, ..Look::plain() };
+        assert!(look.paint(Glyph::Bad.style(), "x").contains('\x1b'));
+        assert_eq!(Look::plain().paint(Glyph::Bad.style(), "x"), "x");
+    }
+}

@@ -1,0 +1,220 @@
+//! One log file: opened when it is needed, appended to, and looked at again each time, since others may
+//! delete, cut or fill it.
+
+use super::rotation;
+use rustix::fs::OFlags;
+use std::fs::{File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+
+/// The log of one service.
+#[derive(Debug)]
+pub(super) struct LogFile {
+    name: Box<str>,
+    /// Rotated when it would become larger than this many bytes.
+    pub(super) max_size: u64,
+    /// How many files, the current one included.
+    pub(super) files: u32,
+    open: Option<Open>,
+    /// Bytes of services that could not be written since it last worked, and why.
+    pub(super) dropped: Option<(u64, String)>,
+    /// Its last rotation failed.
+    pub(super) stuck: bool,
+}
+
+#[derive(Debug)]
+struct Open {
+    file: File,
+    end: End,
+}
+
+/// The end of a file, just before something is appended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct End {
+    /// Device and inode.
+    pub(super) id: (u64, u64),
+    /// Its length.
+    pub(super) offset: u64,
+    /// Its last line has no newline.
+    pub(super) inside_line: bool,
+}
+
+impl LogFile {
+    /// The log called `name`; nothing is opened yet.
+    pub(super) fn new(name: &str, max_size: u64, files: u32) -> LogFile {
+        LogFile { name: name.into(), max_size, files, open: None, dropped: None, stuck: false }
+    }
+
+    /// `web`
+    pub(super) fn name(&self) -> &str {
+        &self.name
+    }
+
+    /// Its path in the directory of logs.
+    pub(super) fn path(&self, logs: &Path) -> PathBuf {
+        logs.join(format!("{}.log", self.name))
+    }
+
+    /// Whether it holds a descriptor.
+    pub(super) fn is_open(&self) -> bool {
+        self.open.is_some()
+    }
+
+    /// Gives its descriptor up; the next use opens it again by name.
+    pub(super) fn close(&mut self) {
+        self.open = None;
+    }
+
+    /// Where the next byte will go. Opens or makes the file (and the directory) when it must: when it was
+    /// deleted, too.
+    pub(super) fn end(&mut self, logs: &Path) -> io::Result<End> {
+        if let Some(open) = &mut self.open {
+            let now = open.file.metadata()?;
+            if now.nlink() > 0 {
+                if now.len() != open.end.offset {
+                    // Somebody else wrote or cut.
+                    open.end.offset = now.len();
+                    open.end.inside_line = ends_inside_line(&open.file, now.len())?;
+                }
+                return Ok(open.end);
+            }
+        }
+        self.open = None;
+        let path = self.path(logs);
+        let file = match open(&path) {
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                std::fs::create_dir_all(logs)?;
+                open(&path)
+            }
+            other => other,
+        }?;
+        let found = file.metadata()?;
+        if !found.is_file() {
+            return Err(io::Error::other("not a regular file"));
+        }
+        let inside_line = ends_inside_line(&file, found.len())?;
+        let end = End { id: (found.dev(), found.ino()), offset: found.len(), inside_line };
+        self.open = Some(Open { file, end });
+        Ok(end)
+    }
+
+    /// Appends; all or nothing, except when the process is killed meanwhile. Comes after [`LogFile::end`].
+    pub(super) fn append(&mut self, text: &[u8]) -> io::Result<()> {
+        let Some(open) = &mut self.open else { return Err(io::ErrorKind::NotFound.into()) };
+        let result = open.file.write_all(text);
+        match result {
+            Ok(()) => {
+                open.end.offset += text.len() as u64;
+                open.end.inside_line = text.last().map_or(open.end.inside_line, |&byte| byte != b'\n');
+                Ok(())
+            }
+            Err(e) => {
+                // What was written of it must not stand there twice when it is tried again.
+                let _ = open.file.set_len(open.end.offset);
+                Err(e)
+            }
+        }
+    }
+
+    /// Moves it and its older files up; the next use makes a new one.
+    pub(super) fn rotate(&mut self, logs: &Path) -> io::Result<()> {
+        self.open = None;
+        rotation::rotate(&self.path(logs), self.files)
+    }
+}
+
+/// Cuts a file back to `offset`, if the file at `path` still is the one with this identity. True when it is.
+pub(super) fn cut_back(path: &Path, id: (u64, u64), offset: u64) -> io::Result<bool> {
+    let found = std::fs::symlink_metadata(path)?;
+    if !found.is_file() || (found.dev(), found.ino()) != id {
+        return Ok(false);
+    }
+    let file = open(path)?;
+    let found = file.metadata()?;
+    if (found.dev(), found.ino()) != id {
+        return Ok(false);
+    }
+    if found.len() > offset {
+        file.set_len(offset)?;
+    }
+    Ok(true)
+}
+
+fn open(path: &Path) -> io::Result<File> {
+    // Non-blocking, so that a fifo that somebody put there does not stop everything.
+    let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK | OFlags::CLOEXEC;
+    OpenOptions::new()
+        .read(true)
+        .append(true)
+        .create(true)
+        .mode(0o640)
+        .custom_flags(flags.bits().cast_signed())
+        .open(path)
+}
+
+fn ends_inside_line(file: &File, length: u64) -> io::Result<bool> {
+    let mut last = [b'\n'];
+    if length > 0 {
+        file.read_exact_at(&mut last, length - 1)?;
+    }
+    Ok(last != *b"\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::fs;
+
+    #[test]
+    fn a_deleted_file_or_directory_is_made_again() {
+        let directory = tempfile::tempdir().unwrap();
+        let logs = directory.path().join("logs");
+        let mut log = LogFile::new("web", 100, 2);
+        for _ in 0..3 {
+            assert_eq!(log.end(&logs).unwrap().offset, 0);
+            log.append(b"a line\n").unwrap();
+            assert_eq!(fs::read(log.path(&logs)).unwrap(), b"a line\n");
+            fs::remove_dir_all(&logs).unwrap();
+        }
+    }
+
+    #[test]
+    fn what_others_wrote_or_cut_is_seen() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut log = LogFile::new("web", 100, 2);
+        log.end(directory.path()).unwrap();
+        log.append(b"a line\n").unwrap();
+        fs::write(log.path(directory.path()), b"cut").unwrap();
+        let end = log.end(directory.path()).unwrap();
+        assert_eq!((end.offset, end.inside_line), (3, true));
+    }
+
+    #[test]
+    fn a_link_or_a_fifo_in_its_place_is_refused() {
+        let directory = tempfile::tempdir().unwrap();
+        let mut log = LogFile::new("web", 100, 2);
+        let path = log.path(directory.path());
+        std::os::unix::fs::symlink("/etc/passwd", &path).unwrap();
+        assert!(log.end(directory.path()).is_err());
+        fs::remove_file(&path).unwrap();
+        nix::unistd::mkfifo(&path, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        assert!(log.end(directory.path()).is_err());
+    }
+
+    #[test]
+    fn only_the_very_file_is_cut_back() {
+        let directory = tempfile::tempdir().unwrap();
+        let path = directory.path().join("web.log");
+        fs::write(&path, b"123456").unwrap();
+        let id = {
+            let m = fs::metadata(&path).unwrap();
+            (m.dev(), m.ino())
+        };
+        assert!(!cut_back(&path, (id.0, id.1 + 1), 2).unwrap());
+        assert!(cut_back(&path, id, 9).unwrap());
+        assert_eq!(fs::read(&path).unwrap(), b"123456");
+        assert!(cut_back(&path, id, 2).unwrap());
+        assert_eq!(fs::read(&path).unwrap(), b"12");
+    }
+}

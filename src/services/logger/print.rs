@@ -1,0 +1,139 @@
+//! The terminal of a foreground run. A terminal may stop (Ctrl-S) for hours; draining may not.
+//!
+//! So each output has a thread of its own behind a bounded queue: what does not fit is dropped, counted, and
+//! the count is printed when there is room again. The logs have it all anyway. An output that is gone (EPIPE)
+//! ends its printing quietly.
+
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::mpsc::{Receiver, SyncSender, TrySendError, sync_channel};
+use std::time::Duration;
+
+/// The most bytes that wait for one output.
+const QUEUE: usize = 256 << 10;
+/// The most pieces that wait.
+const PIECES: usize = 1024;
+
+/// One output.
+#[derive(Debug)]
+pub(super) struct Printer {
+    sender: Option<SyncSender<Vec<u8>>>,
+    queued: Arc<AtomicUsize>,
+    finished: Receiver<()>,
+    missed: u64,
+}
+
+impl Printer {
+    /// Starts printing to `output`.
+    pub(super) fn new(output: OwnedFd) -> io::Result<Printer> {
+        let (sender, pieces) = sync_channel::<Vec<u8>>(PIECES);
+        let (done, finished) = sync_channel::<()>(1);
+        let queued = Arc::new(AtomicUsize::new(0));
+        let taken = Arc::clone(&queued);
+        std::thread::Builder::new().name("print".into()).stack_size(64 << 10).spawn(move || {
+            for piece in pieces {
+                if write_all(&output, &piece).is_err() {
+                    break;
+                }
+                taken.fetch_sub(piece.len(), Ordering::Relaxed);
+            }
+            let _ = done.send(());
+        })?;
+        Ok(Printer { sender: Some(sender), queued, finished, missed: 0 })
+    }
+
+    /// Prints `lines` whole lines, or drops and counts them.
+    pub(super) fn print(&mut self, text: Vec<u8>, lines: u64) {
+        let Some(sender) = &self.sender else { return };
+        let mut piece = text;
+        if self.missed > 0 {
+            let mut note =
+                format!("… {} lines not shown here; they are in the logs\n", self.missed).into_bytes();
+            note.append(&mut piece);
+            piece = note;
+        }
+        let length = piece.len();
+        if self.queued.load(Ordering::Relaxed) + length > QUEUE {
+            self.missed += lines;
+            return;
+        }
+        self.queued.fetch_add(length, Ordering::Relaxed);
+        match sender.try_send(piece) {
+            Ok(()) => self.missed = 0,
+            Err(TrySendError::Full(_)) => {
+                self.queued.fetch_sub(length, Ordering::Relaxed);
+                self.missed += lines;
+            }
+            Err(TrySendError::Disconnected(_)) => self.sender = None,
+        }
+    }
+
+    /// Prints what waits, for at most `within`.
+    pub(super) fn finish(mut self, within: Duration) {
+        self.sender = None;
+        let _ = self.finished.recv_timeout(within);
+    }
+}
+
+/// Writes everything, also to a description that somebody made non-blocking.
+fn write_all(output: &OwnedFd, mut bytes: &[u8]) -> io::Result<()> {
+    use rustix::event::{PollFd, PollFlags, poll};
+    use rustix::io::Errno;
+    while !bytes.is_empty() {
+        match rustix::io::write(output, bytes) {
+            Ok(n) => bytes = &bytes[n..],
+            Err(Errno::INTR) => {}
+            Err(Errno::AGAIN) => {
+                let _ = poll(&mut [PollFd::new(&output.as_fd(), PollFlags::OUT)], None);
+            }
+            Err(e) => return Err(e.into()),
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::io::Read;
+
+    #[test]
+    fn a_blocked_output_drops_and_counts_and_goes_on() {
+        let (mut read, write) = io::pipe().unwrap();
+        let mut printer = Printer::new(write.into()).unwrap();
+        let line = vec![b'x'; 9_999];
+        for _ in 0..1000 {
+            // Nobody reads: this would never end if it waited for the output.
+            printer.print([&line[..], b"\n"].concat(), 1);
+        }
+        let missed = printer.missed;
+        assert!(missed > 900, "{missed}");
+        let reader = std::thread::spawn(move || {
+            let mut all = Vec::new();
+            read.read_to_end(&mut all).map(|_| all).unwrap()
+        });
+        while printer.missed > 0 {
+            printer.print(b"again\n".to_vec(), 0);
+            std::thread::yield_now();
+        }
+        printer.finish(Duration::from_secs(60));
+        let all = reader.join().unwrap();
+        let shown = all.split(|&b| b == b'\n').filter(|l| l.len() == 9_999).count() as u64;
+        assert_eq!(shown + missed, 1000);
+        assert!(String::from_utf8(all).unwrap().contains(&format!("… {missed} lines not shown")));
+    }
+
+    #[test]
+    fn an_output_that_is_gone_ends_printing_quietly() {
+        let (read, write) = io::pipe().unwrap();
+        let mut printer = Printer::new(write.into()).unwrap();
+        drop(read);
+        while printer.sender.is_some() {
+            printer.print(b"x\n".to_vec(), 1);
+        }
+        printer.print(b"x\n".to_vec(), 1);
+        printer.finish(Duration::from_secs(60));
+    }
+}

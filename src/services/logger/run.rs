@@ -1,0 +1,437 @@
+//! The loop: messages first, then pipes, one transfer for each in turn; then wait.
+
+use super::channel::{Channel, Received};
+use super::file::LogFile;
+use super::line::{self, Kind, Which};
+use super::memory::Memory;
+use super::screen::Screen;
+use super::state::{State, Stream, Taken};
+use super::transfer::Transfer;
+use crate::cli::narrate;
+use crate::exit_code::ExitCode;
+use crate::ipc::builtin::{Death, FromLogger, ToLogger};
+use crate::ipc::control::{Event, What};
+use crate::sys::signal::Signals;
+use crate::sys::{clock, inherited};
+use crate::time::Duration;
+use clap::Parser;
+use mio::unix::SourceFd;
+use mio::{Events, Interest, Poll, Token};
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::io;
+use std::os::fd::{AsRawFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+const CHANNEL: Token = Token(0);
+const SIGNALS: Token = Token(1);
+/// The first stream's; stdout and stderr of each instance follow.
+const STREAMS: usize = 2;
+/// Messages taken in one turn, so that a flood of them does not keep pipes waiting.
+const MESSAGES: usize = 1024;
+/// Transfers from each pipe at the end.
+const ROUNDS: usize = 64;
+/// The supervisor's own log: when it is rotated, and how many files.
+const OWN_LOG: (u64, u32) = (10 << 20, 5);
+
+#[derive(Debug, Parser)]
+#[command(name = "mainstay @logger")]
+struct Arguments {
+    /// The directory of log files.
+    #[arg(long)]
+    logs: PathBuf,
+    /// The directory of crash records.
+    #[arg(long)]
+    state: PathBuf,
+}
+
+/// `mainstay @logger --logs DIR --state DIR`; `args` begin after `@logger`. Descriptor 3 is the channel, 4 the
+/// memory, 5 and 6 the holding pipe. Ends at SIGTERM, after what was written before is in the logs.
+pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
+    let args = std::iter::once("@logger".into()).chain(args);
+    let arguments = match Arguments::try_parse_from(args) {
+        Ok(arguments) => arguments,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::Usage;
+        }
+    };
+    match Logger::new(&arguments.logs, &arguments.state).and_then(Logger::run) {
+        Ok(()) => ExitCode::Done,
+        Err(error) => {
+            eprintln!("mainstay: the logger failed and is started again: {error}");
+            ExitCode::System
+        }
+    }
+}
+
+struct Logger {
+    poll: Poll,
+    channel: Channel,
+    signals: Signals,
+    state: State,
+    logs: PathBuf,
+    own_log: LogFile,
+    screen: Option<Screen>,
+    /// Streams that may have something, each once.
+    waiting: VecDeque<(u32, Which)>,
+    /// By stream's number: it is in `waiting`.
+    queued: Vec<bool>,
+    /// What came before [`ToLogger::Begin`] and has to wait for it: marks and drains are transfers, too, and
+    /// the life before may have left one unfinished.
+    early: Vec<ToLogger>,
+    /// Streams whose readiness could not be told yet.
+    held: Vec<(u32, Which)>,
+    /// After [`ToLogger::Begin`]: pipes may be read.
+    begun: bool,
+    writable_awaited: bool,
+}
+
+impl Logger {
+    fn new(logs: &Path, state: &Path) -> io::Result<Logger> {
+        let channel = Channel::new(inherited::take(3)?);
+        let memory = Memory::new(inherited::take(4)?);
+        let holding = (inherited::take(5)?, inherited::take(6)?);
+        // Ctrl-C reaches the whole foreground; only the supervisor decides what it means.
+        let signals =
+            Signals::install(&[libc::SIGTERM, libc::SIGUSR1, libc::SIGINT, libc::SIGHUP, libc::SIGQUIT])?;
+        raise_descriptor_limit();
+        let poll = Poll::new()?;
+        poll.registry().register(&mut SourceFd(&channel.as_raw_fd()), CHANNEL, Interest::READABLE)?;
+        poll.registry().register(&mut SourceFd(&signals.as_raw_fd()), SIGNALS, Interest::READABLE)?;
+        Ok(Logger {
+            poll,
+            channel,
+            signals,
+            state: State::new(logs, state, Transfer::new(memory, holding)?),
+            logs: logs.to_owned(),
+            own_log: LogFile::new("mainstay", OWN_LOG.0, OWN_LOG.1),
+            screen: None,
+            waiting: VecDeque::new(),
+            queued: Vec::new(),
+            early: Vec::new(),
+            held: Vec::new(),
+            begun: false,
+            writable_awaited: false,
+        })
+    }
+
+    fn run(mut self) -> io::Result<()> {
+        let mut events = Events::with_capacity(256);
+        let mut more = true; // what was sent before we began to wait makes no edge
+        loop {
+            let idle = !more && (self.waiting.is_empty() || !self.begun);
+            if idle {
+                self.state.rest();
+            }
+            match self.poll.poll(&mut events, (!idle).then_some(Duration::ZERO)) {
+                Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
+                other => other?,
+            }
+            let mut end = false;
+            for event in &events {
+                match event.token() {
+                    CHANNEL => {
+                        more = true;
+                        if event.is_writable() {
+                            std::mem::take(&mut self.held).into_iter().for_each(|stream| self.wake(stream));
+                        }
+                    }
+                    SIGNALS => end |= self.signal(),
+                    Token(n) => self.wake((((n - STREAMS) / 2) as u32, Which::BOTH[(n - STREAMS) % 2])),
+                }
+            }
+            if more {
+                match self.messages(MESSAGES)? {
+                    Turn::More => {}
+                    Turn::Waiting => more = false,
+                    Turn::Closed => end = true,
+                }
+            }
+            if end {
+                return self.end();
+            }
+            self.turn()?;
+        }
+    }
+
+    /// True: it is time to end.
+    fn signal(&mut self) -> bool {
+        let mut end = false;
+        for number in self.signals.pending() {
+            match number {
+                libc::SIGTERM => end = true,
+                libc::SIGUSR1 => {
+                    self.state.close_files();
+                    self.own_log.close();
+                }
+                _ => {}
+            }
+        }
+        end
+    }
+
+    fn wake(&mut self, stream: (u32, Which)) {
+        let number = stream.0 as usize * 2 + stream.1 as usize;
+        if self.queued.len() <= number {
+            self.queued.resize(number + 1, false);
+        }
+        if !std::mem::replace(&mut self.queued[number], true) {
+            self.waiting.push_back(stream);
+        }
+    }
+
+    /// One transfer from each pipe that may have something.
+    fn turn(&mut self) -> io::Result<()> {
+        if self.begun {
+            for _ in 0..self.waiting.len() {
+                let Some((child, which)) = self.waiting.pop_front() else { break };
+                self.queued[child as usize * 2 + which as usize] = false;
+                match self.take(child, which)? {
+                    Taken::Nothing => {}
+                    Taken::Bytes(_) => self.wake((child, which)),
+                    Taken::Held => self.held.push((child, which)),
+                }
+            }
+        }
+        self.tell();
+        Ok(())
+    }
+
+    fn take(&mut self, child: u32, which: Which) -> io::Result<Taken> {
+        let Logger { state, channel, screen, .. } = self;
+        let mut tell_ready =
+            |child, incarnation| channel.send_now(&FromLogger::ReadyLine { child, incarnation });
+        let taken = state.take(child, which, &mut tell_ready)?;
+        if let (Taken::Bytes(bytes), Some(screen)) = (taken, screen) {
+            let now = clock::wall();
+            state.show(child, which, bytes, &mut |child, which, bytes| screen.show(child, which, bytes, now));
+        }
+        Ok(taken)
+    }
+
+    /// Says what is to be said, and waits for room when there is none.
+    fn tell(&mut self) {
+        for message in std::mem::take(&mut self.state.troubles) {
+            self.channel.send(&FromLogger::Trouble { message });
+        }
+        let wait = !self.channel.flush() || !self.held.is_empty();
+        if wait != self.writable_awaited {
+            let interest = if wait { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
+            let channel = self.channel.as_raw_fd();
+            let registered = self.poll.registry().reregister(&mut SourceFd(&channel), CHANNEL, interest);
+            if registered.is_ok() {
+                self.writable_awaited = wait;
+            }
+        }
+    }
+
+    /// Handles at most `most` messages, deaths that follow one another together.
+    fn messages(&mut self, most: usize) -> io::Result<Turn> {
+        let mut deaths = Vec::new();
+        let mut turn = Turn::More;
+        for _ in 0..most {
+            match self.channel.receive() {
+                Ok(Received::Message(message, descriptors)) => {
+                    self.message(message, descriptors, &mut deaths)?
+                }
+                Ok(Received::Nothing) => {
+                    turn = Turn::Waiting;
+                    break;
+                }
+                Ok(Received::Closed) => {
+                    turn = Turn::Closed;
+                    break;
+                }
+                Err(error) => eprintln!("mainstay: the logger does not understand a message: {error}"),
+            }
+        }
+        self.deaths(&mut deaths)?;
+        Ok(turn)
+    }
+
+    fn message(
+        &mut self,
+        message: ToLogger,
+        descriptors: Vec<OwnedFd>,
+        deaths: &mut Vec<Death>,
+    ) -> io::Result<()> {
+        match message {
+            ToLogger::Hello { foreground, width, project: _ } => {
+                self.screen = match (foreground, self.screen.take()) {
+                    (false, _) => None,
+                    (true, Some(screen)) => Some(screen),
+                    (true, None) => Some(Screen::new(width as usize)?),
+                };
+                Ok(())
+            }
+            ToLogger::Stream { child, service, instance, max_size, files, ready } => {
+                let Ok(pipes) = <[OwnedFd; 2]>::try_from(descriptors) else {
+                    eprintln!("mainstay: the pipes of `{instance}` did not come with their message");
+                    return Ok(());
+                };
+                let stream = Stream { child, service, instance, max_size, files, ready };
+                if self.state.stream(stream, pipes)? {
+                    self.register(child)?;
+                }
+                Ok(())
+            }
+            ToLogger::Begin => self.begin(deaths),
+            message if !self.begun => {
+                self.early.push(message);
+                Ok(())
+            }
+            ToLogger::Life { child, incarnation } => {
+                // A life of an instance follows its death.
+                self.deaths(deaths)?;
+                self.state.life(child, incarnation)
+            }
+            ToLogger::Death(death) => {
+                deaths.push(death);
+                Ok(())
+            }
+            ToLogger::Happened(event) => self.happened(&event),
+        }
+    }
+
+    fn begin(&mut self, deaths: &mut Vec<Death>) -> io::Result<()> {
+        if self.begun {
+            return Ok(());
+        }
+        self.begun = true;
+        self.state.recover()?;
+        for message in std::mem::take(&mut self.early) {
+            self.message(message, Vec::new(), deaths)?;
+        }
+        Ok(())
+    }
+
+    fn register(&mut self, child: u32) -> io::Result<()> {
+        let Some(known) = self.state.child(child) else { return Ok(()) };
+        for which in Which::BOTH {
+            let token = Token(STREAMS + child as usize * 2 + which as usize);
+            let pipe = known.pipes[which as usize].as_raw_fd();
+            self.poll.registry().register(&mut SourceFd(&pipe), token, Interest::READABLE)?;
+        }
+        Ok(())
+    }
+
+    /// Records deaths, then acknowledges them: in this order.
+    fn deaths(&mut self, deaths: &mut Vec<Death>) -> io::Result<()> {
+        let Some(seq) = deaths.iter().map(|death| death.seq).max() else { return Ok(()) };
+        let Logger { state, channel, screen, .. } = self;
+        let mut tell_ready =
+            |child, incarnation| channel.send_now(&FromLogger::ReadyLine { child, incarnation });
+        let now = clock::wall();
+        state.deaths(deaths, &mut tell_ready, &mut |child, which, bytes| {
+            if let Some(screen) = screen {
+                screen.show(child, which, bytes, now);
+            }
+        })?;
+        if let Some(screen) = &mut self.screen {
+            for death in deaths.iter() {
+                if let Some(child) = self.state.child_mut(death.child) {
+                    screen.end(child, now);
+                }
+            }
+        }
+        deaths.clear();
+        self.channel.send(&FromLogger::Recorded { seq });
+        Ok(())
+    }
+
+    fn happened(&mut self, event: &Event) -> io::Result<()> {
+        if let Some(screen) = &mut self.screen {
+            screen.event(event);
+        }
+        self.write_own(event);
+        let Some((index, child)) = self.state.named(&event.instance) else { return Ok(()) };
+        match &event.what {
+            What::Starting { pid, .. } => child.pid = *pid,
+            What::Ready { .. } | What::Up { .. } => {
+                let state = if matches!(event.what, What::Up { .. }) { "up" } else { "ready" };
+                let text = format!("{state}, pid {}", child.pid);
+                self.state.mark(index, &text, None)?;
+            }
+            What::GaveUp { .. } | What::NeverReady { .. } => {
+                let text = narrate::told(event).text;
+                self.state.mark(index, &text, None)?;
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// The supervisor's own log. What cannot be written is said once and left out.
+    fn write_own(&mut self, event: &Event) {
+        let told = narrate::told(event);
+        let written = self.append_own(&line::stamp(event.time), &told);
+        if let Err(error) = &written
+            && !self.own_log.stuck
+        {
+            let path = self.own_log.path(&self.logs);
+            self.state.troubles.push(format!("cannot write `{}`: {error}", path.display()));
+        }
+        self.own_log.stuck = written.is_err();
+    }
+
+    fn append_own(&mut self, stamp: &str, told: &narrate::Told) -> io::Result<()> {
+        let mut end = self.own_log.end(&self.logs)?;
+        if end.offset >= self.own_log.max_size {
+            self.own_log.rotate(&self.logs)?;
+            end = self.own_log.end(&self.logs)?;
+        }
+        let mut text = Vec::new();
+        if end.inside_line {
+            text.push(b'\n');
+        }
+        let subject = if told.subject.is_empty() { "mainstay" } else { &told.subject };
+        line::begin(&mut text, stamp, subject, Kind::Mark);
+        text.extend_from_slice(told.text.as_bytes());
+        if !told.detail.is_empty() {
+            text.extend_from_slice(format!("  {}", told.detail).as_bytes());
+        }
+        text.push(b'\n');
+        self.own_log.append(&text)
+    }
+
+    /// Everything that was said and written before is recorded and shown, then it is over.
+    fn end(mut self) -> io::Result<()> {
+        while self.messages(MESSAGES)? == Turn::More {}
+        if self.begun {
+            for child in self.state.indices().collect::<Vec<_>>() {
+                for which in Which::BOTH {
+                    // As much as a pipe can hold: who writes on and on does not keep us.
+                    for _ in 0..ROUNDS {
+                        if !matches!(self.take(child, which)?, Taken::Bytes(_)) {
+                            break;
+                        }
+                    }
+                }
+            }
+        }
+        self.tell();
+        if let Some(screen) = self.screen {
+            screen.finish();
+        }
+        Ok(())
+    }
+}
+
+/// What came of looking for messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Turn {
+    /// There may be more.
+    More,
+    /// There are none now.
+    Waiting,
+    /// There will never be one.
+    Closed,
+}
+
+/// Two descriptors for each instance add up.
+fn raise_descriptor_limit() {
+    use rustix::process::{Resource, Rlimit, getrlimit, setrlimit};
+    let limit = getrlimit(Resource::Nofile);
+    let _ = setrlimit(Resource::Nofile, Rlimit { current: limit.maximum, ..limit });
+}

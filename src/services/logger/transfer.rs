@@ -1,0 +1,139 @@
+//! Bytes of a pipe → lines of a file, so that SIGKILL at any moment loses none and doubles none.
+//!
+//! ```text
+//! tee A → C, read C     a look at what is in service pipe A; A keeps it. C is private scratch
+//! intent := Appending   file, its length before, how many bytes, what the words will be
+//! write                 the stamped lines
+//! intent := Appended
+//! words                 where each stream stands now
+//! splice A → B          exactly those bytes, into the holding pipe that outlives us
+//! intent := Idle
+//! empty B
+//! ```
+//!
+//! The next life reads the intent. `Appending`: the file is cut back, and A still has everything.
+//! `Appended`: the file has everything; the words are set (again), and what B has not got yet is moved.
+//! `Idle`: only B is emptied.
+//!
+//! Everything that is in A is taken, an unfinished last line too (`memory::Place` remembers it). Leaving it in A
+//! would be simpler, and stops services: Linux wakes an edge-triggered reader only when the pipe was *empty*
+//! before a writer filled it and went to sleep, so a large write behind a leftover would wake nobody, ever.
+
+use super::file::{LogFile, cut_back};
+use super::line::Which;
+use super::memory::{Intent, Memory, Step};
+use crate::sys::pipe;
+use std::fs::{File, OpenOptions};
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+use std::path::Path;
+
+/// The most that one transfer takes.
+pub(super) const MOST: usize = 64 << 10;
+
+/// The desk on which transfers are done: one at a time.
+#[derive(Debug)]
+pub(super) struct Transfer {
+    /// What outlives us.
+    pub(super) memory: Memory,
+    holding: (OwnedFd, OwnedFd),
+    scratch: (OwnedFd, OwnedFd),
+    nowhere: File,
+    /// What the last [`Transfer::look`] saw.
+    pub(super) seen: Vec<u8>,
+}
+
+impl Transfer {
+    /// `holding`: read and write end of the pipe that outlives us.
+    pub(super) fn new(memory: Memory, holding: (OwnedFd, OwnedFd)) -> io::Result<Transfer> {
+        let scratch = pipe::nonblocking()?;
+        // What fits into the scratch pipe must fit into the holding pipe, page for page.
+        let room = pipe::capacity(&holding.1)?;
+        if pipe::capacity(&scratch.1)? > room {
+            pipe::set_capacity(&scratch.1, room)?;
+        }
+        let nowhere = OpenOptions::new().write(true).open("/dev/null")?;
+        Ok(Transfer { memory, holding, scratch, nowhere, seen: Vec::new() })
+    }
+
+    /// Looks at what `from` holds, without taking it; 0 when it is empty.
+    pub(super) fn look(&mut self, from: impl AsFd) -> io::Result<usize> {
+        let length = pipe::tee(from, &self.scratch.1, MOST)?;
+        self.seen.resize(length, 0);
+        let mut at = 0;
+        while at < length {
+            match rustix::io::read(&self.scratch.0, &mut self.seen[at..])? {
+                0 => return Err(io::ErrorKind::UnexpectedEof.into()),
+                n => at += n,
+            }
+        }
+        Ok(length)
+    }
+
+    /// Appends `text` to the file, whose end `intent` describes. The outer error is ours and serious; the
+    /// inner one is the file's, which is then as it was. Either way [`Transfer::finish`] comes next.
+    pub(super) fn append(
+        &mut self,
+        intent: Intent,
+        file: &mut LogFile,
+        text: &[u8],
+    ) -> io::Result<Result<(), io::Error>> {
+        self.memory.set_intent(Intent { step: Step::Appending, ..intent })?;
+        Ok(file.append(text))
+    }
+
+    /// From here on the bytes count as taken: sets the words and takes them out of their pipe.
+    pub(super) fn finish(&mut self, intent: Intent, from: Option<BorrowedFd<'_>>) -> io::Result<()> {
+        self.memory.set_intent(Intent { step: Step::Appended, ..intent })?;
+        self.complete(intent, from, 0)
+    }
+
+    fn complete(&mut self, intent: Intent, from: Option<BorrowedFd<'_>>, moved: usize) -> io::Result<()> {
+        for (child, word) in intent.words.into_iter().flatten() {
+            self.memory.set_word(child, word)?;
+        }
+        if let Some(from) = from {
+            let mut left = (intent.bytes as usize).saturating_sub(moved);
+            while left > 0 {
+                match pipe::splice(from, &self.holding.1, left)? {
+                    0 => break, // somebody else read from it; nothing is left to take
+                    n => left -= n,
+                }
+            }
+        }
+        self.memory.set_intent(Intent::default())?;
+        self.empty_holding()
+    }
+
+    fn empty_holding(&self) -> io::Result<()> {
+        while pipe::splice(&self.holding.0, &self.nowhere, MOST)? > 0 {}
+        Ok(())
+    }
+
+    /// Ends what the life before was doing. `pipes` finds a stream's pipe, when it still exists.
+    pub(super) fn recover<'a>(
+        &mut self,
+        logs: &Path,
+        pipes: impl FnOnce(u32, Which) -> Option<BorrowedFd<'a>>,
+    ) -> io::Result<()> {
+        let intent = self.memory.intent();
+        match intent.step {
+            Step::Idle => self.empty_holding(),
+            Step::Appending => {
+                // The name is looked for by inode: nothing else about the service is sure any more.
+                for entry in std::fs::read_dir(logs).into_iter().flatten().flatten() {
+                    if cut_back(&entry.path(), intent.file, intent.offset).unwrap_or(false) {
+                        break;
+                    }
+                }
+                self.memory.set_intent(Intent::default())?;
+                self.empty_holding()
+            }
+            Step::Appended => {
+                let moved = pipe::waiting(&self.holding.0)? as usize;
+                let from = intent.from.and_then(|(child, which)| pipes(child, which));
+                self.complete(intent, from, moved)
+            }
+        }
+    }
+}
