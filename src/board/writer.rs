@@ -137,6 +137,24 @@ impl Writer {
     /// [`Error::Unknown`]: nothing changed. [`Error::System`]: the values are set, and are published as
     /// soon as [`Writer::look`] succeeds in making a board in place of the one that went away meanwhile.
     pub fn set_all(&mut self, changes: &[(&str, Truth)]) -> Result<u64, Error> {
+        let slots = self.slots_to_set(changes)?;
+        if slots.iter().all(|(slot, body)| self.standing.image.slots[*slot].body == *body) {
+            return Ok(self.generation);
+        }
+        self.change(self.generation + 1, |writer| writer.store_bodies(slots))
+    }
+
+    /// The same for a change that has a number already, in a journal: the generation becomes that number,
+    /// also when no value differs. A number that is not above the present one counts as the next.
+    ///
+    /// # Errors
+    /// As for [`Writer::set_all`].
+    pub fn set_all_numbered(&mut self, changes: &[(&str, Truth)], generation: u64) -> Result<u64, Error> {
+        let slots = self.slots_to_set(changes)?;
+        self.change(generation.max(self.generation + 1), |writer| writer.store_bodies(slots))
+    }
+
+    fn slots_to_set(&self, changes: &[(&str, Truth)]) -> Result<Vec<(usize, Body)>, Error> {
         let mut slots = Vec::with_capacity(changes.len());
         for (name, truth) in changes {
             let (slot, body) = self.slot(name)?;
@@ -145,15 +163,14 @@ impl Writer {
             }
             slots.push((slot, Body::Flag(*truth)));
         }
-        if slots.iter().all(|(slot, body)| self.standing.image.slots[*slot].body == *body) {
-            return Ok(self.generation);
+        Ok(slots)
+    }
+
+    fn store_bodies(&mut self, slots: Vec<(usize, Body)>) {
+        for (slot, body) in slots {
+            let cell = self.standing.image.set(slot, body);
+            self.publish(cell);
         }
-        self.change(|writer| {
-            for (slot, body) in slots {
-                let cell = writer.standing.image.set(slot, body);
-                writer.publish(cell);
-            }
-        })
     }
 
     /// Makes the declared flags exactly these, all at once. Flags that are missing here are gone: their
@@ -180,7 +197,7 @@ impl Writer {
         }
         let names: HashSet<_> = slots.iter().map(|slot| slot.record.name).collect();
         let mut full = false;
-        let generation = self.change(|writer| {
+        let generation = self.change(self.generation + 1, |writer| {
             for slot in 0..writer.standing.image.slots.len() {
                 if !names.contains(&writer.standing.image.slots[slot].record.name) {
                     let cell = writer.standing.image.set(slot, Body::Removed);
@@ -244,8 +261,8 @@ impl Writer {
     }
 
     /// A change: bracketed, then numbered, then told to who waits.
-    fn change(&mut self, stores: impl FnOnce(&mut Writer)) -> Result<u64, Error> {
-        self.generation += 1;
+    fn change(&mut self, generation: u64, stores: impl FnOnce(&mut Writer)) -> Result<u64, Error> {
+        self.generation = generation;
         if (self.generation >> 32) as u32 != self.standing.image.header.generation_high {
             // The upper half stands in the header, which never changes: once in four billion changes.
             stores(self);
