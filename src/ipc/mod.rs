@@ -8,5 +8,6 @@ pub mod codec;
 pub mod control;
 pub mod flags;
 pub mod frame;
+pub mod notify;
 pub mod server;
 mod socket;

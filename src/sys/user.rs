@@ -64,6 +64,11 @@ pub fn identity(text: &str) -> Result<Identity, UnknownIdentity> {
     })
 }
 
+/// The name of a user; `None`: it has no entry, or the database cannot be read.
+pub fn name(uid: u32) -> Option<String> {
+    User::from_uid(uid.into()).ok().flatten().map(|user| user.name)
+}
+
 /// A name first, as `chown(1)` does: a user may be called `1000`.
 fn find_user(text: &str) -> Result<Option<User>, UnknownIdentity> {
     let failed = |error: nix::Error| UnknownIdentity::User(text.to_owned(), error as i32);

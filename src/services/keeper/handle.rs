@@ -34,11 +34,19 @@ pub struct Actor {
 pub struct Batch {
     /// In order, one for each request that changes something.
     pub changes: Vec<Change>,
+    /// The highest number that readers may have seen.
+    floor: u64,
     /// What they make of each flag: the truth and the number of the change.
     ahead: HashMap<String, (Option<Truth>, u64)>,
 }
 
 impl Batch {
+    /// Nothing yet; the first change gets a number above `floor`: readers may have seen that of a change
+    /// which was in memory only, and is lost.
+    pub fn above(floor: u64) -> Batch {
+        Batch { floor, ..Batch::default() }
+    }
+
     fn push(&mut self, change: Change) {
         for set in &change.sets {
             self.ahead.insert(set.flag.clone(), (set.truth, change.generation));
@@ -64,7 +72,7 @@ impl Declared {
     }
 
     /// What holds for this flag when this was set, or nothing.
-    fn effective(&self, flag: &str, set: Option<Truth>) -> Truth {
+    pub(super) fn effective(&self, flag: &str, set: Option<Truth>) -> Truth {
         set.or_else(|| self.0.get(flag).map(|d| d.default.into())).unwrap_or(Truth::from(Value::Off))
     }
 
@@ -305,7 +313,7 @@ fn ahead(state: &State, batch: &Batch, flag: &str) -> (Option<Truth>, u64) {
 }
 
 fn newest(state: &State, batch: &Batch) -> u64 {
-    batch.changes.last().map_or(state.generation(), |change| change.generation)
+    batch.changes.last().map_or(state.generation().max(batch.floor), |change| change.generation)
 }
 
 fn usage(message: String, hint: &str) -> Refusal {
