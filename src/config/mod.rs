@@ -99,7 +99,11 @@ pub fn parse(text: &[u8], origin: &Origin<'_>) -> Result<Configuration, Diagnost
         return Err(found);
     }
     let document = read::document(&mut found.list, root.get_ref());
-    let (plan, places) = resolve::Resolver::new(&document, text, origin, &mut found.list).resolve();
+    in_file_order(&mut found.list);
+    let mut together = Vec::new();
+    let (plan, places) = resolve::Resolver::new(&document, text, origin, &mut together).resolve();
+    in_file_order(&mut together);
+    found.list.append(&mut together);
     if found.errors() > 0 { Err(found) } else { Ok(Configuration { plan, warnings: found, places }) }
 }
 
@@ -115,6 +119,11 @@ pub fn name_of(text: &[u8]) -> Option<String> {
     };
     let name = root.get_ref().get("name")?.get_ref().as_str()?;
     (words::check_name(name).is_ok() && name != words::RESERVED_PREFIX).then(|| name.to_owned())
+}
+
+/// Readers ask for keys in their own order; people read from top to bottom.
+fn in_file_order(list: &mut [Diagnostic]) {
+    list.sort_by_key(|problem| problem.span.as_ref().map(|span| span.start));
 }
 
 /// The text, or what to show and what is wrong with it.
@@ -138,16 +147,27 @@ fn readable(bytes: &[u8]) -> Result<&str, Box<(String, Diagnostic)>> {
 fn syntax_errors(text: &str, errors: &[toml::de::Error], root: &DeTable<'_>) -> Vec<Diagnostic> {
     let lines = diagnostic::Lines::of(text);
     let mut bad_lines = std::collections::HashSet::new();
-    let mut list = Vec::new();
+    let mut list: Vec<Diagnostic> = Vec::new();
+    let mut unclosed = false;
     for error in errors.iter().take(SYNTAX_ERRORS_MAX) {
         let span = error.span().unwrap_or(0..0);
         // One broken line makes several errors; the first says most.
-        if bad_lines.insert(lines.line(span.start)) {
-            list.push(Diagnostic::error(span, error.message().trim_end()));
+        if !bad_lines.insert(lines.line(span.start)) {
+            continue;
+        }
+        let problem = Diagnostic::error(span, error.message().trim_end());
+        if !error.message().starts_with("missing comma") {
+            list.push(problem);
+        } else if !unclosed {
+            // An array that is never closed takes every line after it for an element.
+            unclosed = true;
+            list.push(problem.help("is the bracket of a line before this one closed?"));
         }
     }
+    in_file_order(&mut list);
     let mut others = Vec::new();
     read::document(&mut others, root);
+    in_file_order(&mut others);
     let on_good_line =
         |d: &Diagnostic| d.span.as_ref().is_none_or(|s| !bad_lines.contains(&lines.line(s.start)));
     list.extend(others.into_iter().filter(|d| on_good_line(d)));

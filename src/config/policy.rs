@@ -242,8 +242,8 @@ pub(super) fn ready(context: &mut Context<'_>, value: &Value<'_>, in_defaults: b
             None
         }
     }));
-    let wrong = fields.problems.len() > before;
     fields.finish(None);
+    let wrong = context.problems.len() > before;
     match ways.as_slice() {
         [one] => Some(ReadyPart { how: Some(one.value.clone()), within }),
         [] => {

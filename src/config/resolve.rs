@@ -4,7 +4,7 @@
 //! once, so ten thousand services cost ten thousand steps.
 
 use super::Origin;
-use super::diagnostic::Diagnostic;
+use super::diagnostic::{Diagnostic, Lines, count};
 use super::env_file;
 use super::fields::{Located, Span, shorten};
 use super::order::{Graph, Item, Why};
@@ -25,6 +25,8 @@ const CHILDREN_MAX: usize = 100_000;
 const NEEDS_MAX: usize = 1_000_000;
 /// Groups in groups.
 const DEPTH_MAX: usize = 64;
+/// Names of one circle that are shown.
+const CIRCLE_SHOWN: usize = 12;
 /// Circles of needs that are listed.
 const CIRCLES_MAX: usize = 20;
 
@@ -462,6 +464,10 @@ impl<'a> Resolver<'a> {
             names.pop();
         }
         names.push(names[0].clone());
+        if names.len() > CIRCLE_SHOWN {
+            let left_out = names.len() - CIRCLE_SHOWN;
+            names.splice(CIRCLE_SHOWN / 2..names.len() - CIRCLE_SHOWN / 2, [format!("({left_out} more)")]);
+        }
         let written: Vec<_> = circle
             .iter()
             .filter_map(|(item, why)| match why {
@@ -607,7 +613,7 @@ impl<'a> Resolver<'a> {
     fn build_programs(&mut self) -> Vec<Program> {
         let log = self.log_base();
         let log = self.document.defaults.log.as_ref().map_or(log.clone(), |part| part.over(&log));
-        let lines = super::diagnostic::Lines::of(self.text);
+        let lines = Lines::of(self.text);
         let mut files = HashMap::new();
         let mut programs = Vec::new();
         for service in &self.document.services {
@@ -659,7 +665,7 @@ impl<'a> Resolver<'a> {
                 Ok(variables) => Some(variables),
                 Err(bad) => {
                     let more = if bad.len() > 1 {
-                        format!(" (and {} more lines)", bad.len() - 1)
+                        format!(" (and {})", count(bad.len() - 1, "more bad line"))
                     } else {
                         String::new()
                     };

@@ -147,8 +147,8 @@ pub fn signal(text: &str) -> Result<i32, String> {
     match SIGNALS.iter().find(|(known, _)| *known == name) {
         Some((_, number)) => signal_number(i64::from(*number)),
         None => Err(match super::words::nearest(name, SIGNALS.iter().map(|(known, _)| *known)) {
-            Some(known) => format!("did you mean \"{known}\"?"),
-            None => "expected a signal such as \"TERM\", \"INT\" or 15".to_owned(),
+            Some(known) => format!("there is no such signal, did you mean \"{known}\"?"),
+            None => "there is no such signal, expected one such as \"TERM\", \"INT\" or 15".to_owned(),
         }),
     }
 }

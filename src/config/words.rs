@@ -94,7 +94,7 @@ pub fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&
         return None;
     }
     // A third of the word may be wrong: "restrat" is restart, "x" is nothing.
-    let allowed = (word.chars().count() / 3).max(1);
+    let allowed = ((word.chars().count() + 1) / 3).max(1);
     let word = word.to_lowercase();
     known
         .filter(|other| other.len().abs_diff(word.len()) <= allowed + 2)
