@@ -9,7 +9,8 @@ use crate::time::{Duration, Instant};
 pub enum Action {
     /// Start this life: ledger entry, empty cgroup, fork (S3). Answered by `Started` or `StartFailed`.
     Start(ChildId, Incarnation),
-    /// Send the stop signal, then SIGCONT, to everything of this life (main and helpers).
+    /// Ask this life to end: the stop signal, then SIGCONT, to its main process; to its helpers when the
+    /// main process is gone.
     Stop(ChildId, Incarnation),
     /// Send SIGKILL to everything of this life.
     Kill(ChildId, Incarnation),

@@ -63,7 +63,8 @@ pub struct StartError {
 }
 
 impl StartError {
-    pub(super) fn new(step: Step, errno: i32, what: impl Into<String>) -> StartError {
+    /// A step that failed; `what` it was doing, in words.
+    pub fn new(step: Step, errno: i32, what: impl Into<String>) -> StartError {
         let what = what.into();
         let hint = hint(step, errno).to_owned();
         StartError { step, errno, what, hint }
