@@ -196,6 +196,16 @@ impl<P: Protocol> Server<P> {
         Server::over(Listener::from(socket))
     }
 
+    /// Serves another listening socket instead; connections go on.
+    ///
+    /// The caller accepts first what waits at the old one: it is closed.
+    pub fn serve_at(&mut self, socket: OwnedFd) -> io::Result<()> {
+        let listener = Listener::from(socket);
+        listener.set_nonblocking(ListenerNonblockingMode::Both)?;
+        self.listener = listener;
+        Ok(())
+    }
+
     fn over(listener: Listener) -> io::Result<Server<P>> {
         listener.set_nonblocking(ListenerNonblockingMode::Both)?;
         let own = super::socket::own_user();

@@ -1,0 +1,321 @@
+//! Keeper and logger as the driver sees them: children like any other, with a line to each.
+
+use super::link::Link;
+use super::ring::{Note, Subject};
+use super::roster::Builtin;
+use super::{Driver, Rooms, Source};
+use crate::config::plan::{Log, Ready};
+use crate::flags::Declaration;
+use crate::ipc::builtin::{Death, FromKeeper, FromLogger, ToKeeper, ToLogger};
+use crate::ipc::codec;
+use crate::ipc::control::What;
+use crate::supervisor::spec::{ChildId, Incarnation};
+use crate::supervisor::{Cause, Event};
+use crate::sys::launch::{Environment, Launch, Request, StartError};
+use crate::sys::log_pipe::LogPipe;
+use crate::sys::pidfd::{self, Usage};
+use crate::sys::{self, memory, process};
+use std::collections::VecDeque;
+use std::ffi::OsString;
+use std::fs::File;
+use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+/// So many unrecorded deaths are remembered for a logger that cannot record them.
+const DEATHS: usize = 20_000;
+
+/// What every start of a built-in has in common; it outlives them.
+pub struct Program {
+    /// The file that was first executed: an upgrade of the package mixes no versions.
+    executable: Arc<OwnedFd>,
+    environment: Arc<Environment>,
+    null: Arc<OwnedFd>,
+    /// Sealed memory with the flag declarations, for the keeper.
+    declarations: Arc<OwnedFd>,
+    /// The logger's intents.
+    intents: Arc<OwnedFd>,
+    /// The logger's holding pipe, read and write end.
+    holding: [Arc<OwnedFd>; 2],
+}
+
+impl Program {
+    /// Opens what outlives the built-ins.
+    ///
+    /// # Errors
+    /// No descriptors or memory are left, or `/proc` is not mounted.
+    pub fn new(environment: Arc<Environment>, flags: &[Declaration]) -> io::Result<Program> {
+        let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+        Ok(Program {
+            executable: Arc::new(process::executable()?),
+            environment,
+            null: Arc::new(File::options().read(true).write(true).open("/dev/null")?.into()),
+            declarations: Arc::new(memory::sealed("mainstay.flags", &declarations(flags))?),
+            intents: Arc::new(memory::zeroed("mainstay.logger", 64 << 10)?),
+            holding: [Arc::new(read), Arc::new(write)],
+        })
+    }
+
+    /// What a service without input reads from, and one without a log writes to.
+    pub fn null(&self) -> Arc<OwnedFd> {
+        self.null.clone()
+    }
+
+    fn launch(
+        &self,
+        builtin: Builtin,
+        rooms: &Rooms,
+        link: Option<Arc<OwnedFd>>,
+    ) -> Result<Launch, StartError> {
+        let project = rooms.project();
+        let (directories, descriptors) = match builtin {
+            Builtin::Logger => (
+                [("--logs", &project.logs), ("--state", &project.state)],
+                vec![
+                    link,
+                    Some(self.intents.clone()),
+                    Some(self.holding[0].clone()),
+                    Some(self.holding[1].clone()),
+                ],
+            ),
+            Builtin::Keeper => (
+                [("--runtime", &project.runtime), ("--state", &project.state)],
+                vec![Some(rooms.keeper_listener()), link, Some(self.declarations.clone())],
+            ),
+        };
+        let mut argv: Vec<OsString> = vec![builtin.name().into(), builtin.subcommand().into()];
+        for (option, directory) in directories {
+            argv.push(option.into());
+            argv.push(directory.into());
+        }
+        let mut request = Request::new(sys::launch::Program::Open(self.executable.clone()), argv);
+        request.environment = self.environment.clone();
+        request.variables = vec![
+            ("NOTIFY_SOCKET".into(), project.runtime.join("notify").into()),
+            ("MAINSTAY_INSTANCE".into(), builtin.name().into()),
+        ];
+        request.descriptors = vec![(0, self.null.clone())];
+        let numbered = (3..).zip(descriptors).filter_map(|(number, d)| Some((number, d?)));
+        request.descriptors.extend(numbered);
+        Launch::new(request)
+    }
+}
+
+/// Each: its length as four bytes, then its codec bytes.
+fn declarations(flags: &[Declaration]) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    for flag in flags {
+        let one = codec::encode(flag).expect("a checked declaration is shorter than a frame");
+        bytes.extend_from_slice(&u32::try_from(one.len()).expect("shorter than a frame").to_le_bytes());
+        bytes.extend_from_slice(&one);
+    }
+    bytes
+}
+
+/// Deaths that the logger has not yet recorded.
+#[derive(Default)]
+pub struct Deaths {
+    waiting: VecDeque<Death>,
+    next: u64,
+    /// What the life used that is being buried, and the pid it had.
+    pub usage: Usage,
+    /// See `usage`.
+    pub pid: u32,
+    /// Deaths that were forgotten because too many waited.
+    forgotten: u64,
+}
+
+impl Driver {
+    /// A built-in is started anew from its parts each time: its line is a fresh one.
+    fn prepare(&mut self, child: ChildId, builtin: Builtin) {
+        let launch = self.program.launch(builtin, &self.rooms, self.link_to(builtin));
+        self.slot(child).launch = launch;
+    }
+
+    fn link_to(&self, builtin: Builtin) -> Option<Arc<OwnedFd>> {
+        match builtin {
+            Builtin::Logger => Some(self.logger.theirs()),
+            Builtin::Keeper => self.keeper.as_ref().map(Link::theirs),
+        }
+    }
+
+    /// Everything that a new life of the logger must know, before it reads the first pipe.
+    pub(super) fn greet_logger(&mut self, child: ChildId) {
+        self.renew(Builtin::Logger);
+        self.prepare(child, Builtin::Logger);
+        let hello = ToLogger::Hello {
+            foreground: self.options.foreground,
+            width: u32::try_from(self.roster.width()).unwrap_or(16),
+            project: self.plan.project.clone(),
+        };
+        self.logger.say(&hello, Vec::new());
+        for child in self.roster.users() {
+            self.say_stream(child);
+        }
+        for death in &self.deaths.waiting {
+            self.logger.say(&ToLogger::Death(death.clone()), Vec::new());
+        }
+        for child in self.roster.users() {
+            if let Some(life) = self.slots[child.0 as usize].life.as_ref().filter(|life| !life.reaped) {
+                let incarnation = life.incarnation.0;
+                self.logger.say(&ToLogger::Life { child: child.0, incarnation }, Vec::new());
+            }
+        }
+        self.logger.say(&ToLogger::Begin, Vec::new());
+    }
+
+    fn say_stream(&mut self, child: ChildId) {
+        let Some(index) = self.roster.program(child) else { return };
+        let Some(pipes) = &self.slots[child.0 as usize].pipes else { return };
+        let program = &self.plan.programs[index];
+        let Log::Logger { max_size, files } = program.log else { return };
+        let stream = ToLogger::Stream {
+            child: child.0,
+            service: program.service.clone(),
+            instance: program.instance.clone(),
+            max_size,
+            files,
+            ready: match &program.ready {
+                Ready::Output(text) => Some(text.clone()),
+                Ready::Nothing | Ready::Tcp(_) | Ready::Notify => None,
+            },
+        };
+        self.logger.say(&stream, pipes.iter().map(LogPipe::descriptor).collect());
+    }
+
+    pub(super) fn say_life(&mut self, child: ChildId, incarnation: Incarnation) {
+        self.logger.say(&ToLogger::Life { child: child.0, incarnation: incarnation.0 }, Vec::new());
+        self.logger.flush();
+    }
+
+    /// A fresh pair for the next life: what the last one had taken and not done is said again.
+    fn renew(&mut self, builtin: Builtin) {
+        let (link, source) = match builtin {
+            Builtin::Logger => (Some(&self.logger), Source::Logger),
+            Builtin::Keeper => (self.keeper.as_ref(), Source::Keeper),
+        };
+        let Some(link) = link else { return };
+        self.unwatch(link.ours());
+        let renewed = match builtin {
+            Builtin::Logger => self.logger.renew(),
+            Builtin::Keeper => self.keeper.as_mut().map_or(Ok(()), Link::renew),
+        };
+        if let Err(error) = renewed {
+            self.warn(format!("cannot make a new line to {}: {error}", builtin.name()));
+        }
+        self.watch_link(source);
+    }
+
+    pub(super) fn watch_link(&self, source: Source) {
+        let link = if source == Source::Logger { Some(&self.logger) } else { self.keeper.as_ref() };
+        if let Some(link) = link {
+            let _ = self.watch(source, link.ours(), mio::Interest::READABLE | mio::Interest::WRITABLE);
+        }
+    }
+
+    /// Queues a death for the logger.
+    pub(super) fn bury(&mut self, child: ChildId, incarnation: Incarnation) {
+        let slot = &self.slots[child.0 as usize];
+        let Some(ended) = &slot.ended else { return };
+        self.deaths.next += 1;
+        let policy = self.roster.policy(child);
+        let death = Death {
+            seq: self.deaths.next,
+            crash: ended.crash,
+            child: child.0,
+            service: self.roster.service(child).to_owned(),
+            instance: policy.name.clone(),
+            incarnation: incarnation.0,
+            pid: self.deaths.pid,
+            code: ended.cause.and_then(super::public::code),
+            signal: ended.cause.and_then(super::public::signal),
+            core: matches!(ended.cause, Some(Cause::Signal(_, true))),
+            error: ended.error.clone(),
+            lived_ns: super::public::nanos(ended.lived),
+            time: ended.time,
+            restarts: self.core.restarts(child, ended.at),
+            restarts_max: policy.limit.map_or(0, |l| l.max),
+            cpu_ns: super::public::nanos(self.deaths.usage.cpu),
+            memory_max: self.deaths.usage.memory_max,
+            cursor: self.ring.newest(),
+        };
+        self.deaths.usage = Usage::default();
+        self.logger.say_if_room(&ToLogger::Death(death.clone()));
+        self.deaths.waiting.push_back(death);
+        if self.deaths.waiting.len() > DEATHS {
+            self.deaths.waiting.pop_front();
+            self.deaths.forgotten += 1;
+        }
+    }
+
+    pub(super) fn on_logger(&mut self) {
+        while let Some(message) = self.logger.hear() {
+            match message {
+                FromLogger::ReadyLine { child, incarnation } => {
+                    if (child as usize) < self.slots.len() {
+                        self.tell(Event::Ready(ChildId(child), Incarnation(incarnation)));
+                    }
+                }
+                FromLogger::Recorded { seq } => {
+                    while self.deaths.waiting.front().is_some_and(|death| death.seq <= seq) {
+                        self.deaths.waiting.pop_front();
+                    }
+                }
+                FromLogger::Trouble { message } => self.warn(message),
+            }
+        }
+    }
+
+    pub(super) fn on_keeper(&mut self) {
+        while let Some(message) = self.keeper.as_mut().and_then(Link::hear) {
+            let (name, what) = match message {
+                FromKeeper::Changed { flag, old, new, generation, actor, reason } => {
+                    (flag, What::FlagChanged { old, new, generation, actor, reason })
+                }
+                FromKeeper::Repaired { what } => (String::new(), What::Repaired { what }),
+                FromKeeper::Trouble { message } => (String::new(), What::Warning { message }),
+            };
+            self.note(Subject::Tree, Note::Other(Box::new((name, what))));
+        }
+    }
+
+    /// The keeper looks at the board now, instead of at its next look.
+    pub(super) fn ask_keeper_to_look(&mut self) {
+        if let Some(link) = &mut self.keeper {
+            link.say(&ToKeeper::Look, Vec::new());
+        }
+    }
+
+    /// The keeper gets a listening socket whose name exists again.
+    pub(super) fn hand_to_keeper(&mut self, listener: Arc<OwnedFd>) {
+        if let Some(link) = &mut self.keeper {
+            link.say(&ToKeeper::Listen, vec![listener]);
+        }
+    }
+
+    /// Before a new life of the keeper: nothing that was said to the last one holds.
+    pub(super) fn greet_keeper(&mut self, child: ChildId) {
+        self.renew(Builtin::Keeper);
+        self.prepare(child, Builtin::Keeper);
+    }
+
+    pub(super) fn flush_links(&mut self) {
+        self.logger.flush();
+        if let Some(keeper) = &mut self.keeper {
+            keeper.flush();
+        }
+        let dropped = self.logger.take_dropped() + std::mem::take(&mut self.deaths.forgotten);
+        if dropped > 0 {
+            self.warn(format!("the logger is far behind: {dropped} messages to it were dropped"));
+        }
+    }
+
+    /// A logger that begins anew opens every file again, and loses nothing by it.
+    pub(super) fn reopen_logs(&mut self) {
+        let logger = self.roster.child_of(Builtin::Logger);
+        let life = logger.and_then(|child| self.slots[child.0 as usize].life.as_ref());
+        if let Some(life) = life.filter(|life| !life.reaped) {
+            let _ = pidfd::signal(&life.pidfd, libc::SIGTERM);
+        }
+    }
+}

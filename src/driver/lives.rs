@@ -1,0 +1,288 @@
+//! Lives: starting them, signals to them, their exits, and what they leave behind (S2–S5).
+
+use super::ring::{Note, Subject};
+use super::roster::Builtin;
+use super::slot::{Ended, Life};
+use super::{Driver, Source};
+use crate::config::plan::Ready;
+use crate::supervisor::spec::{ChildId, Incarnation};
+use crate::supervisor::{Cause, Event};
+use crate::sys::cgroup::Group;
+use crate::sys::launch::{StartError, Started};
+use crate::sys::pidfd::Usage;
+use crate::sys::strays::{self, PastLife};
+use crate::sys::{clock, pidfd};
+use crate::time::Duration;
+use mio::Interest;
+use std::os::fd::{AsFd, OwnedFd};
+
+/// A main process that was reaped in this wake-up.
+pub struct Dead {
+    child: ChildId,
+    incarnation: Incarnation,
+    pid: u32,
+    cause: Cause,
+    usage: Usage,
+}
+
+impl Driver {
+    /// Ledger entry → fork (S3). That nothing is left of the life before is the core's business: it asks
+    /// for a start only after `Cleared`.
+    pub(super) fn start(&mut self, child: ChildId, incarnation: Incarnation) {
+        self.before_start(child, incarnation);
+        self.ledger.intend(child, incarnation);
+        let at = clock::now();
+        match self.fork(child, incarnation) {
+            Ok(started) => {
+                self.ledger.began(child, started.pid, started.pidfd.as_fd(), at);
+                let pid = started.pid;
+                let life =
+                    Life { incarnation, pid, pidfd: started.pidfd, started: at, asked: false, reaped: false };
+                if let Err(error) = self.watch(Source::Exit(child.0), &life.pidfd, Interest::READABLE) {
+                    self.warn(format!("cannot watch `{}` (pid {pid}): {error}", self.roster.instance(child)));
+                }
+                let slot = self.slot(child);
+                slot.life = Some(life);
+                slot.error = None;
+                slot.never_ready = None;
+                self.pids.insert(pid, child);
+                self.note(Subject::Child(child, incarnation), Note::Starting { pid });
+                self.await_readiness(child, incarnation, at);
+                self.happened.push_back(Event::Started(child, incarnation));
+            }
+            Err(error) => {
+                self.ledger.ended(child);
+                let slot = self.slot(child);
+                slot.error = Some(error);
+                slot.never_ready = None;
+                self.happened.push_back(Event::StartFailed(child, incarnation));
+            }
+        }
+    }
+
+    /// What must be known before the first byte of output.
+    fn before_start(&mut self, child: ChildId, incarnation: Incarnation) {
+        match self.roster.builtin(child) {
+            Some(Builtin::Logger) => self.greet_logger(child),
+            Some(Builtin::Keeper) => self.greet_keeper(child),
+            None => {
+                if matches!(self.ready_of(child), Ready::Output(_)) {
+                    self.say_life(child, incarnation);
+                }
+            }
+        }
+    }
+
+    fn fork(&mut self, child: ChildId, incarnation: Incarnation) -> Result<Started, StartError> {
+        let slot = &mut self.slots[child.0 as usize];
+        for pipe in slot.pipes.iter().flatten() {
+            pipe.forget_flags();
+        }
+        if let (None, Some(tree)) = (&slot.cgroup, &self.cgroups) {
+            // Without one of its own it is followed by process group and session.
+            slot.cgroup = (child.0 as usize >= self.roster.builtins())
+                .then(|| tree.group(self.roster.instance(child)).ok())
+                .flatten();
+        }
+        let cgroup = slot.cgroup.as_ref().map(|leaf| leaf.as_fd());
+        match &mut slot.launch {
+            Ok(launch) => launch.start(&[incarnation.0], cgroup),
+            Err(error) => Err(error.clone()),
+        }
+    }
+
+    /// The stop signal to the main process, which knows best how to end what it started; when it is gone,
+    /// to what it left behind. SIGCONT follows, so that a stopped process can obey.
+    pub(super) fn stop(&mut self, child: ChildId, incarnation: Incarnation) {
+        if let Some(life) = self.slot(child).life.as_mut().filter(|life| life.incarnation == incarnation) {
+            life.asked = true;
+        }
+        let signal = self.roster.policy(child).stop_signal;
+        self.signal_life(child, incarnation, signal);
+        self.signal_life(child, incarnation, libc::SIGCONT);
+    }
+
+    fn signal_life(&mut self, child: ChildId, incarnation: Incarnation, signal: i32) {
+        let slot = &self.slots[child.0 as usize];
+        let Some(life) = slot.life_of(incarnation) else { return };
+        if life.reaped {
+            self.signal_leftovers(child, signal);
+        } else {
+            let _ = pidfd::signal(&life.pidfd, signal);
+        }
+    }
+
+    /// SIGKILL to the main process and everything around it.
+    pub(super) fn kill(&mut self, child: ChildId, incarnation: Incarnation) {
+        let slot = &self.slots[child.0 as usize];
+        let Some(life) = slot.life_of(incarnation) else { return };
+        if !life.reaped {
+            let _ = pidfd::signal(&life.pidfd, libc::SIGKILL);
+        }
+        match &slot.cgroup {
+            Some(cgroup) => {
+                let _ = cgroup.kill();
+            }
+            None => {
+                let _ = pidfd::signal_group(&life.pidfd, life.pid, libc::SIGKILL);
+                if life.reaped {
+                    self.signal_leftovers(child, libc::SIGKILL);
+                }
+            }
+        }
+    }
+
+    fn signal_leftovers(&mut self, child: ChildId, signal: i32) {
+        let slot = &self.slots[child.0 as usize];
+        if let Some(cgroup) = &slot.cgroup {
+            let _ = cgroup.signal(signal);
+            return;
+        }
+        for (_, stray) in self.strays(&[child]) {
+            let _ = pidfd::signal(&stray, signal);
+        }
+    }
+
+    /// A pidfd became readable: peek without reaping → copy what can vanish → reap (S5). What follows is
+    /// decided when every death of this wake-up is known, so that one look finds all their leftovers.
+    pub(super) fn on_exit(&mut self, child: ChildId) {
+        let slot = &self.slots[child.0 as usize];
+        let Some(life) = slot.life.as_ref().filter(|life| !life.reaped) else { return };
+        let (cause, usage) = match pidfd::peek(&life.pidfd) {
+            Ok(None) => return,
+            // What vanishes with the process is copied here, before the reaping.
+            Ok(Some(_)) => match pidfd::reap(&life.pidfd) {
+                Ok(Some(end)) => end,
+                Ok(None) | Err(_) => (Cause::Unknown, Usage::default()),
+            },
+            // Somebody else reaped it: nobody can know the status any more (S6).
+            Err(_) => (Cause::Unknown, Usage::default()),
+        };
+        let (pid, incarnation) = (life.pid, life.incarnation);
+        self.unwatch(&life.pidfd);
+        self.pids.remove(&pid);
+        self.probes.forget(child);
+        self.ledger.ended(child);
+        if let Some(life) = &mut self.slot(child).life {
+            life.reaped = true;
+        }
+        self.dead.push(Dead { child, incarnation, pid, cause, usage });
+    }
+
+    /// The deaths of one wake-up: look for leftovers, then decide and act, one after the other.
+    pub(super) fn tell_deaths(&mut self) {
+        if self.dead.is_empty() {
+            return;
+        }
+        let dead = std::mem::take(&mut self.dead);
+        let children: Vec<ChildId> = dead.iter().map(|dead| dead.child).collect();
+        let left = self.who_left_something(&children);
+        for (dead, leftovers) in dead.into_iter().zip(left) {
+            let Dead { child, incarnation, pid, cause, usage } = dead;
+            if leftovers {
+                self.await_emptiness(child);
+                if self.slots[child.0 as usize].life.as_ref().is_some_and(|life| life.asked) {
+                    self.stop(child, incarnation);
+                }
+            } else {
+                self.slot(child).life = None;
+            }
+            (self.deaths.pid, self.deaths.usage) = (pid, usage);
+            self.tell(Event::Exited { child, incarnation, cause, leftovers });
+        }
+    }
+
+    /// For each of these lives, whose main processes are reaped: is anything of it still there?
+    fn who_left_something(&self, children: &[ChildId]) -> Vec<bool> {
+        let mut without_cgroup = Vec::new();
+        let mut left = vec![false; children.len()];
+        for (index, child) in children.iter().enumerate() {
+            if self.roster.builtin(*child).is_some() {
+                continue;
+            }
+            match &self.slots[child.0 as usize].cgroup {
+                Some(cgroup) => left[index] = !cgroup.is_empty().unwrap_or(true),
+                None => without_cgroup.push((index, *child)),
+            }
+        }
+        let asked: Vec<ChildId> = without_cgroup.iter().map(|(_, child)| *child).collect();
+        for (which, _) in self.strays(&asked) {
+            left[without_cgroup[which].0] = true;
+        }
+        left
+    }
+
+    /// What these lives left behind, where no cgroup holds it: index into `children`, and a pidfd.
+    fn strays(&self, children: &[ChildId]) -> Vec<(usize, OwnedFd)> {
+        if children.is_empty() {
+            return Vec::new();
+        }
+        let lives: Vec<PastLife<'_>> = children
+            .iter()
+            .map(|child| {
+                let life = self.slots[child.0 as usize].life.as_ref();
+                PastLife {
+                    instance: self.roster.instance(*child),
+                    incarnation: life.map_or(0, |life| life.incarnation.0),
+                    leader: life.map_or(0, |life| life.pid),
+                }
+            })
+            .collect();
+        let found = strays::leftovers(self.rooms.runtime(), &lives, |pid| self.pids.contains_key(&pid));
+        found.unwrap_or_default().into_iter().map(|stray| (stray.life, stray.pidfd)).collect()
+    }
+
+    fn await_emptiness(&mut self, child: ChildId) {
+        self.clearing.push(child);
+        let Some(Ok(emptiness)) = self.slots[child.0 as usize].cgroup.as_ref().map(Group::emptiness) else {
+            return;
+        };
+        let _ = self.watch(Source::Cgroup(child.0), &emptiness, Interest::PRIORITY);
+        self.slot(child).emptiness = Some(emptiness);
+        // It may have become empty before it was watched.
+        self.look_again = Some(clock::now());
+    }
+
+    /// A helper of a dead main process died, or something changed: who has nothing left now?
+    pub(super) fn look_at_leftovers(&mut self) {
+        if self.clearing.is_empty() {
+            return;
+        }
+        let clearing = std::mem::take(&mut self.clearing);
+        let left = self.who_left_something(&clearing);
+        for (child, left) in clearing.into_iter().zip(left) {
+            if left {
+                self.clearing.push(child);
+                continue;
+            }
+            if let Some(emptiness) = self.slot(child).emptiness.take() {
+                self.unwatch(&emptiness);
+            }
+            if let Some(life) = self.slot(child).life.take() {
+                self.tell(Event::Cleared(child, life.incarnation));
+            }
+        }
+    }
+
+    /// Records how the newest life ended, for `status` and for the crash record.
+    pub(super) fn record_end(
+        &mut self,
+        child: ChildId,
+        cause: Option<Cause>,
+        lived: Duration,
+        crash: u64,
+        asked: bool,
+    ) {
+        let slot = self.slot(child);
+        let error = match (&slot.error, slot.never_ready) {
+            (_, Some(within)) => {
+                format!("not ready within {}", crate::cli::duration::setting(super::public::nanos(within)))
+            }
+            (Some(error), None) if cause.is_none() => error.to_string(),
+            _ => String::new(),
+        };
+        let at = clock::now();
+        slot.away_since = slot.away_since.or(Some(at));
+        slot.ended = Some(Ended { cause, error, lived, at, time: clock::wall(), crash, asked });
+    }
+}

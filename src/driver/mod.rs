@@ -1,0 +1,372 @@
+//! The loop: wait for something to happen → ask the core what to do → do it.
+//!
+//! One thread. Nothing here blocks: not on clients, logs, disk or a stopping service. The one bounded
+//! exception is a start, during which the parent sleeps until exec (S2).
+//!
+//! The driver holds what the core must not know: pids, descriptors, clocks. It decides nothing about
+//! services; what it decides is when to look again.
+//!
+//! | file | what |
+//! |---|---|
+//! | `lives.rs` | starting, signals, exits, leftovers (S2–S5) |
+//! | `readiness.rs` | ports that are tried, datagrams that arrive |
+//! | `reports.rs` | what the core reports → ring, logger, waiting clients |
+//! | `control.rs` | requests of clients |
+//! | `builtins.rs`, `link.rs` | keeper and logger as children, and the lines to them |
+//! | `rooms.rs`, `mending.rs` | the runtime directory and its sockets, made again when they are gone |
+//! | `ring.rs`, `roster.rs`, `public.rs`, `followers.rs` | events, names |
+
+mod builtins;
+mod control;
+mod followers;
+mod link;
+mod lives;
+mod mending;
+mod predecessor;
+mod public;
+mod readiness;
+mod reports;
+mod ring;
+mod rooms;
+mod roster;
+mod setup;
+mod slot;
+
+pub use predecessor::end as end_predecessor;
+pub use rooms::{Rooms, Taken};
+pub use setup::{Failed, Options};
+
+use crate::config::plan::Plan;
+use crate::ipc::server::{ConnectionId, Server};
+use crate::ledger::Ledger;
+use crate::supervisor::spec::ChildId;
+use crate::supervisor::{Action, Command, End, Event, Supervisor};
+use crate::sys::cgroup::Tree;
+use crate::sys::signal::Signals;
+use crate::sys::{clock, pidfd};
+use crate::time::{Duration, Instant};
+use builtins::{Deaths, Program};
+use followers::Followers;
+use link::Link;
+use mio::unix::SourceFd;
+use mio::{Interest, Poll, Token};
+use ring::Ring;
+use roster::Roster;
+use slot::Slot;
+use std::collections::{HashMap, VecDeque};
+use std::io;
+use std::os::fd::{AsFd, AsRawFd};
+
+/// What became readable: the kind in the upper half of the token, a number in the lower.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Source {
+    Signals,
+    Watch,
+    Listener,
+    Notify,
+    Logger,
+    Keeper,
+    /// The main process of this child ended.
+    Exit(u32),
+    /// The cgroup of this child changed.
+    Cgroup(u32),
+    /// A connection to the port of this child.
+    Probe(u32),
+    /// A client.
+    Client(u32),
+}
+
+impl Source {
+    fn token(self) -> Token {
+        let (kind, number) = match self {
+            Source::Signals => (0, 0),
+            Source::Watch => (1, 0),
+            Source::Listener => (2, 0),
+            Source::Notify => (3, 0),
+            Source::Logger => (4, 0),
+            Source::Keeper => (5, 0),
+            Source::Exit(child) => (6, child),
+            Source::Cgroup(child) => (7, child),
+            Source::Probe(child) => (8, child),
+            Source::Client(client) => (9, client),
+        };
+        Token(kind << 32 | number as usize)
+    }
+
+    fn of(token: Token) -> Source {
+        let number = token.0 as u32;
+        match token.0 >> 32 {
+            0 => Source::Signals,
+            1 => Source::Watch,
+            2 => Source::Listener,
+            3 => Source::Notify,
+            4 => Source::Logger,
+            5 => Source::Keeper,
+            6 => Source::Exit(number),
+            7 => Source::Cgroup(number),
+            8 => Source::Probe(number),
+            _ => Source::Client(number),
+        }
+    }
+}
+
+/// A supervisor at work.
+pub struct Driver {
+    plan: Plan,
+    options: Options,
+    roster: Roster,
+    core: Supervisor,
+    slots: Vec<Slot>,
+    /// Which child a living main process is.
+    pids: HashMap<u32, ChildId>,
+    ring: Ring,
+    ledger: Ledger,
+    rooms: Rooms,
+    server: Server,
+    followers: Followers,
+    /// The connection in each place of the server.
+    clients: HashMap<u32, ConnectionId>,
+    program: Program,
+    logger: Link,
+    keeper: Option<Link>,
+    deaths: Deaths,
+    probes: readiness::Probes,
+    cgroups: Option<Tree>,
+    /// Main processes that were reaped in this wake-up.
+    dead: Vec<lives::Dead>,
+    /// Children whose main process is gone while helpers are still there.
+    clearing: Vec<ChildId>,
+    signals: Signals,
+    poll: Poll,
+    /// What has happened and was not yet told to the core.
+    happened: VecDeque<Event>,
+    actions: Vec<Action>,
+    started: Instant,
+    /// Since when not everything was as wanted.
+    unsettled: Instant,
+    next_crash: u64,
+    /// Moments of the restarts within the last hour, oldest first.
+    restarts: VecDeque<Instant>,
+    /// Clients whose connection closes when everything is down.
+    leaving: Vec<ConnectionId>,
+    shutdowns: u32,
+    /// A second look at something that could not be mended at once.
+    look_again: Option<Instant>,
+    end: Option<End>,
+}
+
+impl Driver {
+    /// Runs until everything is down. Returns why.
+    ///
+    /// # Errors
+    /// Only when the poller itself fails, which leaves nothing that could be done.
+    pub fn run(mut self) -> io::Result<End> {
+        let mut events = mio::Events::with_capacity(1024);
+        self.tell(Event::Boot);
+        loop {
+            self.settle();
+            if let Some(end) = self.end {
+                self.leave();
+                return Ok(end);
+            }
+            match self.poll.poll(&mut events, self.timeout()) {
+                Ok(()) => {}
+                Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
+                Err(error) => return Err(error),
+            }
+            for event in &events {
+                self.on(Source::of(event.token()));
+            }
+            self.tell_deaths();
+            self.on_time();
+        }
+    }
+
+    /// Nothing is left to supervise, or to take over.
+    fn leave(&mut self) {
+        self.ledger.goodbye();
+        predecessor::goodbye(self.rooms.project());
+        self.rooms.leave();
+        if let Some(tree) = self.cgroups.take() {
+            for slot in &mut self.slots {
+                if let Some(group) = slot.cgroup.take() {
+                    let _ = tree.remove(group);
+                }
+            }
+            let _ = tree.remove_all();
+        }
+    }
+
+    /// Everything that a wake-up left to be sent goes out at its end, in one go.
+    fn settle(&mut self) {
+        self.feed_followers();
+        self.flush_links();
+    }
+
+    fn on(&mut self, source: Source) {
+        match source {
+            Source::Signals => self.on_signals(),
+            Source::Watch => self.mend(),
+            Source::Listener => self.on_listener(),
+            Source::Notify => self.on_notify(),
+            Source::Logger => self.on_logger(),
+            Source::Keeper => self.on_keeper(),
+            Source::Exit(child) => self.on_exit(ChildId(child)),
+            Source::Cgroup(_) => self.look_at_leftovers(),
+            Source::Probe(child) => self.on_probe(ChildId(child)),
+            Source::Client(client) => self.on_client(client),
+        }
+    }
+
+    /// Until the next deadline of anybody; `None`: for ever, so an idle supervisor is never woken.
+    fn timeout(&self) -> Option<Duration> {
+        [self.core.next_deadline(), self.server.next_deadline(), self.probes.next_deadline(), self.look_again]
+            .into_iter()
+            .flatten()
+            .min()
+            .map(|deadline| deadline.since(clock::now()))
+    }
+
+    fn on_time(&mut self) {
+        let now = clock::now();
+        if self.core.next_deadline().is_some_and(|deadline| deadline <= now) {
+            self.tell(Event::Deadline);
+        }
+        if self.probes.next_deadline().is_some_and(|deadline| deadline <= now) {
+            self.try_ports(now);
+        }
+        if self.server.next_deadline().is_some_and(|deadline| deadline <= now) {
+            for connection in self.server.expire(now) {
+                self.followers.forget(connection);
+            }
+        }
+        if self.look_again.is_some_and(|moment| moment <= now) {
+            self.look_again = None;
+            self.look_at_leftovers();
+            self.mend();
+        }
+    }
+
+    /// Tells the core what happened, and does what it wants done; also about what follows from that.
+    fn tell(&mut self, event: Event) {
+        self.happened.push_back(event);
+        self.tell_all();
+    }
+
+    fn tell_all(&mut self) {
+        while let Some(event) = self.happened.pop_front() {
+            let now = clock::now();
+            let mut actions = std::mem::take(&mut self.actions);
+            self.core.handle(now, event, &mut actions);
+            for action in actions.drain(..) {
+                self.act(now, action);
+            }
+            self.actions = actions;
+        }
+    }
+
+    fn act(&mut self, now: Instant, action: Action) {
+        match action {
+            Action::Start(child, incarnation) => self.start(child, incarnation),
+            Action::Stop(child, incarnation) => self.stop(child, incarnation),
+            Action::Kill(child, incarnation) => self.kill(child, incarnation),
+            Action::Report(report) => self.report(now, report),
+            Action::End(end) => self.end = Some(end),
+        }
+    }
+
+    fn on_signals(&mut self) {
+        let arrived: Vec<i32> = self.signals.pending().collect();
+        for signal in arrived {
+            match signal {
+                libc::SIGTERM | libc::SIGINT => self.asked_to_end(),
+                libc::SIGQUIT => {
+                    self.shutdowns = self.shutdowns.max(1);
+                    self.tell(Event::Command(Command::Hurry));
+                }
+                libc::SIGHUP => {
+                    self.warn("SIGHUP: reloading is not available in this version; nothing was changed")
+                }
+                libc::SIGUSR1 => self.reopen_logs(),
+                libc::SIGUSR2 => self.dump(),
+                libc::SIGCHLD => self.reap_strangers(),
+                _ => {}
+            }
+        }
+    }
+
+    /// The first time everything is stopped in order; the second time it hurries, and says so.
+    fn asked_to_end(&mut self) {
+        self.shutdowns += 1;
+        if self.shutdowns == 1 {
+            self.begin_shutdown();
+        } else {
+            self.warn("asked to stop a second time: killing what is left");
+            self.tell(Event::Command(Command::Hurry));
+        }
+    }
+
+    fn begin_shutdown(&mut self) {
+        self.note(ring::Subject::Tree, ring::Note::ShuttingDown);
+        self.tell(Event::Command(Command::Shutdown));
+    }
+
+    /// Orphans that we inherited as the subreaper are reaped; services are not, they have their pidfds.
+    fn reap_strangers(&mut self) {
+        loop {
+            let pids = &self.pids;
+            match pidfd::reap_strangers(|pid| pids.contains_key(&pid), |_, _| {}) {
+                Ok(pidfd::Reaped::ServiceFirst(pid)) => match self.pids.get(&pid) {
+                    Some(child) => self.on_exit(*child),
+                    None => break,
+                },
+                Ok(pidfd::Reaped::All) | Err(_) => break,
+            }
+        }
+        self.look_at_leftovers();
+    }
+
+    fn watch(&self, source: Source, descriptor: impl AsFd, interest: Interest) -> io::Result<()> {
+        let raw = descriptor.as_fd().as_raw_fd();
+        self.poll.registry().register(&mut SourceFd(&raw), source.token(), interest)
+    }
+
+    /// Always before the descriptor is closed (S4).
+    fn unwatch(&self, descriptor: impl AsFd) {
+        let raw = descriptor.as_fd().as_raw_fd();
+        let _ = self.poll.registry().deregister(&mut SourceFd(&raw));
+    }
+
+    fn warn(&mut self, message: impl Into<String>) {
+        let what = crate::ipc::control::What::Warning { message: message.into() };
+        self.note(ring::Subject::Tree, ring::Note::Other(Box::new((String::new(), what))));
+    }
+
+    fn slot(&mut self, child: ChildId) -> &mut Slot {
+        &mut self.slots[child.0 as usize]
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_token_names_its_source() {
+        for source in [
+            Source::Signals,
+            Source::Watch,
+            Source::Listener,
+            Source::Notify,
+            Source::Logger,
+            Source::Keeper,
+            Source::Exit(0),
+            Source::Exit(u32::MAX),
+            Source::Cgroup(7),
+            Source::Probe(7),
+            Source::Client(u32::MAX),
+        ] {
+            assert_eq!(Source::of(source.token()), source);
+        }
+    }
+}

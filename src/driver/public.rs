@@ -1,0 +1,119 @@
+//! Notes of the ring in their public form, with names put in. Pure.
+
+use super::ring::{Entry, Note, Subject};
+use super::roster::Roster;
+use crate::config::plan::Ready;
+use crate::ipc::control::{Event, What};
+use crate::supervisor::Cause;
+use crate::supervisor::spec::{ChildId, Incarnation};
+use crate::time::Duration;
+
+/// What is said of a child beyond its policy.
+pub trait Details {
+    /// How it reports readiness.
+    fn ready(&self, child: ChildId) -> &Ready;
+    /// What it executes, shortened for a line.
+    fn command(&self, child: ChildId) -> String;
+}
+
+/// The event that people and programs see.
+pub fn event(entry: &Entry, roster: &Roster, details: &impl Details) -> Event {
+    let (service, instance, incarnation, child) = match entry.subject {
+        Subject::Tree => (String::new(), String::new(), 0, None),
+        Subject::Group(group) => (roster.group(group).to_owned(), String::new(), 0, None),
+        Subject::Child(child, Incarnation(life)) => {
+            (roster.service(child).to_owned(), roster.instance(child).to_owned(), life, Some(child))
+        }
+    };
+    let service = match &entry.note {
+        Note::Other(other) => other.0.clone(),
+        _ => service,
+    };
+    Event {
+        seq: entry.seq,
+        time: entry.time,
+        mono_ns: entry.at.as_nanos(),
+        service,
+        instance,
+        incarnation,
+        what: what(&entry.note, child, roster, details),
+    }
+}
+
+fn what(note: &Note, child: Option<ChildId>, roster: &Roster, details: &impl Details) -> What {
+    let limit = || child.and_then(|c| roster.policy(c).limit);
+    match note {
+        Note::Waiting => What::Waiting,
+        Note::Starting { pid } => {
+            What::Starting { pid: *pid, command: child.map(|c| details.command(c)).unwrap_or_default() }
+        }
+        Note::Up { after } => What::Up { after_ns: nanos(*after) },
+        Note::Ready { after, away } => What::Ready {
+            after_ns: nanos(*after),
+            how: child.map(|c| how(details.ready(c))).unwrap_or_default(),
+            away_ns: nanos(*away),
+        },
+        Note::StartFailed(words) => What::StartFailed { error: words.0.clone(), hint: words.1.clone() },
+        Note::NeverReady { within, detail } => {
+            What::NeverReady { within_ns: nanos(*within), detail: detail.to_string() }
+        }
+        Note::Stopping => What::Stopping,
+        Note::Killing => What::Killing,
+        Note::Exited { cause, lived, asked, abnormal, crash, pid } => What::Exited {
+            code: code(*cause),
+            signal: signal(*cause).map(crate::sys::signal::name),
+            core: matches!(cause, Cause::Signal(_, true)),
+            lived_ns: nanos(*lived),
+            asked: *asked,
+            abnormal: *abnormal,
+            crash: u64::from(*crash),
+            pid: *pid,
+        },
+        Note::BackingOff { wait, attempt } => {
+            What::BackingOff { in_ns: nanos(*wait), attempt: *attempt, max: limit().map_or(0, |l| l.max) }
+        }
+        Note::Stopped => What::Stopped,
+        Note::Finished => What::Finished,
+        Note::GaveUp => What::GaveUp {
+            max: limit().map_or(0, |l| l.max),
+            within_ns: limit().map_or(0, |l| nanos(l.within)),
+        },
+        Note::GroupRestarting(by) => What::GroupRestarting { by: roster.instance(*by).to_owned() },
+        Note::LimitReached(by) => What::LimitReached { by: roster.instance(*by).to_owned() },
+        Note::GroupGaveUp => What::GroupGaveUp,
+        Note::AllUp { after } => What::AllUp { after_ns: nanos(*after) },
+        Note::ShuttingDown => What::ShuttingDown,
+        Note::Other(other) => other.1.clone(),
+    }
+}
+
+/// How readiness was found out, in a word or two.
+pub fn how(ready: &Ready) -> String {
+    match ready {
+        Ready::Nothing => String::new(),
+        Ready::Tcp(port) => format!("tcp {port}"),
+        Ready::Output(_) => "output".into(),
+        Ready::Notify => "notify".into(),
+    }
+}
+
+/// The exit code, if it exited.
+pub fn code(cause: Cause) -> Option<u8> {
+    match cause {
+        Cause::Code(code) => Some(code),
+        Cause::Signal(..) | Cause::Unknown => None,
+    }
+}
+
+/// The signal's number, if one killed it.
+pub fn signal(cause: Cause) -> Option<i32> {
+    match cause {
+        Cause::Signal(signal, _) => Some(signal),
+        Cause::Code(_) | Cause::Unknown => None,
+    }
+}
+
+/// Whole nanoseconds; 584 years are enough.
+pub fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}

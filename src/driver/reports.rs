@@ -1,0 +1,192 @@
+//! What the core reports → the numbered stream, the crash number, the logger.
+
+use super::Driver;
+use super::public::{self, Details};
+use super::ring::{Note, Subject};
+use crate::config::plan::{Plan, Ready};
+use crate::ipc::builtin::ToLogger;
+use crate::supervisor::spec::{ChildId, Incarnation};
+use crate::supervisor::{ChildReport, GroupReport, Report};
+use crate::sys::clock;
+use crate::time::{Duration, Instant};
+
+use super::roster::Roster;
+
+/// Restarts older than this are not counted in the head of `status`.
+const HOUR: Duration = Duration::from_secs(3600);
+
+impl Driver {
+    pub(super) fn report(&mut self, now: Instant, report: Report) {
+        match report {
+            Report::Child { child, incarnation, what } => self.report_child(now, child, incarnation, what),
+            Report::Group { group, what } => {
+                let note = match what {
+                    GroupReport::Restarting(by) => Note::GroupRestarting(by),
+                    GroupReport::LimitReached { by } => Note::LimitReached(by),
+                    GroupReport::GaveUp => Note::GroupGaveUp,
+                };
+                self.note(Subject::Group(group), note);
+            }
+            Report::AllUp => {
+                let after = now.since(self.unsettled);
+                self.note(Subject::Tree, Note::AllUp { after });
+            }
+        }
+    }
+
+    fn report_child(&mut self, now: Instant, child: ChildId, incarnation: Incarnation, what: ChildReport) {
+        let note = match what {
+            ChildReport::Waiting => Note::Waiting,
+            // Told by `start`, which knows the pid.
+            ChildReport::Starting => return,
+            ChildReport::Up => {
+                self.count_restart(child, now);
+                Note::Up { after: self.age(child, now) }
+            }
+            ChildReport::Ready { after } => {
+                let away = self.count_restart(child, now);
+                self.probes.forget(child);
+                Note::Ready { after, away }
+            }
+            ChildReport::StartFailed => self.start_failed(child, incarnation),
+            ChildReport::NeverReady { within } => {
+                let detail = self.what_was_seen(child);
+                self.probes.forget(child);
+                self.slot(child).never_ready = Some(within);
+                Note::NeverReady { within, detail: detail.into() }
+            }
+            ChildReport::Stopping => Note::Stopping,
+            ChildReport::Killing => Note::Killing,
+            ChildReport::Exited { cause, lived, asked, abnormal } => {
+                self.unsettled = now;
+                let never_ready = self.slot(child).never_ready.is_some();
+                let crash = if never_ready || (abnormal && !asked) { self.crash_number() } else { 0 };
+                self.record_end(child, Some(cause), lived, crash, asked && !never_ready);
+                self.bury(child, incarnation);
+                Note::Exited { cause, lived, asked, abnormal, crash: crash as u32, pid: self.deaths.pid }
+            }
+            ChildReport::BackingOff { until, attempt } => {
+                Note::BackingOff { wait: until.since(now), attempt }
+            }
+            ChildReport::Stopped => Note::Stopped,
+            ChildReport::Finished => Note::Finished,
+            ChildReport::GaveUp => Note::GaveUp,
+        };
+        self.note(Subject::Child(child, incarnation), note);
+    }
+
+    fn start_failed(&mut self, child: ChildId, incarnation: Incarnation) -> Note {
+        let words = match &self.slot(child).error {
+            Some(error) => (error.to_string(), error.hint().to_owned()),
+            None => ("the start failed".into(), String::new()),
+        };
+        let crash = self.crash_number();
+        self.record_end(child, None, Duration::ZERO, crash, false);
+        self.deaths.pid = 0;
+        self.bury(child, incarnation);
+        Note::StartFailed(Box::new(words))
+    }
+
+    /// The next crash number; the ledger has it before anybody hears of it, so it is never used twice.
+    fn crash_number(&mut self) -> u64 {
+        let number = self.next_crash;
+        self.next_crash += 1;
+        self.ledger.next_crash(self.next_crash);
+        number
+    }
+
+    /// A life is up: for how long was there none? Zero for the first.
+    fn count_restart(&mut self, child: ChildId, now: Instant) -> Duration {
+        let Some(since) = self.slot(child).away_since.take() else { return Duration::ZERO };
+        if self.roster.builtin(child).is_none() {
+            self.restarts.push_back(now);
+            self.forget_old_restarts(now);
+        }
+        now.since(since)
+    }
+
+    pub(super) fn forget_old_restarts(&mut self, now: Instant) {
+        while self.restarts.front().is_some_and(|at| now.since(*at) > HOUR) {
+            self.restarts.pop_front();
+        }
+        // An hour of restarts every millisecond is not worth its memory.
+        while self.restarts.len() > 100_000 {
+            self.restarts.pop_front();
+        }
+    }
+
+    fn age(&self, child: ChildId, now: Instant) -> Duration {
+        self.slots[child.0 as usize].life.as_ref().map_or(Duration::ZERO, |life| now.since(life.started))
+    }
+
+    /// Numbers an event. Followers and the logger get it when the wake-up's work is done.
+    pub(super) fn note(&mut self, subject: Subject, note: Note) {
+        let told = self.is_worth_telling(subject, &note);
+        let entry = self.ring.push(clock::now(), clock::wall(), subject, note);
+        if told {
+            let names = Names { plan: &self.plan, roster: &self.roster };
+            let event = public::event(entry, &self.roster, &names);
+            self.logger.say_if_room(&ToLogger::Happened(event));
+        }
+        self.ledger.next_event(self.ring.newest() + 1);
+    }
+
+    /// The built-ins' comings and goings are in the stream, not on the terminal.
+    fn is_worth_telling(&self, subject: Subject, note: &Note) -> bool {
+        match subject {
+            Subject::Child(child, _) if self.roster.builtin(child).is_some() => {
+                matches!(
+                    note,
+                    Note::Exited { asked: false, .. } | Note::StartFailed(_) | Note::NeverReady { .. }
+                )
+            }
+            _ => true,
+        }
+    }
+
+    pub(super) fn feed_followers(&mut self) {
+        let names = Names { plan: &self.plan, roster: &self.roster };
+        let roster = &self.roster;
+        let over = self
+            .followers
+            .feed(clock::now(), &self.ring, &mut self.server, |entry| public::event(entry, roster, &names));
+        for connection in over {
+            self.drop_client(connection);
+        }
+    }
+}
+
+/// Names for the public form of events.
+pub(super) struct Names<'a> {
+    pub plan: &'a Plan,
+    pub roster: &'a Roster,
+}
+
+impl Details for Names<'_> {
+    fn ready(&self, child: ChildId) -> &Ready {
+        match self.roster.program(child) {
+            Some(index) => &self.plan.programs[index].ready,
+            None => &Ready::Notify,
+        }
+    }
+
+    fn command(&self, child: ChildId) -> String {
+        let Some(index) = self.roster.program(child) else {
+            return self.roster.service(child).to_owned();
+        };
+        let mut line = String::new();
+        for word in &self.plan.programs[index].argv {
+            if !line.is_empty() {
+                line.push(' ');
+            }
+            line.push_str(word);
+            if line.len() > 200 {
+                let cut = (0..=200).rev().find(|at| line.is_char_boundary(*at)).unwrap_or(0);
+                line.truncate(cut);
+                line.push('…');
+                break;
+            }
+        }
+        line
+    }
+}

@@ -1,0 +1,169 @@
+//! The numbered stream of events: a bounded ring of compact notes.
+//!
+//! A note is small and owns no text unless it must, so that a thousand deaths at once cost no allocation;
+//! names are put in when somebody reads ([`super::narrate`]). Numbers rise by one for ever, also across
+//! supervisors of one project: the ledger keeps the next one.
+
+use crate::ipc::control::What;
+use crate::supervisor::Cause;
+use crate::supervisor::spec::{ChildId, GroupId, Incarnation};
+use crate::time::{Duration, Instant, Wall};
+use std::collections::VecDeque;
+
+/// How many events are kept.
+pub const CAPACITY: usize = 8192;
+
+/// What an event is about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Subject {
+    /// The whole tree, a flag, or a file: the note says.
+    Tree,
+    /// One life of an instance.
+    Child(ChildId, Incarnation),
+    /// A group.
+    Group(GroupId),
+}
+
+/// What happened, compactly. The public form is [`What`].
+#[derive(Clone, Debug, PartialEq)]
+pub enum Note {
+    Waiting,
+    Starting {
+        pid: u32,
+    },
+    Up {
+        after: Duration,
+    },
+    Ready {
+        after: Duration,
+        away: Duration,
+    },
+    StartFailed(Box<(String, String)>),
+    NeverReady {
+        within: Duration,
+        detail: Box<str>,
+    },
+    Stopping,
+    Killing,
+    Exited {
+        cause: Cause,
+        lived: Duration,
+        asked: bool,
+        abnormal: bool,
+        crash: u32,
+        pid: u32,
+    },
+    BackingOff {
+        wait: Duration,
+        attempt: u32,
+    },
+    Stopped,
+    Finished,
+    GaveUp,
+    GroupRestarting(ChildId),
+    LimitReached(ChildId),
+    GroupGaveUp,
+    AllUp {
+        after: Duration,
+    },
+    ShuttingDown,
+    /// Anything rare: the name that it is about (a flag's, or none), and its public form.
+    Other(Box<(String, What)>),
+}
+
+/// One event.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Entry {
+    pub seq: u64,
+    pub time: Wall,
+    pub at: Instant,
+    pub subject: Subject,
+    pub note: Note,
+}
+
+/// The newest events.
+pub struct Ring {
+    entries: VecDeque<Entry>,
+    next: u64,
+}
+
+impl Ring {
+    /// An empty ring whose first event gets the number `next`.
+    pub fn new(next: u64) -> Ring {
+        Ring { entries: VecDeque::new(), next: next.max(1) }
+    }
+
+    /// The number of the newest event; 0 before the first.
+    pub fn newest(&self) -> u64 {
+        self.next - 1
+    }
+
+    /// Appends an event, forgetting the oldest when the ring is full.
+    pub fn push(&mut self, at: Instant, time: Wall, subject: Subject, note: Note) -> &Entry {
+        if self.entries.len() == CAPACITY {
+            self.entries.pop_front();
+        }
+        let seq = self.next;
+        self.next += 1;
+        self.entries.push_back(Entry { seq, time, at, subject, note });
+        self.entries.back().expect("an entry was just pushed")
+    }
+
+    /// The first kept event after the number `after`, and how many between are gone.
+    pub fn after(&self, after: u64) -> (u64, impl Iterator<Item = &Entry>) {
+        let oldest = self.next - self.entries.len() as u64;
+        let wanted = after.saturating_add(1);
+        let missed = oldest.saturating_sub(wanted);
+        let skip = wanted.saturating_sub(oldest).min(self.entries.len() as u64) as usize;
+        (missed, self.entries.range(skip..))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn filled(count: u64) -> Ring {
+        let mut ring = Ring::new(1);
+        for _ in 0..count {
+            ring.push(Instant::ZERO, Wall(0), Subject::Tree, Note::ShuttingDown);
+        }
+        ring
+    }
+
+    fn check(count: u64, after: u64, missed: u64, first: Option<u64>) {
+        let ring = filled(count);
+        let (lost, mut rest) = ring.after(after);
+        assert_eq!((lost, rest.next().map(|e| e.seq)), (missed, first), "{count} events, after {after}");
+    }
+
+    #[test]
+    fn a_reader_gets_what_came_after_its_cursor() {
+        check(0, 0, 0, None);
+        check(5, 0, 0, Some(1));
+        check(5, 3, 0, Some(4));
+        check(5, 5, 0, None);
+        check(5, 99, 0, None);
+        check(5, u64::MAX, 0, None);
+    }
+
+    #[test]
+    fn a_slow_reader_is_told_how_many_it_missed() {
+        let full = CAPACITY as u64;
+        check(full + 10, 0, 10, Some(11));
+        check(full + 10, 4, 6, Some(11));
+        check(full + 10, 10, 0, Some(11));
+    }
+
+    #[test]
+    fn numbers_go_on_where_an_earlier_supervisor_stopped() {
+        let mut ring = Ring::new(41);
+        assert_eq!(ring.newest(), 40);
+        assert_eq!(ring.push(Instant::ZERO, Wall(0), Subject::Tree, Note::ShuttingDown).seq, 41);
+    }
+
+    #[test]
+    fn an_entry_is_small() {
+        assert!(std::mem::size_of::<Entry>() <= 104, "{}", std::mem::size_of::<Entry>());
+    }
+}

@@ -1,0 +1,70 @@
+//! What the driver keeps of one instance beside the core's state: descriptors, pids, the newest death.
+
+use crate::supervisor::Cause;
+use crate::supervisor::spec::Incarnation;
+use crate::sys::cgroup::{Emptiness, Group};
+use crate::sys::launch::{Launch, StartError};
+use crate::sys::log_pipe::LogPipe;
+use crate::time::{Duration, Instant, Wall};
+use std::os::fd::OwnedFd;
+
+/// One instance.
+pub struct Slot {
+    /// How it is started; an error when it cannot be prepared (an unknown user, say): the same each time.
+    pub launch: Result<Launch, StartError>,
+    /// Where its output goes; `None` when it has no pipes.
+    pub pipes: Option<[LogPipe; 2]>,
+    /// Its cgroup, when cgroups are used.
+    pub cgroup: Option<Group>,
+    /// Tells when the last helper of a dead main process is gone.
+    pub emptiness: Option<Emptiness>,
+    /// The present life, until nothing of it is left.
+    pub life: Option<Life>,
+    /// How the newest life ended.
+    pub ended: Option<Ended>,
+    /// When the newest life ended, while it is not up again.
+    pub away_since: Option<Instant>,
+    /// Why the newest start failed.
+    pub error: Option<StartError>,
+    /// The life is being ended because it was not ready in time.
+    pub never_ready: Option<Duration>,
+}
+
+/// One life: from exec until nothing of it is left.
+pub struct Life {
+    pub incarnation: Incarnation,
+    pub pid: u32,
+    /// Kept after reaping, while helpers of its process group are ended through it.
+    pub pidfd: OwnedFd,
+    pub started: Instant,
+    /// It was asked to stop.
+    pub asked: bool,
+    /// The main process is reaped; helpers are still there.
+    pub reaped: bool,
+}
+
+/// How a life ended.
+#[derive(Clone, Debug)]
+pub struct Ended {
+    /// `None`: the start failed; see `error`.
+    pub cause: Option<Cause>,
+    /// In words: a failed start, a readiness that never came; else empty.
+    pub error: String,
+    pub lived: Duration,
+    pub at: Instant,
+    pub time: Wall,
+    pub crash: u64,
+    pub asked: bool,
+}
+
+impl Slot {
+    /// The pid of the main process while it lives.
+    pub fn pid(&self) -> Option<u32> {
+        self.life.as_ref().filter(|life| !life.reaped).map(|life| life.pid)
+    }
+
+    /// The present life if it is this one.
+    pub fn life_of(&self, incarnation: Incarnation) -> Option<&Life> {
+        self.life.as_ref().filter(|life| life.incarnation == incarnation)
+    }
+}
