@@ -353,31 +353,34 @@ fn lines(text: &[u8]) -> impl Iterator<Item = &[u8]> {
     text.split(|byte| *byte == b'\n').filter(|line| !line.is_empty())
 }
 
-/// A name as a directory of the hierarchy: nothing but letters, digits and `-_.#@`, all else as `%XX`; an
+/// A name as a directory of the hierarchy: nothing but letters, digits and `-_.#@~`, all else as `%XX`; an
 /// underscore before a name that could be one of the kernel's own files (they all have a dot) or one of
-/// ours with an underscore. Too long ones are cut and told apart by a hash.
+/// ours with an underscore. Too long ones are cut and told apart by a hash; what they come back as leads
+/// to the same group again.
 fn escape(name: &str) -> String {
-    let mut escaped = String::new();
-    if name.starts_with('_') || (name.contains('.') && !name.starts_with("mainstay.")) {
-        escaped.push('_');
-    }
-    for byte in name.bytes() {
-        match byte {
-            b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'#' | b'@' => {
-                escaped.push(byte.into());
+    const HASH: usize = "~01234567".len();
+    let hidden = name.starts_with('_') || (name.contains('.') && !name.starts_with("mainstay."));
+    let prefix = if hidden { "_" } else { "" };
+    let characters = name.chars().map(escape_character).collect::<Vec<_>>();
+    let mut whole = prefix.to_owned() + &characters.concat();
+    if whole.len() > NAME_MAX {
+        prefix.clone_into(&mut whole);
+        for character in characters {
+            if whole.len() + character.len() + HASH > NAME_MAX {
+                break;
             }
-            _ => escaped.push_str(&format!("%{byte:02x}")),
+            whole.push_str(&character);
         }
+        whole.push_str(&format!("~{:08x}", crc32fast::hash(name.as_bytes())));
     }
-    if escaped.len() > NAME_MAX {
-        let hash = crc32fast::hash(name.as_bytes());
-        escaped.truncate(NAME_MAX - 10);
-        // Not in the middle of `%XX`.
-        let cut = escaped.rfind('%').filter(|at| escaped.len() - at < 3).unwrap_or(escaped.len());
-        escaped.truncate(cut);
-        escaped.push_str(&format!("~{hash:08x}"));
+    whole
+}
+
+fn escape_character(character: char) -> String {
+    match character {
+        'a'..='z' | 'A'..='Z' | '0'..='9' | '-' | '_' | '.' | '#' | '@' | '~' => character.to_string(),
+        _ => character.encode_utf8(&mut [0; 4]).bytes().map(|byte| format!("%{byte:02x}")).collect(),
     }
-    escaped
 }
 
 fn unescape(name: &str) -> String {
@@ -444,6 +447,7 @@ mod tests {
         let escaped: BTreeSet<String> = names.iter().map(|name| escape(name)).collect();
         assert_eq!(escaped.len(), names.len());
         assert!(escaped.iter().all(|name| name.len() <= NAME_MAX));
+        assert!(escaped.iter().all(|name| escape(&unescape(name)) == *name), "found again: {escaped:?}");
     }
 
     #[test]

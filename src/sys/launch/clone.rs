@@ -72,12 +72,11 @@ pub(super) fn make(stack: &Stack, life: &mut Life, cgroup: Option<BorrowedFd>) -
                 Err(errno) => Cloned::Refused(errno),
             }
         }
-        // What clone3 says about processes (EAGAIN, ENOMEM, EMFILE …) is never said about groups.
-        Err(errno @ (libc::EACCES | libc::EBUSY | libc::EOPNOTSUPP | libc::ENODEV | libc::EBADF))
-            if cgroup.is_some() =>
-        {
-            Cloned::CgroupRefused(errno)
+        // What clone3 says about processes; everything else is about the group.
+        Err(errno @ (libc::EAGAIN | libc::ENOMEM | libc::EMFILE | libc::ENFILE | libc::ENOSPC)) => {
+            Cloned::Refused(errno)
         }
+        Err(errno) if cgroup.is_some() => Cloned::CgroupRefused(errno),
         Err(errno) => Cloned::Refused(errno),
         Ok((pid, pidfd)) => Cloned::Child(pid, pidfd),
     };

@@ -114,7 +114,9 @@ fn hint(step: Step, errno: i32) -> &'static str {
         }
         (Step::Nice, libc::EACCES | libc::EPERM) => "only root may lower the niceness",
         (Step::Limit, libc::EPERM) => "only root may raise a hard limit",
-        (Step::Descriptors, libc::EBADF) => "raise the limit of open descriptors (ulimit -n)",
+        (Step::Descriptors, libc::EBADF | libc::EINVAL | libc::EMFILE) => {
+            "raise the limit of open descriptors (ulimit -n)"
+        }
         (Step::FindUser, 0) => "name an existing user (getent passwd), or create it",
         (Step::FindGroup, 0) => "name an existing group (getent group), or create it",
         (Step::Exec, libc::EACCES) => "make it executable: chmod +x",
