@@ -11,6 +11,14 @@ pub fn now() -> Instant {
     Instant::from_nanos(tv_sec as u64 * 1_000_000_000 + tv_nsec as u64)
 }
 
+/// Now, as of the last tick of the kernel's timer (1 to 10 ms ago): 3 ns instead of 20. On the same scale
+/// as [`now`].
+#[inline]
+pub fn coarse() -> Instant {
+    let Timespec { tv_sec, tv_nsec } = clock_gettime(ClockId::MonotonicCoarse);
+    Instant::from_nanos(tv_sec as u64 * 1_000_000_000 + tv_nsec as u64)
+}
+
 /// Now, as people write it down. May jump; never measure with it.
 pub fn wall() -> Wall {
     let Timespec { tv_sec, tv_nsec } = clock_gettime(ClockId::Realtime);

@@ -1,0 +1,206 @@
+//! A handle to one flag: found once, read in a nanosecond, good for ever.
+//!
+//! A read is three steps: the board's state says live; the flag's word opens under its seal; the body is
+//! what it is set to. Whatever fails, the slow path finds the flag again by its name. The fields below
+//! change one by one while others read them; no mixture of old and new is taken for a value, because the
+//! word must open under a seal that was made for this flag on the board that the state belongs to.
+
+use super::attachment::{Attachment, Search};
+use super::fallback::Answer;
+use super::layout::STATE;
+use super::reader::{Reading, Source};
+use crate::flags::{Body, Name, Prefix, Seal, Truth};
+use crate::sys::clock;
+use crate::sys::mapping::Region;
+use std::cell::Cell;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
+
+/// A flag of a [`Board`](super::Board).
+pub struct Flag {
+    region: Region,
+    /// The word that the state of the board has while it is live; never matches before the first search.
+    live: AtomicU64,
+    seal: AtomicU64,
+    cell: AtomicUsize,
+    /// The word that was last proven, or [`TOLD`] and the body that somebody told us; 0: nothing yet.
+    last: AtomicU64,
+    prefix: AtomicU64,
+    name: Option<Name>,
+    default: bool,
+    attachment: Arc<Attachment>,
+}
+
+/// No word has this upper half and a body by chance more often than any other; a body behind it was told.
+const TOLD: u64 = 0xffff_ffff << 32;
+
+/// Reads of a thread between two looks at the clock: the clock costs three reads.
+const READS_PER_LOOK: u32 = 16;
+
+thread_local! {
+    static READS: Cell<u32> = const { Cell::new(0) };
+}
+
+/// Lets each 16th read of a thread look whether the board's name still leads to it, if it is time.
+#[inline]
+pub(super) fn look_sometimes(attachment: &Attachment) {
+    let reads = READS.get().wrapping_add(1);
+    READS.set(reads);
+    if reads.is_multiple_of(READS_PER_LOOK) {
+        attachment.look(clock::coarse());
+    }
+}
+
+impl Flag {
+    pub(super) fn new(attachment: Arc<Attachment>, name: &str) -> Flag {
+        let flag = Flag {
+            region: attachment.region,
+            live: AtomicU64::new(u64::MAX),
+            seal: AtomicU64::new(0),
+            cell: AtomicUsize::new(0),
+            last: AtomicU64::new(0),
+            prefix: AtomicU64::new(0),
+            name: Name::new(name).ok(),
+            default: false,
+            attachment,
+        };
+        flag.find();
+        flag
+    }
+
+    /// The same flag, whose reads answer `default` where it has no opinion: when it is disabled, unknown,
+    /// a share without an id, or nobody can say.
+    pub fn or(mut self, default: bool) -> Flag {
+        self.default = default;
+        self
+    }
+
+    /// Is it on for everybody?
+    #[inline]
+    pub fn is_on(&self) -> bool {
+        self.truth().and_then(Truth::is_on).unwrap_or(self.default)
+    }
+
+    /// Is it on for this id, of 1 to 1024 bytes?
+    #[inline]
+    pub fn is_on_for(&self, id: &str) -> bool {
+        let on = self
+            .truth()
+            .and_then(|truth| truth.is_on_for(Prefix::from_bits(self.prefix.load(Ordering::Relaxed)), id));
+        on.unwrap_or(self.default)
+    }
+
+    /// What it is set to, and how good that answer is. Looks at the clock: 3 ns more than the others.
+    pub fn read(&self) -> Reading {
+        self.attachment.look(clock::coarse());
+        match self.proven() {
+            Some(truth) => Reading::proven(truth),
+            None => self.read_slowly(),
+        }
+    }
+
+    #[inline]
+    fn truth(&self) -> Option<Truth> {
+        look_sometimes(&self.attachment);
+        match self.proven() {
+            Some(truth) => Some(truth),
+            None => self.read_slowly().truth,
+        }
+    }
+
+    #[inline]
+    fn proven(&self) -> Option<Truth> {
+        let last = self.last.load(Ordering::Relaxed);
+        let state = self.region.load(STATE);
+        // B7: the state first. A board that is live now has every value that was published before now.
+        fence(Ordering::Acquire);
+        let word = self.region.load(self.cell.load(Ordering::Relaxed));
+        fence(Ordering::Acquire);
+        let body = Seal::from_bits(self.seal.load(Ordering::Relaxed)).open(word)?;
+        if state != self.live.load(Ordering::Relaxed) {
+            return None;
+        }
+        let Some(Body::Flag(truth)) = Body::from_bits(body) else { return None };
+        if word != last {
+            // Not a plain store: a thread that was stopped here must not put an old word over a newer one.
+            let _ = self.last.compare_exchange(last, word, Ordering::Relaxed, Ordering::Relaxed);
+        }
+        Some(truth)
+    }
+
+    /// Finds the flag on the board that is shown now.
+    fn find(&self) -> Search {
+        let Some(name) = &self.name else { return Search::Absent };
+        let found = self.attachment.search(name.packed());
+        if let Search::Found { view, cell, record } = found {
+            self.live.store(view.header.live(), Ordering::Relaxed);
+            self.cell.store(cell, Ordering::Relaxed);
+            self.prefix.store(record.prefix().to_bits(), Ordering::Relaxed);
+            self.seal.store(view.header.seal(cell).to_bits(), Ordering::Relaxed);
+        }
+        found
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn read_slowly(&self) -> Reading {
+        let now = clock::coarse();
+        if let Some(reading) = self.found_again() {
+            return reading;
+        }
+        if self.attachment.recover(now)
+            && let Some(reading) = self.found_again()
+        {
+            return reading;
+        }
+        match self.last.load(Ordering::Relaxed) {
+            0 => self.ask(),
+            last => match Body::from_bits(last as u32) {
+                Some(Body::Flag(truth)) => Reading { truth: Some(truth), source: Source::Stale },
+                _ => Reading::LOST,
+            },
+        }
+    }
+
+    /// What the board that is shown says after a new search; `None`: nothing that is proven.
+    fn found_again(&self) -> Option<Reading> {
+        let (view, cell) = match self.find() {
+            Search::Found { view, cell, .. } => (view, cell),
+            Search::Absent => return Some(Reading::UNKNOWN),
+            Search::Lost => return None,
+        };
+        if let Some(truth) = self.proven() {
+            return Some(Reading::proven(truth));
+        }
+        let body = view.header.seal(cell).open(self.region.load(cell))?;
+        (Body::from_bits(body) == Some(Body::Removed)).then_some(Reading::UNKNOWN)
+    }
+
+    #[cold]
+    fn ask(&self) -> Reading {
+        let Some(name) = &self.name else { return Reading::UNKNOWN };
+        match self.attachment.ask(name.packed(), clock::coarse()) {
+            None => Reading::LOST,
+            Some(Answer::Unknown) => Reading::UNKNOWN,
+            Some(Answer::Known { truth, salt }) => {
+                let own = Prefix::of(name.packed());
+                let prefix = if salt.is_empty() { own } else { Prefix::new(&salt).unwrap_or(own) };
+                self.prefix.store(prefix.to_bits(), Ordering::Relaxed);
+                let told = TOLD | u64::from(Body::Flag(truth).to_bits());
+                // Only while nothing is proven: another thread may have read the board meanwhile.
+                let _ = self.last.compare_exchange(0, told, Ordering::Relaxed, Ordering::Relaxed);
+                Reading { truth: Some(truth), source: Source::Asked }
+            }
+        }
+    }
+}
+
+impl fmt::Debug for Flag {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Flag")
+            .field("name", &self.name)
+            .field("default", &self.default)
+            .finish_non_exhaustive()
+    }
+}
