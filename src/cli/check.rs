@@ -95,8 +95,10 @@ pub fn look_up(configuration: &mut Configuration) {
     let inherited = std::env::var("PATH").unwrap_or_default();
     for places in &configuration.places {
         let program = &configuration.plan.programs[places.first];
-        let found =
-            [directory(program, places), user(program, places), executable(program, places, &inherited)];
+        let nowhere = directory(program, places);
+        // A program is looked for from its directory; without one there is nothing more to say.
+        let missing = if nowhere.is_none() { executable(program, places, &inherited) } else { None };
+        let found = [nowhere, user(program, places), missing];
         configuration.warnings.list.extend(found.into_iter().flatten());
     }
 }
@@ -137,7 +139,8 @@ fn user(program: &Program, places: &Places) -> Option<Diagnostic> {
 fn executable(program: &Program, places: &Places, inherited: &str) -> Option<Diagnostic> {
     let name = program.argv.first()?;
     let message = if name.contains('/') {
-        let path = program.directory.join(name);
+        // Collected from its parts, so that `./web` is shown without its dot.
+        let path: PathBuf = program.directory.join(name).components().collect();
         why_not_executable(&path).map(|reason| format!("`{}` {reason}", path.display()))
     } else {
         let own = program.env.iter().rev().find(|(key, _)| key == "PATH").map(|(_, value)| value.as_str());
