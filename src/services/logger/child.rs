@@ -17,6 +17,8 @@ pub(super) struct Child {
     pub(super) word: Word,
     /// The text that tells readiness.
     pub(super) ready: Option<Box<[u8]>>,
+    /// The newest life for which it was awaited; 0: none.
+    pub(super) armed: u64,
     /// While that text is awaited. Boxed: most instances await nothing.
     pub(super) awaited: Option<Box<Awaited>>,
     /// The newest life's main process, for the marks; 0: not known.
@@ -78,6 +80,7 @@ mod tests {
             pipes: [pipe(), pipe()],
             word: Word::default(),
             ready: Some(text.as_bytes().into()),
+            armed: 1,
             awaited: Some(Box::new(Awaited { life: 1, tails: Default::default() })),
             pid: 0,
             shown: Default::default(),

@@ -85,6 +85,8 @@ struct Logger {
     /// After [`ToLogger::Begin`]: pipes may be read.
     begun: bool,
     writable_awaited: bool,
+    /// Nobody will ever send anything again.
+    closed: bool,
 }
 
 impl Logger {
@@ -113,6 +115,7 @@ impl Logger {
             held: Vec::new(),
             begun: false,
             writable_awaited: false,
+            closed: false,
         })
     }
 
@@ -142,13 +145,13 @@ impl Logger {
                 }
             }
             if more {
-                match self.messages(MESSAGES)? {
+                match self.messages()?.1 {
                     Turn::More => {}
                     Turn::Waiting => more = false,
-                    Turn::Closed => end = true,
+                    Turn::Closed => self.closed = true,
                 }
             }
-            if end {
+            if end || self.closed {
                 return self.end();
             }
             self.turn()?;
@@ -198,7 +201,16 @@ impl Logger {
         Ok(())
     }
 
+    /// Takes from one pipe. Messages that were sent before its bytes were written are handled before them:
+    /// they are here when the bytes are, but perhaps were not when messages were looked for last.
     fn take(&mut self, child: u32, which: Which) -> io::Result<Taken> {
+        while self.state.look(child, which)? > 0 {
+            let (handled, turn) = self.messages()?;
+            self.closed |= turn == Turn::Closed;
+            if !handled {
+                break;
+            }
+        }
         let Logger { state, channel, screen, .. } = self;
         let mut tell_ready =
             |child, incarnation| channel.send_now(&FromLogger::ReadyLine { child, incarnation });
@@ -226,14 +238,15 @@ impl Logger {
         }
     }
 
-    /// Handles at most `most` messages, deaths that follow one another together.
-    fn messages(&mut self, most: usize) -> io::Result<Turn> {
-        let mut deaths = Vec::new();
-        let mut turn = Turn::More;
-        for _ in 0..most {
+    /// Handles messages, at most [`MESSAGES`]. Whether there were any, and whether more may follow.
+    fn messages(&mut self) -> io::Result<(bool, Turn)> {
+        let mut batch = Vec::new();
+        let (mut handled, mut turn) = (false, Turn::More);
+        for _ in 0..MESSAGES {
             match self.channel.receive() {
                 Ok(Received::Message(message, descriptors)) => {
-                    self.message(message, descriptors, &mut deaths)?
+                    handled = true;
+                    self.message(message, descriptors, &mut batch)?;
                 }
                 Ok(Received::Nothing) => {
                     turn = Turn::Waiting;
@@ -246,15 +259,16 @@ impl Logger {
                 Err(error) => eprintln!("mainstay: the logger does not understand a message: {error}"),
             }
         }
-        self.deaths(&mut deaths)?;
-        Ok(turn)
+        self.batch(batch)?;
+        Ok((handled, turn))
     }
 
+    /// Learns what is known without looking at a pipe; the rest goes to `batch`, in order.
     fn message(
         &mut self,
         message: ToLogger,
         descriptors: Vec<OwnedFd>,
-        deaths: &mut Vec<Death>,
+        batch: &mut Vec<ToLogger>,
     ) -> io::Result<()> {
         match message {
             ToLogger::Hello { foreground, width, project: _ } => {
@@ -276,32 +290,65 @@ impl Logger {
                 }
                 Ok(())
             }
-            ToLogger::Begin => self.begin(deaths),
-            message if !self.begun => {
-                self.early.push(message);
+            ToLogger::Begin => self.begin(batch),
+            ToLogger::Life { .. } | ToLogger::Death(_) | ToLogger::Happened(_) => {
+                if self.begun { batch } else { &mut self.early }.push(message);
                 Ok(())
             }
-            ToLogger::Life { child, incarnation } => {
-                // A life of an instance follows its death.
-                self.deaths(deaths)?;
-                self.state.life(child, incarnation)
-            }
-            ToLogger::Death(death) => {
-                deaths.push(death);
-                Ok(())
-            }
-            ToLogger::Happened(event) => self.happened(&event),
         }
     }
 
-    fn begin(&mut self, deaths: &mut Vec<Death>) -> io::Result<()> {
-        if self.begun {
-            return Ok(());
+    /// From here on pipes are read. What was said too early is done now.
+    fn begin(&mut self, batch: &mut Vec<ToLogger>) -> io::Result<()> {
+        if !self.begun {
+            self.begun = true;
+            self.state.recover()?;
+            batch.append(&mut self.early);
         }
-        self.begun = true;
-        self.state.recover()?;
-        for message in std::mem::take(&mut self.early) {
-            self.message(message, Vec::new(), deaths)?;
+        Ok(())
+    }
+
+    /// Does what messages say, then records all deaths at once, then acknowledges them.
+    fn batch(&mut self, batch: Vec<ToLogger>) -> io::Result<()> {
+        let mut seq = None;
+        for (at, message) in batch.iter().enumerate() {
+            match message {
+                ToLogger::Life { child, incarnation } => self.state.life(*child, *incarnation)?,
+                ToLogger::Happened(event) => self.happened(event)?,
+                ToLogger::Death(death) => {
+                    let next = batch[at..].iter().filter_map(|later| match later {
+                        ToLogger::Life { child, incarnation } if *child == death.child => Some(*incarnation),
+                        _ => None,
+                    });
+                    let next = next.filter(|&life| life > death.incarnation).max();
+                    self.death(death, next)?;
+                    seq = seq.max(Some(death.seq));
+                }
+                ToLogger::Hello { .. } | ToLogger::Stream { .. } | ToLogger::Begin => {}
+            }
+        }
+        if let Some(seq) = seq {
+            self.state.record();
+            self.channel.send(&FromLogger::Recorded { seq });
+        }
+        Ok(())
+    }
+
+    fn death(&mut self, death: &Death, next: Option<u64>) -> io::Result<()> {
+        let Logger { state, channel, screen, .. } = self;
+        // A drain has to end: what cannot be told now waits in memory.
+        let mut tell_ready = |child, incarnation| {
+            channel.send(&FromLogger::ReadyLine { child, incarnation });
+            true
+        };
+        let now = clock::wall();
+        state.death(death, next, &mut tell_ready, &mut |child, which, bytes| {
+            if let Some(screen) = screen {
+                screen.show(child, which, bytes, now);
+            }
+        })?;
+        if let (Some(screen), Some(child)) = (&mut self.screen, self.state.child_mut(death.child)) {
+            screen.end(child, now);
         }
         Ok(())
     }
@@ -313,30 +360,6 @@ impl Logger {
             let pipe = known.pipes[which as usize].as_raw_fd();
             self.poll.registry().register(&mut SourceFd(&pipe), token, Interest::READABLE)?;
         }
-        Ok(())
-    }
-
-    /// Records deaths, then acknowledges them: in this order.
-    fn deaths(&mut self, deaths: &mut Vec<Death>) -> io::Result<()> {
-        let Some(seq) = deaths.iter().map(|death| death.seq).max() else { return Ok(()) };
-        let Logger { state, channel, screen, .. } = self;
-        let mut tell_ready =
-            |child, incarnation| channel.send_now(&FromLogger::ReadyLine { child, incarnation });
-        let now = clock::wall();
-        state.deaths(deaths, &mut tell_ready, &mut |child, which, bytes| {
-            if let Some(screen) = screen {
-                screen.show(child, which, bytes, now);
-            }
-        })?;
-        if let Some(screen) = &mut self.screen {
-            for death in deaths.iter() {
-                if let Some(child) = self.state.child_mut(death.child) {
-                    screen.end(child, now);
-                }
-            }
-        }
-        deaths.clear();
-        self.channel.send(&FromLogger::Recorded { seq });
         Ok(())
     }
 
@@ -397,7 +420,7 @@ impl Logger {
 
     /// Everything that was said and written before is recorded and shown, then it is over.
     fn end(mut self) -> io::Result<()> {
-        while self.messages(MESSAGES)? == Turn::More {}
+        while self.messages()?.1 == Turn::More {}
         if self.begun {
             for child in self.state.indices().collect::<Vec<_>>() {
                 for which in Which::BOTH {

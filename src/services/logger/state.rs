@@ -43,6 +43,8 @@ pub(super) struct State {
     /// What should be told the supervisor about files; each trouble once, until it is over.
     pub(super) troubles: Vec<String>,
     crash_trouble: bool,
+    /// Records that are not written yet.
+    records: Vec<Record>,
 }
 
 /// What taking from a pipe came to.
@@ -86,6 +88,7 @@ impl State {
             opened: 0,
             troubles: Vec::new(),
             crash_trouble: false,
+            records: Vec::new(),
         }
     }
 
@@ -141,6 +144,7 @@ impl State {
             pipes: own,
             word,
             ready,
+            armed: 0,
             awaited: None,
             pid: 0,
             shown: Default::default(),
@@ -171,27 +175,31 @@ impl State {
         Ok(())
     }
 
-    /// Takes what a pipe holds, at most 64 KiB. `tell_ready` is asked to say that this life is ready, before the
-    /// line that says so is taken: killed in between, the next life of the logger sees the line again.
+    /// Looks at what a pipe holds; how many bytes.
+    pub(super) fn look(&mut self, child: u32, which: Which) -> io::Result<usize> {
+        match self.children.get(child as usize).and_then(Option::as_ref) {
+            Some(known) => self.transfer.look(&known.pipes[which as usize]),
+            None => Ok(0),
+        }
+    }
+
+    /// Takes what [`State::look`] saw last, or less. `tell_ready` is asked to say that this life is ready,
+    /// before the line that says so is taken: killed in between, the next life of the logger sees the line again.
     pub(super) fn take(
         &mut self,
         child: u32,
         which: Which,
         tell_ready: &mut dyn FnMut(u32, u64) -> bool,
     ) -> io::Result<Taken> {
-        let Some(known) = self.children.get_mut(child as usize).and_then(Option::as_mut) else {
-            return Ok(Taken::Nothing);
-        };
-        let seen = self.transfer.look(&known.pipes[which as usize])?;
-        if seen == 0 {
-            return Ok(Taken::Nothing);
-        }
-        if known.tells_ready(which, &self.transfer.seen) {
-            let life = known.awaited.as_ref().map_or(0, |awaited| awaited.life);
+        let seen = self.transfer.seen.len();
+        let Some(known) = self.child_mut(child).filter(|_| seen > 0) else { return Ok(Taken::Nothing) };
+        if let Some(life) = known.awaited.as_ref().map(|awaited| awaited.life)
+            && self.child(child).is_some_and(|known| known.tells_ready(which, &self.transfer.seen))
+        {
             if !tell_ready(child, life) {
                 return Ok(Taken::Held);
             }
-            known.awaited = None;
+            self.child_mut(child).map(|known| known.awaited = None);
         }
         let stamp = line::stamp(clock::wall());
         let taken = match self.compose(child, which, &stamp) {
@@ -475,55 +483,63 @@ impl State {
     /// A life begins, or is told again: its first line with the text is awaited.
     pub(super) fn life(&mut self, child: u32, incarnation: u64) -> io::Result<()> {
         let Some(known) = self.child(child) else { return Ok(()) };
-        let new = known.word.life < incarnation;
-        if new {
+        if known.word.life < incarnation {
             let word = Word { life: incarnation, ended: false, place: known.word.place };
             self.mark(child, &words::life_mark(incarnation), Some(word))?;
         }
+        self.arm(child, incarnation);
+        Ok(())
+    }
+
+    /// Awaits the text that tells readiness; once for each life.
+    fn arm(&mut self, child: u32, incarnation: u64) {
         let path = self.child(child).map(|known| self.services[known.service].file.path(&self.logs));
-        let (Some(known), Some(path)) = (self.child_mut(child), path) else { return Ok(()) };
-        if known.ready.is_none() || known.awaited.as_ref().is_some_and(|awaited| awaited.life == incarnation)
-        {
-            return Ok(());
+        let (Some(known), Some(path)) = (self.child_mut(child), path) else { return };
+        if known.armed >= incarnation {
+            return;
+        }
+        known.armed = incarnation;
+        if known.ready.is_none() {
+            return;
         }
         known.awaited = Some(Box::new(Awaited { life: incarnation, tails: Default::default() }));
-        if !new {
-            // The beginning of an awaited line may be in the file already, taken by a logger that is dead.
-            for which in Which::BOTH {
-                if known.word.place[which as usize] != Place::LineStart {
-                    let text = words::unfinished(&path, &known.instance, which).unwrap_or_default();
-                    known.remember(which, &text);
-                }
+        // The beginning of the line may be in the file already, taken by a logger that is dead.
+        for which in Which::BOTH {
+            if known.word.life == incarnation && known.word.place[which as usize] != Place::LineStart {
+                let text = words::unfinished(&path, &known.instance, which).unwrap_or_default();
+                known.remember(which, &text);
             }
+        }
+    }
+
+    /// A life has ended: drains its pipes, marks the end, keeps what is known for [`State::record`].
+    ///
+    /// `next`: the instance's next life, when it was announced before the pipes could be drained. Then nobody can
+    /// tell which bytes are whose; readiness counts for the next life, since a life that is believed ready a
+    /// moment early does less harm than one that is never believed.
+    pub(super) fn death(
+        &mut self,
+        death: &Death,
+        next: Option<u64>,
+        tell_ready: &mut dyn FnMut(u32, u64) -> bool,
+        shown: &mut dyn FnMut(&mut Child, Which, &[u8]),
+    ) -> io::Result<()> {
+        if let Some(next) = next {
+            self.arm(death.child, next);
+        }
+        self.drain(death.child, tell_ready, shown)?;
+        let end = self.mark_end(death)?;
+        if death.crash != 0 && !self.crashes.has(death.crash).unwrap_or(false) {
+            let path = LogFile::new(&death.service, 0, 1).path(&self.logs);
+            let words = words::last(&path, &death.instance, death.incarnation, end).unwrap_or_default();
+            self.records.push(Record::new(death, line::stamp(death.time), words));
         }
         Ok(())
     }
 
-    /// Records deaths: drains, marks, writes crash records, in one append for all. `shown` sees what is
-    /// taken, for the terminal.
-    pub(super) fn deaths(
-        &mut self,
-        deaths: &[Death],
-        tell_ready: &mut dyn FnMut(u32, u64) -> bool,
-        shown: &mut dyn FnMut(&mut Child, Which, &[u8]),
-    ) -> io::Result<()> {
-        let mut records = Vec::new();
-        for death in deaths {
-            self.drain(death.child, tell_ready, shown)?;
-            let end = self.mark_end(death)?;
-            if death.crash == 0 {
-                continue;
-            }
-            match self.crashes.has(death.crash) {
-                Ok(true) => {}
-                Ok(false) | Err(_) => {
-                    let path = LogFile::new(&death.service, 0, 1).path(&self.logs);
-                    let words = words::last(&path, &death.instance, death.incarnation, end);
-                    records.push(Record::new(death, line::stamp(death.time), words.unwrap_or_default()));
-                }
-            }
-        }
-        let written = self.crashes.append(&records);
+    /// Writes the records of all deaths since the last call, in one append.
+    pub(super) fn record(&mut self) {
+        let written = self.crashes.append(&std::mem::take(&mut self.records));
         if let Err(error) = &written
             && !self.crash_trouble
         {
@@ -531,7 +547,6 @@ impl State {
             self.troubles.push(format!("cannot write a crash record to `{path}`: {error}"));
         }
         self.crash_trouble = written.is_err();
-        Ok(())
     }
 
     /// Takes what an instance's pipes hold now; not what is written meanwhile, which may never end.
@@ -545,9 +560,8 @@ impl State {
             let Some(known) = self.child(child) else { return Ok(()) };
             let mut left = pipe::waiting(&known.pipes[which as usize])?;
             while left > 0 {
-                // A dead life's readiness is no news.
-                let mut told = |child, life| tell_ready(child, life) || true;
-                let Taken::Bytes(taken) = self.take(child, which, &mut told)? else { break };
+                self.look(child, which)?;
+                let Taken::Bytes(taken) = self.take(child, which, tell_ready)? else { break };
                 left = left.saturating_sub(taken as u64);
                 self.show(child, which, taken, shown);
             }

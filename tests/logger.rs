@@ -1,0 +1,437 @@
+//! The logger as a process: killed at every moment, and what it wrote compared byte by byte with what
+//! services wrote.
+
+#![allow(clippy::unwrap_used)]
+
+#[path = "support/disk.rs"]
+mod disk;
+#[path = "support/logger_rig.rs"]
+mod logger_rig;
+
+use logger_rig::{Rig, WATCHDOG, await_readable};
+use mainstay::crash;
+use mainstay::ipc::builtin::{Death, FromLogger, ToLogger};
+use mainstay::services::logger::line::Which;
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::os::fd::AsFd;
+
+/// Bytes that follow from `seed`: lines of every length, binary, some very long.
+struct Babble(u64);
+
+impl Babble {
+    fn next(&mut self) -> u64 {
+        // xorshift64*
+        self.0 ^= self.0 >> 12;
+        self.0 ^= self.0 << 25;
+        self.0 ^= self.0 >> 27;
+        self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 16
+    }
+
+    fn piece(&mut self) -> Vec<u8> {
+        let length = match self.next() % 100 {
+            0 => 20_000 + self.next() % 90_000,
+            1..10 => 4096,
+            10..40 => 1 + self.next() % 4,
+            _ => 1 + self.next() % 200,
+        };
+        let newline = 20 + self.next() % 100;
+        (0..length)
+            .map(|_| match self.next() {
+                n if n % newline == 0 => b'\n',
+                n => (n >> 8) as u8,
+            })
+            .collect()
+    }
+}
+
+#[test]
+fn what_services_write_is_in_their_logs_byte_for_byte() {
+    let mut rig = Rig::new();
+    let (web, worker) = (rig.web(), rig.source("worker", "worker#1", 1 << 20, 5));
+    let logger = rig.start();
+    let binary: Vec<u8> = (0..=255).collect();
+    rig.write(web, Which::Out, b"one line\npart");
+    rig.write(web, Which::Err, b"interrupts\r\n\n");
+    rig.write(web, Which::Out, b"ial line\n");
+    rig.write(worker, Which::Out, &binary);
+    rig.write(worker, Which::Err, b"no newline at the end");
+    logger.finish();
+    let web = rig.bytes("web");
+    assert_eq!(web[&("web".into(), Which::Out)], b"one line\npartial line\n");
+    assert_eq!(web[&("web".into(), Which::Err)], b"interrupts\r\n\n");
+    let worker = rig.bytes("worker");
+    let mut out = worker[&("worker#1".into(), Which::Out)].clone();
+    if out.len() > binary.len() {
+        out.pop(); // the newline that ended it for the sake of the other stream
+    }
+    assert_eq!(out, binary);
+    assert_eq!(worker[&("worker#1".into(), Which::Err)], b"no newline at the end");
+}
+
+#[test]
+fn a_thousand_kills_under_load_lose_nothing_and_double_nothing_also_while_rotating() {
+    let kills = std::env::var("MAINSTAY_TEST_KILLS").map_or(1000, |kills| kills.parse().unwrap());
+    let mut rig = Rig::new();
+    for n in 1..=3 {
+        rig.source("web", &format!("web#{n}"), 1 << 20, 1_000_000);
+    }
+    rig.source("worker", "worker", 100_000, 1_000_000);
+    let mut expected = BTreeMap::new();
+    let mut babble = Babble(0x9e37_79b9);
+    std::thread::scope(|scope| {
+        let mut permits = Vec::new();
+        let mut writers = Vec::new();
+        for source in &rig.sources {
+            for which in Which::BOTH {
+                let (permit, permitted) = std::sync::mpsc::channel::<u64>();
+                permits.push(permit);
+                let mut pipe = source.write[which as usize].try_clone().unwrap();
+                let mut babble = Babble(babble.next() | 1);
+                let key = (source.instance.clone(), which);
+                writers.push(scope.spawn(move || {
+                    let mut all = Vec::new();
+                    for mut bytes in permitted {
+                        while bytes > 0 {
+                            let piece = babble.piece();
+                            // Neither EPIPE nor EAGAIN may ever be seen, and it must come to its end.
+                            pipe.write_all(&piece).unwrap();
+                            bytes = bytes.saturating_sub(piece.len() as u64);
+                            all.extend_from_slice(&piece);
+                        }
+                    }
+                    pipe.write_all(b"\n").unwrap();
+                    all.push(b'\n');
+                    (key, all)
+                }));
+            }
+        }
+        for _ in 0..kills {
+            let logger = rig.start();
+            for permit in &permits {
+                permit.send(babble.next() % 8_000).unwrap();
+            }
+            // Any moment will do: a number of looks at something that takes about a microsecond.
+            for _ in 0..babble.next() % 8_000 {
+                assert_eq!(mainstay::sys::pidfd::peek(&logger.pidfd).unwrap(), None, "it died by itself");
+            }
+            logger.kill();
+            rig.forget_unread();
+        }
+        let logger = rig.start();
+        drop(permits);
+        for writer in writers {
+            let (key, all) = writer.join().unwrap();
+            expected.insert(key, all);
+        }
+        logger.finish();
+    });
+    let mut found = rig.bytes("web");
+    found.append(&mut rig.bytes("worker"));
+    for (key, expected) in &expected {
+        let found = &found[key];
+        let same = expected.iter().zip(found).take_while(|(a, b)| a == b).count();
+        assert!(
+            found == expected,
+            "{key:?} differs at byte {same} of {} and {}",
+            expected.len(),
+            found.len()
+        );
+    }
+    assert!(rig.files("worker").len() > 10, "rotation was to be in it");
+}
+
+#[test]
+fn a_large_write_behind_an_unfinished_line_does_not_stop_its_service() {
+    // Linux wakes an edge-triggered reader only when the pipe was empty before: what is left in it would
+    // have this writer sleep for good.
+    let mut rig = Rig::new();
+    let web = rig.web();
+    let logger = rig.start();
+    rig.write(web, Which::Out, b"a prompt: ");
+    let large = [vec![b'x'; 1 << 20], b"\n".to_vec()].concat();
+    // Only when it was taken is it sure that the next write meets a logger that waits.
+    await_empty(&rig, web, Which::Out);
+    let mut pipe = rig.sources[0].write[0].try_clone().unwrap();
+    let (done, finished) = std::sync::mpsc::channel();
+    let writer = std::thread::spawn({
+        let large = large.clone();
+        move || {
+            pipe.write_all(&large).unwrap();
+            done.send(()).unwrap();
+        }
+    });
+    finished.recv_timeout(WATCHDOG).expect("the service is stuck");
+    writer.join().unwrap();
+    logger.finish();
+    assert_eq!(rig.bytes("web")[&("web".into(), Which::Out)], [&b"a prompt: "[..], &large].concat());
+}
+
+fn await_empty(rig: &Rig, child: u32, which: Which) {
+    let pipe = &rig.sources[child as usize].write[which as usize];
+    let mut looks = 0u64;
+    while mainstay::sys::pipe::waiting(pipe).unwrap() > 0 {
+        looks += 1;
+        assert!(looks < 1_000_000_000);
+        std::thread::yield_now();
+    }
+}
+
+fn death(child: u32, seq: u64, crash: u64, incarnation: u64) -> Death {
+    Death {
+        seq,
+        crash,
+        child,
+        service: "web".into(),
+        instance: "web".into(),
+        incarnation,
+        pid: 4101,
+        signal: Some(9),
+        lived_ns: 23_600_000_000,
+        restarts: 1,
+        restarts_max: 5,
+        ..Death::default()
+    }
+}
+
+#[test]
+fn a_death_is_acknowledged_when_its_record_is_complete_last_words_included() {
+    let mut rig = Rig::new();
+    let web = rig.web();
+    let logger = rig.start();
+    for life in 1..=50u64 {
+        rig.send(&ToLogger::Life { child: web, incarnation: life });
+        rig.write(web, Which::Out, format!("hello from life {life}\n").as_bytes());
+        rig.write(web, Which::Err, format!("last word of life {life}").as_bytes());
+        rig.send(&ToLogger::Death(death(web, life, life, life)));
+        assert_eq!(rig.receive(), FromLogger::Recorded { seq: life });
+        let records = crash::read(&rig.state).unwrap();
+        let record = records.last().unwrap();
+        assert_eq!((record.id.as_str(), record.cause.as_str()), (&*format!("c-{life}"), "killed by SIGKILL"));
+        let words: Vec<_> = record.words.iter().map(|w| (w.stream.as_str(), w.text.as_str())).collect();
+        let (hello, last) = (format!("hello from life {life}"), format!("last word of life {life}"));
+        assert_eq!(words, [("out", &*hello), ("err", &*last)]);
+    }
+    logger.finish();
+    let marks = rig.marks("web", "web");
+    assert_eq!(marks.len(), 100);
+    assert_eq!(marks[..2], ["life 1", "end 1: killed by SIGKILL after 23.6 s (c-1)"]);
+}
+
+#[test]
+fn a_death_that_is_sent_again_is_recorded_and_marked_once() {
+    let mut rig = Rig::new();
+    let web = rig.web();
+    rig.lives.insert(web, 8);
+    rig.deaths = vec![death(web, 1, 7, 7)];
+    for _ in 0..3 {
+        let logger = rig.start();
+        assert_eq!(rig.receive(), FromLogger::Recorded { seq: 1 });
+        rig.send(&ToLogger::Death(death(web, 1, 7, 7)));
+        assert_eq!(rig.receive(), FromLogger::Recorded { seq: 1 });
+        logger.kill();
+    }
+    assert_eq!(crash::read(&rig.state).unwrap().len(), 1);
+    let marks = rig.marks("web", "web");
+    assert_eq!(marks, ["end 7: killed by SIGKILL after 23.6 s (c-7)", "life 8"]);
+}
+
+#[test]
+fn hundreds_of_deaths_at_once_each_have_their_record_and_their_last_words() {
+    let mut rig = Rig::new();
+    for n in 0..400 {
+        let name = format!("web#{n}");
+        rig.source("web", &name, 10 << 20, 5);
+        rig.write(n, Which::Err, format!("last word of {name}\n").as_bytes());
+        let death = Death { instance: name, ..death(n, u64::from(n) + 1, u64::from(n) + 1, 1) };
+        rig.deaths.push(death);
+    }
+    let logger = rig.spawn();
+    std::thread::scope(|scope| {
+        scope.spawn(|| rig.tell());
+        loop {
+            if rig.receive() == (FromLogger::Recorded { seq: 400 }) {
+                break;
+            }
+        }
+    });
+    let records = crash::read(&rig.state).unwrap();
+    assert_eq!(records.len(), 400);
+    for record in records {
+        assert_eq!(record.words.len(), 1);
+        assert_eq!(record.words[0].text, format!("last word of {}", record.instance));
+    }
+    logger.finish();
+}
+
+#[test]
+fn a_ready_line_is_found_however_it_comes_and_told_for_its_life_only() {
+    let mut rig = Rig::new();
+    let web = rig.web();
+    rig.sources[0].ready = Some("listening on".into());
+    let mut logger = rig.start();
+    let told = |incarnation| FromLogger::ReadyLine { child: web, incarnation };
+    // Before any life it is nobody's readiness.
+    rig.write(web, Which::Out, b"listening on\n");
+    await_empty(&rig, web, Which::Out);
+    rig.send(&ToLogger::Life { child: web, incarnation: 1 });
+    rig.write(web, Which::Out, b"not yet: listen");
+    await_empty(&rig, web, Which::Out);
+    rig.write(web, Which::Out, b"ing on :8080\nlistening on :8081\n");
+    assert_eq!(rig.receive(), told(1));
+    // Split, on stderr, with a logger that dies between both halves.
+    rig.send(&ToLogger::Life { child: web, incarnation: 2 });
+    rig.write(web, Which::Err, b"again listeni");
+    await_empty(&rig, web, Which::Err);
+    logger.kill();
+    rig.lives.insert(web, 2);
+    logger = rig.start();
+    rig.write(web, Which::Err, b"ng on :8080");
+    assert_eq!(rig.receive(), told(2));
+    // Not across the end of a line.
+    rig.send(&ToLogger::Life { child: web, incarnation: 3 });
+    rig.write(web, Which::Out, b"listening\n on\n");
+    rig.send(&ToLogger::Death(death(web, 1, 1, 3)));
+    assert_eq!(rig.receive(), FromLogger::Recorded { seq: 1 });
+    logger.kill();
+    // A logger that comes too late to tell the lives apart does not lose the newer one's line.
+    rig.deaths = vec![death(web, 2, 2, 4)];
+    rig.lives.insert(web, 5);
+    rig.write(web, Which::Out, b"listening on\n");
+    logger = rig.start();
+    assert_eq!(rig.receive(), told(5));
+    assert_eq!(rig.receive(), FromLogger::Recorded { seq: 2 });
+    rig.write(web, Which::Out, b"listening on\n");
+    logger.finish();
+    assert_eq!(rig.received(), None);
+}
+
+#[test]
+fn a_logger_that_must_not_read_yet_reads_nothing() {
+    let mut rig = Rig::new();
+    let web = rig.web();
+    rig.sources[0].ready = Some("up".into());
+    rig.write(web, Which::Out, b"up\n");
+    let logger = rig.spawn();
+    rig.send(&ToLogger::Hello { foreground: false, width: 3, project: "shop".into() });
+    rig.tell_stream(web);
+    rig.send(&ToLogger::Life { child: web, incarnation: 5 });
+    rig.send(&ToLogger::Begin);
+    assert_eq!(rig.receive(), FromLogger::ReadyLine { child: web, incarnation: 5 });
+    logger.finish();
+}
+
+#[test]
+fn a_full_disk_stops_no_service_and_says_how_much_is_missing() {
+    disk::with_small_disk("a_full_disk_stops_no_service_and_says_how_much_is_missing", 1 << 20, |disk| {
+        let mut rig = Rig::on(&disk.join("logs"), &disk.join("state"));
+        let web = rig.web();
+        let filler = disk.join("filler");
+        std::fs::write(&filler, vec![0; 900 << 10]).unwrap();
+        let logger = rig.start();
+        let line = [vec![b'x'; 999], b"\n".to_vec()].concat();
+        for _ in 0..2000 {
+            rig.write(web, Which::Out, &line);
+        }
+        let FromLogger::Trouble { message } = rig.receive() else { panic!() };
+        assert!(message.contains("web.log") && message.contains("No space left on device"), "{message}");
+        await_empty(&rig, web, Which::Out);
+        rig.send(&ToLogger::Death(death(web, 1, 1, 1)));
+        loop {
+            match rig.receive() {
+                FromLogger::Recorded { seq: 1 } => break,
+                FromLogger::Trouble { .. } => {}
+                other => panic!("{other:?}"),
+            }
+        }
+        std::fs::remove_file(&filler).unwrap();
+        rig.write(web, Which::Out, b"there is room again\n");
+        logger.finish();
+        assert_eq!(rig.received(), None, "a trouble is said once");
+        let bytes = &rig.bytes("web")[&("web".into(), Which::Out)];
+        assert!(bytes.ends_with(b"\nthere is room again\n"));
+        let marks = rig.marks("web", "web");
+        let dropped: Vec<u64> = marks
+            .iter()
+            .filter_map(|mark| mark.strip_suffix(" bytes dropped: No space left on device (os error 28)"))
+            .map(|number| number.parse().unwrap())
+            .collect();
+        let written = (bytes.len() - b"there is room again\n".len()) as u64;
+        assert_eq!(dropped.iter().sum::<u64>() + written, 2000 * 1000);
+    });
+}
+
+#[test]
+fn a_terminal_that_does_not_read_stops_nothing() {
+    let mut rig = Rig::new();
+    let web = rig.web();
+    let (screen, output) = std::io::pipe().unwrap();
+    let output = std::sync::Arc::new(std::os::fd::OwnedFd::from(output));
+    rig.stdio = vec![(1, output.clone()), (2, output.clone())];
+    rig.foreground = true;
+    let logger = rig.start();
+    let line = [vec![b'x'; 999], b"\n".to_vec()].concat();
+    for _ in 0..2000 {
+        rig.write(web, Which::Out, &line); // would never end if the logger waited for the screen
+    }
+    rig.send(&ToLogger::Life { child: web, incarnation: 1 });
+    rig.send(&ToLogger::Death(death(web, 1, 1, 1)));
+    assert_eq!(rig.receive(), FromLogger::Recorded { seq: 1 });
+    logger.finish();
+    drop((rig.stdio.drain(..), output));
+    assert_eq!(rig.bytes("web")[&("web".into(), Which::Out)].len(), 2000 * 1000);
+    let mut shown = Vec::new();
+    std::io::Read::read_to_end(&mut &screen, &mut shown).unwrap();
+    assert!(shown.starts_with(b"") && !shown.contains(&0x1b));
+    let first = String::from_utf8_lossy(&shown[..shown.len().min(40)]).into_owned();
+    assert_eq!(&first[12..], " web      | xxxxxxxxxxxxxxxx", "{first}");
+}
+
+#[test]
+fn a_screen_that_is_gone_is_no_trouble() {
+    let mut rig = Rig::new();
+    let web = rig.web();
+    let (screen, output) = std::io::pipe().unwrap();
+    let output = std::sync::Arc::new(std::os::fd::OwnedFd::from(output));
+    rig.stdio = vec![(1, output.clone()), (2, output)];
+    rig.foreground = true;
+    drop(screen);
+    let logger = rig.start();
+    for _ in 0..100 {
+        rig.write(web, Which::Out, b"a line\n");
+        await_empty(&rig, web, Which::Out);
+    }
+    logger.finish();
+    assert_eq!(rig.received(), None);
+    assert_eq!(rig.bytes("web")[&("web".into(), Which::Out)].len(), 700);
+}
+
+#[test]
+fn an_idle_logger_does_not_wake_up() {
+    let mut rig = Rig::new();
+    for n in 0..100 {
+        rig.source("web", &format!("web#{n}"), 10 << 20, 5);
+    }
+    let logger = rig.start();
+    rig.write(0, Which::Out, b"an unfinished line");
+    await_empty(&rig, 0, Which::Out);
+    let switches = || {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", logger.pid)).unwrap();
+        let line =
+            status.lines().find(|line| line.starts_with("voluntary_ctxt_switches")).unwrap().to_owned();
+        let state = status.lines().find(|line| line.starts_with("State")).unwrap().to_owned();
+        (line, state.contains('S'))
+    };
+    while !switches().1 {
+        std::thread::yield_now();
+    }
+    let before = switches();
+    // Nothing can come; a second in which it stays asleep.
+    let timeout = rustix::event::Timespec { tv_sec: 1, tv_nsec: 0 };
+    let pidfd = logger.pidfd.as_fd();
+    let mut polled = [rustix::event::PollFd::new(&pidfd, rustix::event::PollFlags::IN)];
+    assert_eq!(rustix::event::poll(&mut polled, Some(&timeout)).unwrap(), 0);
+    assert_eq!(switches(), before);
+    logger.finish();
+    let _ = await_readable;
+}
