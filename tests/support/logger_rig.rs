@@ -107,8 +107,7 @@ impl Rig {
     pub fn on(logs: &Path, state: &Path) -> Rig {
         let (ours, theirs) =
             socketpair(AddressFamily::UNIX, SocketType::SEQPACKET, SocketFlags::CLOEXEC, None).unwrap();
-        let memory = rustix::fs::memfd_create("logger", rustix::fs::MemfdFlags::CLOEXEC).unwrap();
-        rustix::fs::ftruncate(&memory, 64 << 10).unwrap();
+        let memory = mainstay::sys::memory::zeroed("logger", 64 << 10).unwrap();
         let (read, write) = pipe_with(PipeFlags::CLOEXEC).unwrap();
         Rig {
             directory: None,
