@@ -144,9 +144,9 @@ impl Acting {
                 target.trouble = "it was stopped meanwhile".to_owned();
                 return None;
             }
-            (What::Stopped | What::Finished | What::GaveUp { .. }, Verb::Stop) => {
-                Outcome::Down { took_ns: event.mono_ns.saturating_sub(target.began_ns.unwrap_or(event.mono_ns)) }
-            }
+            (What::Stopped | What::Finished | What::GaveUp { .. }, Verb::Stop) => Outcome::Down {
+                took_ns: event.mono_ns.saturating_sub(target.began_ns.unwrap_or(event.mono_ns)),
+            },
             _ => return None,
         };
         target.outcome = Some(outcome);

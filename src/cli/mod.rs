@@ -13,4 +13,6 @@ pub mod select;
 pub mod signal;
 pub mod status;
 pub mod table;
+pub mod tree;
 pub mod wait;
+pub mod why;
