@@ -45,7 +45,12 @@ fn change(generation: u64, sets: &[(&str, Option<Value>)], reason: &str) -> Chan
         time: Wall(1_700_000_000_000_000 + generation as i64),
         sets: sets
             .iter()
-            .map(|(flag, value)| Set { flag: (*flag).into(), truth: value.map(Truth::from), old: None })
+            .map(|(flag, value)| Set {
+                flag: (*flag).into(),
+                truth: value.map(Truth::from),
+                old: None,
+                salt: String::new(),
+            })
             .collect(),
     }
 }

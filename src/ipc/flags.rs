@@ -184,6 +184,8 @@ pub struct Flag {
     pub truth: Truth,
     /// What holds until somebody sets it.
     pub default: Value,
+    /// What stands in the hash before an id.
+    pub salt: String,
     /// True when somebody set it; the rest says who. A reset flag is not set, but somebody reset it.
     pub set: bool,
     /// The number of the newest change to it; 0: none.

@@ -10,3 +10,4 @@ pub mod flags;
 pub mod frame;
 pub mod notify;
 pub mod server;
+mod socket;

@@ -25,6 +25,8 @@ pub struct Entry {
     pub truth: Option<Truth>,
     /// What held before.
     pub old: Option<Truth>,
+    /// What stood in the hash before an id then; empty: the name. So the journal alone answers for a share.
+    pub salt: String,
     /// The number of the change.
     pub generation: u64,
     /// Who made it.
@@ -65,6 +67,8 @@ pub struct Set {
     pub truth: Option<Truth>,
     /// What held before.
     pub old: Option<Truth>,
+    /// What stands in the hash before an id; empty: the name.
+    pub salt: String,
 }
 
 /// A request that was carried out.
@@ -112,6 +116,7 @@ impl State {
             let entry = Entry {
                 truth: set.truth,
                 old: set.old,
+                salt: set.salt.clone(),
                 generation: change.generation,
                 uid: change.uid,
                 actor: change.actor.clone(),

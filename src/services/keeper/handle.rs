@@ -86,6 +86,12 @@ impl Declared {
         self.0.get(flag).map(|d| state.truth(flag).unwrap_or(d.default.into()))
     }
 
+    /// What stands in the hash before an id; empty: the name.
+    fn salt(&self, flag: &str) -> String {
+        let own = self.0.get(flag).map(|d| d.salt.as_str()).filter(|salt| *salt != flag);
+        own.unwrap_or_default().to_owned()
+    }
+
     /// The nearest declared name, when it is near enough to be meant.
     pub fn nearest(&self, name: &str) -> Option<&str> {
         nearest(name, self.0.keys().map(String::as_str))
@@ -205,7 +211,8 @@ impl Asked<'_> {
                 durable: true,
             }));
             if !unchanged {
-                sets.push(Set { flag: edit.flag.clone(), truth, old });
+                let salt = declared.salt(&edit.flag);
+                sets.push(Set { flag: edit.flag.clone(), truth, old, salt });
             }
         }
         if !sets.is_empty() && !self.dry_run {
@@ -293,6 +300,7 @@ pub fn describe(declaration: &Declaration, entry: Option<&Entry>) -> Flag {
         name: declaration.name.clone(),
         truth: set.unwrap_or(declaration.default.into()),
         default: declaration.default,
+        salt: declaration.salt.clone(),
         set: set.is_some(),
         generation: entry.map_or(0, |e| e.generation),
         uid: entry.map_or(0, |e| e.uid),

@@ -8,12 +8,15 @@
 //! [`handle()`] decides and is pure; [`round`] takes requests from decided to acknowledged; `run` is the
 //! loop; `publish` is the board's side.
 
+pub mod client;
+mod elsewhere;
 mod handle;
 mod line;
 mod publish;
 pub mod round;
 mod run;
 
+pub use elsewhere::Elsewhere;
 pub use handle::{
     Actor, Batch, Declared, Outcome, REASON_MAX, accepts_volatile, describe, handle, nearest, unknown,
 };

@@ -1,0 +1,45 @@
+//! Where a reader of flags asks when no board can be read and it never saw one (B7): the keeper, then the
+//! journal.
+
+use super::client::{self, AskError};
+use crate::board::{Answer, Fallback};
+use crate::exit_code::ExitCode;
+use crate::ipc::flags::{Reply, Request};
+use crate::store;
+use crate::sys::clock;
+use crate::time::Duration;
+use std::path::PathBuf;
+
+/// The keeper and the journal of one project.
+#[derive(Clone, Debug)]
+pub struct Elsewhere {
+    /// The runtime directory.
+    pub runtime: PathBuf,
+    /// The state directory.
+    pub state: PathBuf,
+}
+
+impl Fallback for Elsewhere {
+    fn ask(&self, name: &str, limit: Duration) -> Option<Answer> {
+        let request = Request::List { flags: vec![name.to_owned()] };
+        match client::ask_once(&client::socket(&self.runtime), &request, clock::now() + limit) {
+            Ok(answer) => answer.replies.into_iter().find_map(|reply| match reply {
+                Reply::Flag(flag) if flag.name == name => {
+                    Some(Answer::Known { truth: flag.truth, salt: flag.salt })
+                }
+                _ => None,
+            }),
+            Err(AskError::Refused(refusal)) => {
+                (refusal.code == ExitCode::NotFound.number()).then_some(Answer::Unknown)
+            }
+            Err(AskError::Call(_) | AskError::Late) => None,
+        }
+    }
+
+    /// Only what somebody set: which flags are declared, and their defaults, the journal does not know.
+    fn recall(&self, name: &str) -> Option<Answer> {
+        let state = store::read_only(&self.state).ok()?;
+        let entry = state.get(name)?;
+        Some(Answer::Known { truth: entry.truth?, salt: entry.salt.clone() })
+    }
+}
