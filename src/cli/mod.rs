@@ -1,11 +1,10 @@
 //! The command line: what was typed, what it means, text out.
 
-pub mod act;
 pub mod args;
-pub mod caller;
 pub mod check;
 pub mod duration;
 pub mod error;
+pub mod flag;
 pub mod here;
 pub mod narrate;
 pub mod output;
@@ -13,6 +12,3 @@ pub mod select;
 pub mod signal;
 pub mod status;
 pub mod table;
-pub mod tree;
-pub mod wait;
-pub mod why;

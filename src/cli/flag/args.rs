@@ -1,0 +1,193 @@
+//! What can be typed after `mainstay flag`.
+
+use crate::cli::duration;
+use crate::flags::Value;
+use clap::{ArgGroup, Args, Subcommand};
+use std::time::Duration;
+
+/// `flag …`
+#[derive(Clone, Debug, Subcommand)]
+pub enum FlagCommand {
+    /// Show every flag: what it is, and who set it.
+    List(List),
+    /// Print what a flag is: on, off, a percentage, or disabled.
+    Get(Get),
+    /// Set flags to values: on, off, 12.5%, disabled, default.
+    Set(Set),
+    /// Turn flags on.
+    Enable(Names),
+    /// Disable flags: they have no opinion any more, and every reader gets its own default.
+    Disable(Names),
+    /// Turn a flag on for a share of ids.
+    Percent(Percent),
+    /// Whether a flag is on: exit 0 on, 1 off, 2 unknown. For shells; needs no supervisor.
+    On(On),
+    /// Wait until a flag is something.
+    Wait(Wait),
+    /// Print changes as they happen, until interrupted.
+    ///
+    /// Changes that follow each other faster than they can be seen are shown as one; `mainstay events`
+    /// has each of them.
+    Watch(Watch),
+    /// Put flags on their default, as if nobody had ever set them.
+    Reset(Reset),
+    /// Print where the board and the journal are, and how they are.
+    Where,
+}
+
+/// `flag list`
+#[derive(Clone, Debug, Default, Args)]
+pub struct List {
+    /// Only these; `*` and `?` stand for what they do in a shell.
+    #[arg(value_name = "FLAG")]
+    pub flags: Vec<String>,
+}
+
+/// `flag get`
+#[derive(Clone, Debug, Args)]
+pub struct Get {
+    /// Which.
+    #[arg(value_name = "FLAG")]
+    pub flag: String,
+    /// For this id: prints on, off or disabled.
+    #[arg(long, value_name = "ID")]
+    pub id: Option<String>,
+}
+
+/// How to change flags.
+#[derive(Clone, Debug, Default, Args)]
+pub struct Changing {
+    /// Why; kept with the change.
+    #[arg(long, value_name = "TEXT")]
+    pub why: Option<String>,
+    /// Change it even when the disk cannot keep it: then the change may be lost with the keeper.
+    #[arg(long)]
+    pub volatile: bool,
+    /// Say what would be done, and do nothing.
+    #[arg(short = 'n', long)]
+    pub dry_run: bool,
+    /// How long to wait for the keeper; 60s when not given.
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    pub timeout: Option<Duration>,
+}
+
+/// `flag set`
+#[derive(Clone, Debug, Args)]
+pub struct Set {
+    /// FLAG=VALUE, any number of them, all at once; or FLAG VALUE.
+    #[arg(value_name = "FLAG=VALUE", required = true)]
+    pub assignments: Vec<String>,
+    /// How.
+    #[command(flatten)]
+    pub changing: Changing,
+}
+
+/// `flag enable`, `flag disable`
+#[derive(Clone, Debug, Args)]
+pub struct Names {
+    /// Which, all at once.
+    #[arg(value_name = "FLAG", required = true)]
+    pub flags: Vec<String>,
+    /// How.
+    #[command(flatten)]
+    pub changing: Changing,
+}
+
+/// `flag percent`
+#[derive(Clone, Debug, Args)]
+pub struct Percent {
+    /// Which.
+    #[arg(value_name = "FLAG")]
+    pub flag: String,
+    /// 0 to 100, at most three decimals.
+    #[arg(value_name = "SHARE", value_parser = |text: &str| Value::of_percent(text))]
+    pub share: Value,
+    /// How.
+    #[command(flatten)]
+    pub changing: Changing,
+}
+
+/// `flag on`
+#[derive(Clone, Debug, PartialEq, Eq, Args)]
+pub struct On {
+    /// Which.
+    #[arg(value_name = "FLAG")]
+    pub flag: String,
+    /// For this id; a flag that is on for a share needs one.
+    #[arg(long, value_name = "ID")]
+    pub id: Option<String>,
+    /// What a flag without opinion means: one that is disabled, on for a share when no id is given, or not
+    /// to be read at all; off when not given. An unknown flag stays unknown.
+    #[arg(long, value_name = "on|off", value_parser = on_or_off, action = clap::ArgAction::Set)]
+    pub default: Option<bool>,
+}
+
+/// `flag wait`
+#[derive(Clone, Debug, Args)]
+pub struct Wait {
+    /// Which.
+    #[arg(value_name = "FLAG")]
+    pub flag: String,
+    /// on, off, disabled, or a percentage.
+    #[arg(long, value_name = "VALUE", value_parser = until)]
+    pub until: String,
+    /// How long; 60s when not given.
+    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
+    pub timeout: Option<Duration>,
+}
+
+/// `flag watch`
+#[derive(Clone, Debug, Default, Args)]
+pub struct Watch {
+    /// Only these; `*` and `?` stand for what they do in a shell.
+    #[arg(value_name = "FLAG")]
+    pub flags: Vec<String>,
+}
+
+/// `flag reset`
+#[derive(Clone, Debug, Args)]
+#[command(group = ArgGroup::new("which").required(true).args(["flags", "all"]))]
+pub struct Reset {
+    /// Which, all at once.
+    #[arg(value_name = "FLAG")]
+    pub flags: Vec<String>,
+    /// Every flag.
+    #[arg(short, long)]
+    pub all: bool,
+    /// How.
+    #[command(flatten)]
+    pub changing: Changing,
+}
+
+/// What `--default` takes.
+pub(super) fn on_or_off(text: &str) -> Result<bool, String> {
+    match text {
+        "on" | "true" => Ok(true),
+        "off" | "false" => Ok(false),
+        _ => Err("write on or off".to_owned()),
+    }
+}
+
+fn until(text: &str) -> Result<String, String> {
+    match text {
+        "disabled" => Ok(text.to_owned()),
+        _ => text.parse::<Value>().map(|value| value.to_string()).map_err(|e| e.to_string()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory;
+
+    #[derive(clap::Parser)]
+    struct Alone {
+        #[command(subcommand)]
+        _command: FlagCommand,
+    }
+
+    #[test]
+    fn the_grammar_of_flag_commands_holds() {
+        Alone::command().debug_assert();
+    }
+}
