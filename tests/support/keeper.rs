@@ -1,0 +1,270 @@
+//! A keeper of a test's own: directories, socket, line and declarations as a supervisor would hand them
+//! down, and lives that end with the test.
+
+#![allow(dead_code, reason = "each test file uses its part")]
+#![allow(clippy::unwrap_used)]
+
+use mainstay::flags::{Declaration, Truth, Value};
+use mainstay::ipc::builtin::{FromKeeper, ToKeeper};
+use mainstay::ipc::codec;
+use mainstay::ipc::control::Refusal;
+use mainstay::ipc::flags::{Changed, Edit, Reply, Request, To, Where};
+use mainstay::services::keeper::client::{self, AskError};
+use mainstay::store::{self, State};
+use mainstay::sys::socket;
+use std::io::Write;
+use std::os::fd::{AsFd, OwnedFd};
+use std::os::unix::net::{UnixDatagram, UnixListener};
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::Duration;
+
+/// The test in each file that is the keeper when it is run again.
+pub const AGAIN: &str = "this_program_again_as_the_keeper";
+const ROLE: &str = "MAINSTAY_TEST_KEEPER";
+
+/// Longer than anything takes; what is not there by then never comes.
+pub const WATCHDOG: Duration = Duration::from_secs(60);
+
+/// What the test [`AGAIN`] does: nothing, unless it was started as a keeper.
+pub fn be_the_keeper_if_asked() {
+    let Some(role) = std::env::var_os(ROLE) else { return };
+    let directories: Vec<_> = std::env::split_paths(&role).collect();
+    let arguments =
+        ["--runtime".into(), directories[0].clone().into(), "--state".into(), directories[1].clone().into()];
+    let code = mainstay::services::keeper::main(arguments);
+    std::process::exit(code.number().into());
+}
+
+/// The directories of one project, and what its supervisor holds.
+pub struct Home {
+    _own: Option<tempfile::TempDir>,
+    place: PathBuf,
+    listener: UnixListener,
+    ours: OwnedFd,
+    theirs: OwnedFd,
+    notify: UnixDatagram,
+}
+
+/// One life of the keeper; killed when dropped.
+pub struct Life(pub Child);
+
+impl Drop for Life {
+    fn drop(&mut self) {
+        self.kill();
+    }
+}
+
+impl Life {
+    /// Killed, and gone when this returns.
+    pub fn kill(&mut self) {
+        let _ = self.0.kill();
+        self.0.wait().unwrap();
+    }
+
+    pub fn pid(&self) -> nix::unistd::Pid {
+        nix::unistd::Pid::from_raw(self.0.id() as i32)
+    }
+
+    #[track_caller]
+    pub fn assert_alive(&mut self) {
+        assert_eq!(self.0.try_wait().unwrap(), None, "the keeper died");
+    }
+}
+
+impl Home {
+    /// With these flags, all off by default.
+    pub fn new(flags: &[&str]) -> Home {
+        let own = tempfile::Builder::new().prefix("mainstay-keeper-").tempdir().unwrap();
+        let place = own.path().to_owned();
+        Home { _own: Some(own), ..Home::at(&place, flags) }
+    }
+
+    /// The same, in a directory of the caller's.
+    pub fn at(place: &Path, flags: &[&str]) -> Home {
+        let runtime = place.join("run");
+        std::fs::create_dir_all(runtime.join("control")).unwrap();
+        std::fs::create_dir_all(place.join("state")).unwrap();
+        let listener = UnixListener::bind(client::socket(&runtime)).unwrap();
+        let notify = UnixDatagram::bind(place.join("notify")).unwrap();
+        notify.set_read_timeout(Some(WATCHDOG)).unwrap();
+        let (ours, theirs) = socket::pair().unwrap();
+        let home = Home { _own: None, place: place.to_owned(), listener, ours, theirs, notify };
+        let declared: Vec<_> = flags.iter().map(|name| declaration(name)).collect();
+        home.declare(&declared);
+        home
+    }
+
+    /// What the next life is told.
+    pub fn declare(&self, declared: &[Declaration]) {
+        let mut file = std::fs::File::create(self.place.join("declarations")).unwrap();
+        for declaration in declared {
+            let bytes = codec::encode(declaration).unwrap();
+            file.write_all(&(bytes.len() as u32).to_le_bytes()).unwrap();
+            file.write_all(&bytes).unwrap();
+        }
+    }
+
+    pub fn runtime(&self) -> PathBuf {
+        self.place.join("run")
+    }
+
+    pub fn state(&self) -> PathBuf {
+        self.place.join("state")
+    }
+
+    pub fn journal(&self) -> PathBuf {
+        store::directory(&self.state()).join("journal")
+    }
+
+    /// A life, begun; it may not be ready yet.
+    pub fn begin(&self) -> Life {
+        Life(self.command("").spawn().unwrap())
+    }
+
+    /// A life that stops itself before its first instruction.
+    pub fn begin_stopped(&self) -> Life {
+        Life(self.command("kill -STOP $$; ").spawn().unwrap())
+    }
+
+    /// A life that has no supervisor to talk to, ready.
+    #[track_caller]
+    pub fn start_without_line(&self) -> Life {
+        let life = Life(self.command("exec >&2; ").spawn().unwrap());
+        self.await_ready();
+        life
+    }
+
+    /// A shell gives the descriptors their numbers and becomes the keeper.
+    fn command(&self, first: &str) -> Command {
+        let mut command = Command::new("/bin/sh");
+        let line = if first.contains("exec") { "" } else { "4<&1" };
+        let script = format!(r#"{first}exec "$0" "$@" 3<&0 {line} 5<"$DECLARED" 0</dev/null 1>&2"#);
+        command.arg("-c").arg(script).arg(std::env::current_exe().unwrap());
+        command.args([AGAIN, "--exact", "--nocapture", "--test-threads=1", "--quiet"]);
+        command.stdin(OwnedFd::from(self.listener.try_clone().unwrap()));
+        command.stdout(self.theirs.try_clone().unwrap()).stderr(Stdio::null());
+        let role = std::env::join_paths([self.runtime(), self.state()]).unwrap();
+        command.env(ROLE, role).env("NOTIFY_SOCKET", self.place.join("notify"));
+        command.env("DECLARED", self.place.join("declarations"));
+        command
+    }
+
+    /// A life that is ready: its board stands.
+    #[track_caller]
+    pub fn start(&self) -> Life {
+        let life = self.begin();
+        self.await_ready();
+        life
+    }
+
+    #[track_caller]
+    pub fn await_ready(&self) {
+        let mut buffer = [0; 64];
+        let length = self.notify.recv(&mut buffer).expect("the keeper says that it is ready");
+        assert_eq!(&buffer[..length], b"READY=1");
+    }
+
+    /// True when somebody said that it is ready since the last look.
+    pub fn is_ready(&self) -> bool {
+        self.notify.set_nonblocking(true).unwrap();
+        let said = self.notify.recv(&mut [0; 64]).is_ok();
+        self.notify.set_nonblocking(false).unwrap();
+        said
+    }
+
+    pub fn ask(&self, request: &Request) -> Result<client::Answer, AskError> {
+        client::ask(&self.runtime(), request, WATCHDOG)
+    }
+
+    /// Sets one flag, with an id.
+    pub fn set_as(&self, id: u64, flag: &str, to: To) -> Result<Changed, Refusal> {
+        let edits = vec![Edit { flag: flag.into(), to }];
+        let request = Request::Set { id, edits, reason: "a test".into(), volatile: false, dry_run: false };
+        match self.ask(&request) {
+            Ok(answer) => match &answer.replies[..] {
+                [Reply::Changed(changed)] => Ok(changed.clone()),
+                other => panic!("{other:?}"),
+            },
+            Err(AskError::Refused(refusal)) => Err(refusal),
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+
+    #[track_caller]
+    pub fn set(&self, flag: &str, value: Value) -> Changed {
+        self.set_as(client::fresh_id(), flag, To::Value(value)).unwrap_or_else(|e| panic!("{e:?}"))
+    }
+
+    #[track_caller]
+    pub fn where_is_everything(&self) -> Where {
+        match &self.ask(&Request::Where).unwrap().replies[..] {
+            [Reply::Where(place)] => place.clone(),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// What the journal says, read as a stranger to the keeper would.
+    #[track_caller]
+    pub fn truth(&self) -> State {
+        store::read_only(&self.state()).unwrap()
+    }
+
+    /// What a reader of the board sees.
+    pub fn board(&self, flag: &str) -> Option<Truth> {
+        mainstay::board::Board::open(&self.runtime()).read(flag).truth
+    }
+
+    /// The next thing that the keeper tells its supervisor.
+    #[track_caller]
+    pub fn hear(&self) -> FromKeeper {
+        let mut buffer = [0; 8192];
+        loop {
+            if let Some(received) = socket::receive(&self.ours, &mut buffer).unwrap() {
+                return codec::decode(&buffer[..received.length]).unwrap();
+            }
+            wait_readable(self.ours.as_fd());
+        }
+    }
+
+    /// Hears until this is said.
+    #[track_caller]
+    pub fn hear_until(&self, wanted: impl Fn(&FromKeeper) -> bool) -> FromKeeper {
+        loop {
+            let said = self.hear();
+            if wanted(&said) {
+                return said;
+            }
+        }
+    }
+
+    /// What the supervisor says to the keeper.
+    pub fn say(&self, message: &ToKeeper, descriptors: &[OwnedFd]) {
+        socket::send(&self.ours, &codec::encode(message).unwrap(), descriptors).unwrap();
+    }
+
+    /// The socket's name again, after it was deleted.
+    pub fn bind_again(&self) -> OwnedFd {
+        std::fs::create_dir_all(self.runtime().join("control")).unwrap();
+        UnixListener::bind(client::socket(&self.runtime())).unwrap().into()
+    }
+}
+
+/// Waits for a descriptor, and fails when nothing ever comes.
+#[track_caller]
+pub fn wait_readable(fd: std::os::fd::BorrowedFd<'_>) {
+    let want = mainstay::sys::ready::Want { fd, read: true, write: false };
+    let ready = mainstay::sys::ready::wait(&[want], Some(WATCHDOG)).unwrap();
+    assert!(ready[0], "nothing came within the watchdog's time");
+}
+
+pub fn declaration(name: &str) -> Declaration {
+    Declaration {
+        name: name.into(),
+        default: Value::Off,
+        safe: Value::Off,
+        salt: name.into(),
+        owner: None,
+        description: None,
+    }
+}
