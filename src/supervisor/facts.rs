@@ -19,13 +19,13 @@ impl Facts {
     pub(super) const ALIVE: Facts = Facts(1);
     /// Alive, and going down. A group: a member is.
     pub(super) const STOPPING: Facts = Facts(2);
-    /// What needs it may start: it is up (ready, when it declares that), or finished cleanly. A group: all
+    /// What needs it may start: it is up (ready, when it declares that) and stays so, or finished cleanly. A group: all
     /// members that are wanted are so, and at least one is (or it has none).
     pub(super) const SATISFIED: Facts = Facts(4);
     /// Wanted, and not satisfied. A group: a member is.
     pub(super) const MISSING: Facts = Facts(8);
-    /// Not satisfied, and it still will be as far as anybody knows. A group: a member is, and it did not
-    /// give up.
+    /// Not satisfied, and not down for good either (with all its helpers). A group: a member is, and it did
+    /// not give up.
     pub(super) const PENDING: Facts = Facts(16);
     /// Not as wanted. A group: a member is not.
     pub(super) const WANTING: Facts = Facts(32);
@@ -58,13 +58,15 @@ impl Supervisor {
             Phase::Stopping { .. } | Phase::Clearing { .. } => (false, true),
             Phase::Idle(_) | Phase::Waiting | Phase::BackingOff { .. } => (false, false),
         };
-        let satisfied = up || (!alive && service.goal == Goal::Done { clean: true });
+        let done = !alive && service.goal == Goal::Done { clean: true };
+        let satisfied = (up && !leaving) || done;
+        let as_wanted = up || done;
         Facts::when(alive, Facts::ALIVE)
             .and(Facts::when(leaving, Facts::STOPPING))
             .and(Facts::when(satisfied, Facts::SATISFIED))
             .and(Facts::when(!satisfied && service.goal != Goal::Down, Facts::MISSING))
-            .and(Facts::when(!satisfied && service.goal == Goal::Up, Facts::PENDING))
-            .and(Facts::when(!satisfied && matches!(service.goal, Goal::Up | Goal::Parked), Facts::WANTING))
+            .and(Facts::when(!satisfied && (service.goal == Goal::Up || alive), Facts::PENDING))
+            .and(Facts::when(!as_wanted && matches!(service.goal, Goal::Up | Goal::Parked), Facts::WANTING))
             .and(Facts::when(!service.tried, Facts::UNTRIED))
     }
 
@@ -203,7 +205,7 @@ impl Supervisor {
         if let group::Phase::Falling { remaining, .. } = &mut self.groups[parent].phase {
             *remaining -= 1;
             if *remaining == 0 {
-                self.work.push_back(Work::Fallen(parent as u32));
+                self.work.push_front(Work::Fallen(parent as u32));
             }
         }
     }

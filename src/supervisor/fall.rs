@@ -36,7 +36,7 @@ impl Supervisor {
         let remaining = fallen.filter(alive).count() as u32;
         self.set_group_phase(group, Phase::Falling { from: from as u32, remaining, then });
         if remaining == 0 {
-            self.work.push_back(Work::Fallen(group as u32));
+            self.work.push_front(Work::Fallen(group as u32));
         }
     }
 
@@ -152,18 +152,24 @@ impl Supervisor {
     }
 
     /// No longer holds anybody down, and starts nobody: the group was stopped.
+    ///
+    /// That goes for the groups in it too, if their own fall is over and waited for this one.
     pub(super) fn open(&mut self, group: usize) {
-        self.set_group_phase(group, Phase::Open);
-        for position in 0..self.shape.member_count(group) {
-            let member = self.shape.member(group, position);
-            self.nodes[member].held = false;
-            self.refresh_below(member);
-            self.touch(member);
-            if let Some(inner) = self.shape.as_group(member)
-                && let Phase::Falling { remaining: 0, .. } | Phase::BackingOff { .. } =
-                    self.groups[inner].phase
-            {
-                self.open(inner);
+        for at in self.shape.inner(group) {
+            let inner = self.shape.groups_in_order[at] as usize;
+            let over = matches!(
+                self.groups[inner].phase,
+                Phase::Falling { remaining: 0, .. } | Phase::BackingOff { .. }
+            );
+            if inner != group && !over {
+                continue;
+            }
+            self.set_group_phase(inner, Phase::Open);
+            for position in 0..self.shape.member_count(inner) {
+                let member = self.shape.member(inner, position);
+                self.nodes[member].held = false;
+                self.refresh_below(member);
+                self.touch(member);
             }
         }
     }

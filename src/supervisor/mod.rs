@@ -264,6 +264,11 @@ impl Supervisor {
         self.tops().all(|top| !self.nodes[top].facts.has(Facts::WANTING))
     }
 
+    /// Why everything goes down, once it does: [`Action::End`] follows when the last process is gone.
+    pub fn ending(&self) -> Option<End> {
+        self.ending
+    }
+
     /// The number that the next life will get.
     pub fn next_incarnation(&self) -> Incarnation {
         self.next

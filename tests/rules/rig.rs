@@ -10,13 +10,13 @@ use mainstay::time::{Duration, Instant};
 use std::collections::VecDeque;
 
 /// A tree under construction: `Plant::new().group("g", …).child("a", …)`.
-pub struct Plant {
-    pub tree: Tree,
+pub(crate) struct Plant {
+    pub(crate) tree: Tree,
 }
 
 impl Plant {
     /// A one_for_one root named `root`, without limits.
-    pub fn new() -> Plant {
+    pub(crate) fn new() -> Plant {
         let root = Group {
             name: "root".to_owned(),
             parent: None,
@@ -33,7 +33,7 @@ impl Plant {
     }
 
     /// An OTP root: this strategy, `max` restarts in 5 s.
-    pub fn otp(strategy: Strategy, max: u32) -> Plant {
+    pub(crate) fn otp(strategy: Strategy, max: u32) -> Plant {
         Plant::new().root(|root| {
             root.otp = true;
             root.strategy = strategy;
@@ -41,13 +41,13 @@ impl Plant {
         })
     }
 
-    pub fn root(mut self, change: impl Fn(&mut Group)) -> Plant {
+    pub(crate) fn root(mut self, change: impl Fn(&mut Group)) -> Plant {
         change(&mut self.tree.groups[0]);
         self
     }
 
     /// A group like the root (before changes), member of `parent`.
-    pub fn group(mut self, parent: &str, name: &str, change: impl Fn(&mut Group)) -> Plant {
+    pub(crate) fn group(mut self, parent: &str, name: &str, change: impl Fn(&mut Group)) -> Plant {
         let at = GroupId(self.tree.groups.len() as u32);
         let parent = self.group_id(parent);
         let mut group =
@@ -59,7 +59,7 @@ impl Plant {
     }
 
     /// A permanent child without limit and wait, stopped by signal 15 within 5 s.
-    pub fn child(mut self, group: &str, name: &str, change: impl Fn(&mut Child)) -> Plant {
+    pub(crate) fn child(mut self, group: &str, name: &str, change: impl Fn(&mut Child)) -> Plant {
         let at = ChildId(self.tree.children.len() as u32);
         let group = self.group_id(group);
         let mut child = Child {
@@ -81,12 +81,12 @@ impl Plant {
         self
     }
 
-    pub fn children(self, group: &str, names: &str) -> Plant {
+    pub(crate) fn children(self, group: &str, names: &str) -> Plant {
         names.split_whitespace().fold(self, |plant, name| plant.child(group, name, |_| {}))
     }
 
     /// `needing("web", "db")`: a child or a group on the right.
-    pub fn needing(mut self, child: &str, needed: &str) -> Plant {
+    pub(crate) fn needing(mut self, child: &str, needed: &str) -> Plant {
         let node = self.node(needed);
         let at = self.tree.children.iter().position(|c| c.name == child).unwrap();
         self.tree.children[at].needs.push(node);
@@ -104,7 +104,7 @@ impl Plant {
         }
     }
 
-    pub fn rig(self) -> Rig {
+    pub(crate) fn rig(self) -> Rig {
         let supervisor = Supervisor::new(self.tree.clone(), 1, Incarnation(1));
         Rig {
             plant: self,
@@ -118,31 +118,31 @@ impl Plant {
         }
     }
 
-    pub fn boot(self) -> Rig {
+    pub(crate) fn boot(self) -> Rig {
         let mut rig = self.rig();
         rig.event(Event::Boot);
         rig
     }
 }
 
-pub struct Rig {
+pub(crate) struct Rig {
     plant: Plant,
-    pub supervisor: Supervisor,
-    pub now: Instant,
+    pub(crate) supervisor: Supervisor,
+    pub(crate) now: Instant,
     /// Their starts fail.
-    pub failing: Vec<&'static str>,
+    pub(crate) failing: Vec<&'static str>,
     /// They ignore the stop signal.
-    pub deaf: Vec<&'static str>,
+    pub(crate) deaf: Vec<&'static str>,
     /// The world answers nothing.
-    pub silent: bool,
+    pub(crate) silent: bool,
     /// They leave helpers behind, which obey only SIGKILL.
-    pub leaving: Vec<&'static str>,
+    pub(crate) leaving: Vec<&'static str>,
     /// All reports since the last look.
-    pub reports: Vec<Report>,
+    pub(crate) reports: Vec<Report>,
 }
 
 impl Rig {
-    pub fn id(&self, name: &str) -> ChildId {
+    pub(crate) fn id(&self, name: &str) -> ChildId {
         match self.plant.node(name) {
             Node::Child(child) => child,
             Node::Group(_) => panic!("{name} is a group"),
@@ -150,7 +150,7 @@ impl Rig {
     }
 
     /// Hands in `event`, and the answers of the world, and what follows; returns all of it as text.
-    pub fn event(&mut self, event: Event) -> String {
+    pub(crate) fn event(&mut self, event: Event) -> String {
         let mut text = String::new();
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
@@ -215,58 +215,58 @@ impl Rig {
         exited == Some(false)
     }
 
-    pub fn name(&self, child: ChildId) -> String {
+    pub(crate) fn name(&self, child: ChildId) -> String {
         self.plant.tree.children[child.0 as usize].name.clone()
     }
 
     /// The main process of `name` ends.
-    pub fn exits(&mut self, name: &str, cause: Cause) -> String {
+    pub(crate) fn exits(&mut self, name: &str, cause: Cause) -> String {
         let child = self.id(name);
         let leftovers = self.leaving.contains(&name);
         self.event(exit(child, self.supervisor.incarnation(child), cause, leftovers))
     }
 
     /// `name` dies of SIGKILL.
-    pub fn dies(&mut self, name: &str) -> String {
+    pub(crate) fn dies(&mut self, name: &str) -> String {
         self.exits(name, Cause::Signal(9, false))
     }
 
-    pub fn ready(&mut self, name: &str) -> String {
+    pub(crate) fn ready(&mut self, name: &str) -> String {
         let child = self.id(name);
         self.event(Event::Ready(child, self.supervisor.incarnation(child)))
     }
 
-    pub fn started(&mut self, name: &str) -> String {
+    pub(crate) fn started(&mut self, name: &str) -> String {
         let child = self.id(name);
         self.event(Event::Started(child, self.supervisor.incarnation(child)))
     }
 
-    pub fn cleared(&mut self, name: &str) -> String {
+    pub(crate) fn cleared(&mut self, name: &str) -> String {
         let child = self.id(name);
         self.event(Event::Cleared(child, self.supervisor.incarnation(child)))
     }
 
-    pub fn start(&mut self, name: &str) -> String {
+    pub(crate) fn start(&mut self, name: &str) -> String {
         let node = self.plant.node(name);
         self.event(Event::Command(Command::Start(node)))
     }
 
-    pub fn stop(&mut self, name: &str) -> String {
+    pub(crate) fn stop(&mut self, name: &str) -> String {
         let node = self.plant.node(name);
         self.event(Event::Command(Command::Stop(node)))
     }
 
-    pub fn restart(&mut self, name: &str) -> String {
+    pub(crate) fn restart(&mut self, name: &str) -> String {
         let node = self.plant.node(name);
         self.event(Event::Command(Command::Restart(node)))
     }
 
-    pub fn shutdown(&mut self) -> String {
+    pub(crate) fn shutdown(&mut self) -> String {
         self.event(Event::Command(Command::Shutdown))
     }
 
     /// Lets so much time pass without an event; then, if something is due, the deadline.
-    pub fn pass(&mut self, millis: u64) -> String {
+    pub(crate) fn pass(&mut self, millis: u64) -> String {
         self.now = self.now + Duration::from_millis(millis);
         match self.supervisor.next_deadline() {
             Some(at) if at <= self.now => self.event(Event::Deadline),
@@ -275,28 +275,28 @@ impl Rig {
     }
 
     /// Jumps to the next deadline, which must exist. Returns the wait in milliseconds and what followed.
-    pub fn next(&mut self) -> (u64, String) {
+    pub(crate) fn next(&mut self) -> (u64, String) {
         let at = self.supervisor.next_deadline().expect("something is due");
         let wait = at.since(self.now).as_millis() as u64;
         self.now = self.now.max(at);
         (wait, self.event(Event::Deadline))
     }
 
-    pub fn state(&self, name: &str) -> State {
+    pub(crate) fn state(&self, name: &str) -> State {
         self.supervisor.state(self.id(name))
     }
 
     /// The states of all children, in the order of their declaration.
-    pub fn states(&self) -> Vec<State> {
+    pub(crate) fn states(&self) -> Vec<State> {
         (0..self.plant.tree.children.len()).map(|at| self.supervisor.state(ChildId(at as u32))).collect()
     }
 
-    pub fn restarts(&self, name: &str) -> u32 {
+    pub(crate) fn restarts(&self, name: &str) -> u32 {
         self.supervisor.restarts(self.id(name), self.now)
     }
 
     /// What was reported since the last call, as text without the lives.
-    pub fn told(&mut self) -> Vec<String> {
+    pub(crate) fn told(&mut self) -> Vec<String> {
         let reports = std::mem::take(&mut self.reports);
         let text = |report: Report| match report {
             Report::Child { child, what, .. } => format!("{} {what:?}", self.name(child)),
@@ -309,6 +309,6 @@ impl Rig {
     }
 }
 
-pub fn exit(child: ChildId, incarnation: Incarnation, cause: Cause, leftovers: bool) -> Event {
+pub(crate) fn exit(child: ChildId, incarnation: Incarnation, cause: Cause, leftovers: bool) -> Event {
     Event::Exited { child, incarnation, cause, leftovers }
 }

@@ -1,0 +1,261 @@
+//! A made-up world: processes that obey, ignore, crash, leave helpers behind; news that come late, twice or
+//! never; a clock that jumps.
+//!
+//! It knows what is true and hands it to the judge ([`crate::judge::Judge`]), which knows what must be.
+
+use crate::judge::Judge;
+use crate::plant;
+use crate::random::Random;
+use mainstay::supervisor::spec::{ChildId, Grace, GroupId, Incarnation, Node};
+use mainstay::supervisor::{Action, Cause, Command, Event, Supervisor};
+use mainstay::time::{Duration, Instant};
+use std::cmp::Reverse;
+use std::collections::BinaryHeap;
+
+pub(crate) struct World {
+    random: Random,
+    supervisor: Supervisor,
+    judge: Judge,
+    now: Instant,
+    /// What will happen: (when, in which order, to whom).
+    coming: BinaryHeap<Reverse<(Instant, u64, usize)>>,
+    /// The events behind `coming`.
+    events: Vec<Event>,
+    /// False: everything works from now on.
+    faults: bool,
+    /// How often a life crashes, a start fails, …: once in so many.
+    trouble: usize,
+    commands: bool,
+    actions: Vec<Action>,
+}
+
+/// Runs one history to its end. Panics, naming the seed, when an invariant is broken.
+pub(crate) fn run(seed: u64) {
+    let mut random = Random::new(seed);
+    let tree = plant::tree(&mut random);
+    let first = Incarnation(1 + random.below(1000) as u64);
+    let supervisor = Supervisor::new(tree.clone(), random.next(), first);
+    let mut world = World {
+        judge: Judge::new(tree, first),
+        trouble: random.pick(&[2, 4, 10]),
+        commands: random.one_in(2),
+        random,
+        supervisor,
+        now: Instant::from_nanos(1_000_000_000),
+        coming: BinaryHeap::new(),
+        events: Vec::new(),
+        faults: true,
+        actions: Vec::new(),
+    };
+    world.handle(Event::Boot);
+    for _ in 0..world.random.pick(&[20, 60, 120]) {
+        world.step();
+    }
+    world.faults = false;
+    world.come_to_rest();
+    world.judge.at_rest(&world.supervisor);
+    if !world.judge.over() {
+        let end = if world.random.one_in(4) { Command::Hurry } else { Command::Shutdown };
+        world.handle(Event::Command(end));
+        world.come_to_rest();
+    }
+    world.judge.at_end();
+    // Nothing wakes it again.
+    for _ in 0..5 {
+        world.noise();
+        world.command();
+        world.handle(Event::Deadline);
+    }
+}
+
+impl World {
+    /// One thing happens.
+    fn step(&mut self) {
+        match self.random.below(12) {
+            0 => self.noise(),
+            1 if self.commands => self.command(),
+            _ => {
+                self.advance();
+            }
+        }
+    }
+
+    /// Goes on until nothing is due any more.
+    fn come_to_rest(&mut self) {
+        for _ in 0..100_000 {
+            if !self.advance() {
+                return;
+            }
+        }
+        panic!("no livelock: it comes to rest when all faults stop; {}", self.judge.story());
+    }
+
+    /// The next event or deadline, whichever comes first. False when there is none.
+    fn advance(&mut self) -> bool {
+        let event_at = self.coming.peek().map(|Reverse((at, ..))| *at);
+        let deadline = self.supervisor.next_deadline();
+        match (event_at, deadline) {
+            (None, None) => false,
+            // Sometimes the loop is slow: the news is handled first, though the deadline came before it.
+            (Some(at), Some(due)) if due < at && !(self.faults && self.random.one_in(8)) => {
+                self.deadline(due)
+            }
+            (None, Some(due)) => self.deadline(due),
+            (Some(_), _) => {
+                let Some(Reverse((at, _, event))) = self.coming.pop() else { return false };
+                self.now = self.now.max(at);
+                let event = self.events[event].clone();
+                if self.judge.is_true(&event) {
+                    self.handle(event);
+                }
+                true
+            }
+        }
+    }
+
+    fn deadline(&mut self, due: Instant) -> bool {
+        self.now = self.now.max(due);
+        self.handle(Event::Deadline);
+        true
+    }
+
+    fn handle(&mut self, event: Event) {
+        let mut actions = std::mem::take(&mut self.actions);
+        let truth = self.judge.is_true(&event);
+        self.judge.before(self.now, &event);
+        self.supervisor.handle(self.now, event.clone(), &mut actions);
+        for action in &actions {
+            self.judge.action(action, &self.supervisor);
+        }
+        self.judge.after(&self.supervisor);
+        if let Event::Started(child, life) = event
+            && truth
+        {
+            self.live(child, life);
+        }
+        for action in actions.drain(..) {
+            self.act(action);
+        }
+        self.actions = actions;
+    }
+
+    fn act(&mut self, action: Action) {
+        match action {
+            Action::Start(child, life) if self.unlucky() => self.soon(Event::StartFailed(child, life), 20),
+            Action::Start(child, life) => self.soon(Event::Started(child, life), 20),
+            Action::Stop(child, life) => self.obey(child, life),
+            Action::Kill(child, life) => {
+                let leftovers = self.faults && self.random.one_in(4);
+                self.soon(exit(child, life, Cause::Signal(9, false), leftovers), 30);
+                self.after(Event::Cleared(child, life), 40);
+            }
+            Action::Report(_) | Action::End(_) => {}
+        }
+    }
+
+    /// A process has begun its life: decide how that will go.
+    fn live(&mut self, child: ChildId, life: Incarnation) {
+        let policy = &self.judge.tree.children[child.0 as usize];
+        let (clean, stop_signal) = (policy.clean.clone(), policy.stop_signal);
+        if let Some(within) = policy.ready_within {
+            let within = within.as_millis() as usize;
+            let longest = if self.faults && self.random.one_in(6) { within * 2 } else { within / 2 };
+            if !self.faults || !self.unlucky() {
+                let wait = self.random.below(longest.max(10));
+                self.after(Event::Ready(child, life), wait);
+            }
+        }
+        let dies = self.faults && !self.random.one_in(3);
+        if dies {
+            let cause = self.random.pick(&[
+                Cause::Code(0),
+                Cause::Code(1),
+                Cause::Code(clean.first().copied().unwrap_or(1)),
+                Cause::Signal(11, true),
+                Cause::Signal(9, false),
+                Cause::Signal(stop_signal, false),
+                Cause::Unknown,
+            ]);
+            let wait = self.random.pick(&[0, 10, 50, 200, 700, 3000]);
+            let leftovers = self.random.one_in(5);
+            self.after(exit(child, life, cause, leftovers), wait);
+        }
+    }
+
+    /// A process was asked to stop.
+    fn obey(&mut self, child: ChildId, life: Incarnation) {
+        let policy = &self.judge.tree.children[child.0 as usize];
+        let forever = policy.grace == Grace::Forever;
+        let cause = Cause::Signal(policy.stop_signal, false);
+        let cause = if self.random.one_in(3) { Cause::Code(0) } else { cause };
+        let deaf = self.faults && !forever && self.random.one_in(4);
+        if !deaf {
+            let leftovers = self.faults && self.random.one_in(5);
+            let wait = self.random.pick(&[0, 0, 10, 150, 600]);
+            self.after(exit(child, life, cause, leftovers), wait);
+            // Its helpers obey too, or only SIGKILL makes them go.
+            if forever || self.random.one_in(2) {
+                self.after(Event::Cleared(child, life), wait + 10);
+            }
+        }
+    }
+
+    /// News that was told already, or was never true, or is about nobody.
+    fn noise(&mut self) {
+        let child = ChildId(self.random.below(self.judge.tree.children.len() + 1) as u32);
+        let newest = self.supervisor.next_incarnation().0;
+        let life = Incarnation(self.random.below(newest as usize + 3) as u64);
+        let event = match self.random.below(6) {
+            0 => Event::Started(child, life),
+            1 => Event::StartFailed(child, life),
+            2 => Event::Ready(child, life),
+            3 => exit(child, life, Cause::Code(1), self.random.one_in(2)),
+            4 => Event::Cleared(child, life),
+            _ => Event::Deadline,
+        };
+        // The truth is not noise; and an exit of a life whose start was not answered yet is believed.
+        let unanswered = self.judge.is_true(&Event::Started(child, life));
+        if !(self.judge.is_true(&event) || unanswered) || event == Event::Deadline {
+            self.judge.noise = event != Event::Deadline;
+            self.handle(event);
+            self.judge.noise = false;
+        }
+    }
+
+    fn command(&mut self) {
+        let nodes = self.judge.tree.children.len() + self.judge.tree.groups.len() + 1;
+        let node = match self.random.below(nodes) {
+            at if at < self.judge.tree.children.len() => Node::Child(ChildId(at as u32)),
+            at => Node::Group(GroupId((at - self.judge.tree.children.len()) as u32)),
+        };
+        let command = match self.random.below(40) {
+            0 => Command::Shutdown,
+            1 => Command::Hurry,
+            n if n % 3 == 0 => Command::Stop(node),
+            n if n % 3 == 1 => Command::Start(node),
+            _ => Command::Restart(node),
+        };
+        self.handle(Event::Command(command));
+    }
+
+    fn unlucky(&mut self) -> bool {
+        self.faults && self.random.one_in(self.trouble)
+    }
+
+    /// Within `millis`, often at once.
+    fn soon(&mut self, event: Event, millis: usize) {
+        let wait = if self.random.one_in(2) { 0 } else { self.random.below(millis) };
+        self.after(event, wait);
+    }
+
+    /// At a moment on a coarse grid, so that things coincide.
+    fn after(&mut self, event: Event, millis: usize) {
+        let at = self.now + Duration::from_millis(millis as u64);
+        self.coming.push(Reverse((at, self.events.len() as u64, self.events.len())));
+        self.events.push(event);
+    }
+}
+
+fn exit(child: ChildId, incarnation: Incarnation, cause: Cause, leftovers: bool) -> Event {
+    Event::Exited { child, incarnation, cause, leftovers }
+}
