@@ -1,0 +1,490 @@
+//! Torture of the board: two reader processes and a writer process, while the harness damages the files in
+//! every way it knows, and kills and stops the writer. On a tmpfs and on the disk.
+//!
+//! What must hold: no reader crashes; no read is a value that was never set; none goes back in time; none
+//! says "unknown"; after each fault the readers come back to proven values, and at the end to exactly the
+//! truth. Every value carries a version that only rises, so each of these is seen exactly.
+//!
+//! `TORTURE_FAULTS` is the number of faults (default 300), `TORTURE_SEED` repeats their order. The same
+//! binary is harness, reader and writer, by `TORTURE_ROLE`. What they share is one mapped file.
+
+use mainstay::board::{Board, Entry, Flag, Source, Writer};
+use mainstay::flags::{Truth, Value, mix};
+use mainstay::sys::mapping::WriteMapping;
+use mainstay::sys::{clock, futex};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
+use std::env;
+use std::fs::{self, File, OpenOptions};
+use std::os::fd::AsFd;
+use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
+use std::os::unix::process::ExitStatusExt;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitCode, ExitStatus};
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+const FLAGS: usize = 64;
+const READERS: usize = 2;
+/// Shares 1 to 99,999 carry a version modulo this.
+const VERSIONS: u64 = 99_999;
+/// How long readers may need to come back before the test fails; only a bug needs it.
+const WATCHDOG: Duration = Duration::from_secs(60);
+
+// Cells of the shared file.
+const STOP: usize = 0;
+const FAULT: usize = 1;
+const WRITER_READY: usize = 2;
+const CHANGES: usize = 3;
+/// A u32 to wait on: readers and writer bump it at each step.
+const NEWS: usize = 8;
+const READER: usize = 16;
+const READER_CELLS: usize = 16;
+const ANNOUNCED: usize = 128;
+const SHARED_WORDS: usize = ANNOUNCED + FLAGS;
+
+// Within a reader's cells.
+const RECOVERED: usize = 0;
+const ROUNDS: usize = 1;
+const READS: usize = 2;
+const STALE: usize = 3;
+const LONGEST: usize = 4;
+const OUTAGES: usize = 5;
+const SNAPSHOTS: usize = 6;
+
+fn main() -> ExitCode {
+    if env::args().any(|argument| argument == "--list") {
+        println!("torture: test");
+        return ExitCode::SUCCESS;
+    }
+    match env::var("TORTURE_ROLE").as_deref() {
+        Ok("reader") => reader(),
+        Ok("writer") => writer(),
+        _ => {
+            let faults = env::var("TORTURE_FAULTS").ok().and_then(|n| n.parse().ok()).unwrap_or(300);
+            torture("tmpfs", tempfile::tempdir_in("/dev/shm").expect("a tmpfs"), faults / 2);
+            torture("disk", tempfile::tempdir().expect("a folder"), faults - faults / 2);
+            ExitCode::SUCCESS
+        }
+    }
+}
+
+/// The file that harness, readers and writer share; nobody damages it.
+struct Shared(WriteMapping);
+
+impl Shared {
+    fn open(path: &Path) -> Shared {
+        let file = OpenOptions::new().read(true).write(true).open(path).expect("the shared file");
+        Shared(WriteMapping::new(file.as_fd(), SHARED_WORDS * 8).expect("mapped"))
+    }
+
+    fn from_environment() -> (PathBuf, Shared) {
+        let path = |name: &str| PathBuf::from(env::var_os(name).expect("set by the harness"));
+        (path("TORTURE_BOARD"), Shared::open(&path("TORTURE_SHARED")))
+    }
+
+    fn get(&self, cell: usize) -> u64 {
+        let word = self.0.load(cell);
+        std::sync::atomic::fence(Ordering::Acquire);
+        word
+    }
+
+    fn set(&self, cell: usize, word: u64) {
+        self.0.store(cell, word);
+    }
+
+    fn tell(&self) {
+        self.0.half(NEWS).fetch_add(1, Ordering::AcqRel);
+        futex::wake_all(self.0.half(NEWS)).expect("nobody damages this file");
+    }
+
+    /// Waits until `done`, or panics: what was awaited never came.
+    fn until(&self, what: &str, mut done: impl FnMut(&Shared) -> bool) {
+        let start = clock::now();
+        loop {
+            let news = self.0.half(NEWS).load(Ordering::Acquire);
+            if done(self) {
+                return;
+            }
+            assert!(clock::now().since(start) < WATCHDOG, "waited {WATCHDOG:?} for {what}");
+            futex::wait(self.0.half(NEWS), news, Duration::from_millis(100));
+        }
+    }
+
+    fn truth(&self, flag: usize) -> Truth {
+        value_of(self.get(ANNOUNCED + flag)).into()
+    }
+}
+
+fn value_of(version: u64) -> Value {
+    Value::Share((version % VERSIONS) as u32 + 1)
+}
+
+fn name_of(flag: usize) -> String {
+    format!("flag-{flag}")
+}
+
+struct Random(u64);
+
+impl Random {
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
+        mix(self.0) % bound
+    }
+}
+
+// --- writer ---------------------------------------------------------------------------------------------
+
+/// Changes flags and heals for ever. Its journal is the shared file: announced there, then published.
+fn writer() -> ExitCode {
+    let (directory, shared) = Shared::from_environment();
+    let mut random = Random(std::process::id().into());
+    let mut writer = loop {
+        let entries: Vec<Entry> = (0..FLAGS)
+            .map(|flag| Entry { name: name_of(flag), salt: String::new(), truth: shared.truth(flag) })
+            .collect();
+        match Writer::create(&directory, &entries, shared.get(CHANGES)) {
+            Ok((writer, _)) => break writer,
+            // A fault of this very moment; a real keeper would try again, too.
+            Err(_) => futex::pause(Duration::from_micros(200)),
+        }
+    };
+    shared.set(WRITER_READY, std::process::id().into());
+    shared.tell();
+    loop {
+        if shared.get(STOP) == 0 {
+            let changes: Vec<(String, Truth)> = (0..1 + random.below(4))
+                .map(|_| {
+                    let flag = random.below(FLAGS as u64) as usize;
+                    shared.set(ANNOUNCED + flag, shared.get(ANNOUNCED + flag) + 1);
+                    (name_of(flag), shared.truth(flag))
+                })
+                .collect();
+            let changes: Vec<(&str, Truth)> = changes.iter().map(|(n, t)| (n.as_str(), *t)).collect();
+            // An error means that the board went away and no new one could be made yet: look() goes on.
+            if let Ok(generation) = writer.set_all(&changes) {
+                shared.set(CHANGES, generation);
+            }
+        }
+        let _ = writer.look();
+        let _ = writer.scrub();
+        futex::pause(Duration::from_micros(100));
+    }
+}
+
+// --- reader ---------------------------------------------------------------------------------------------
+
+struct Reader {
+    shared: Shared,
+    cells: usize,
+    /// The newest proven version of each flag, by any way of reading.
+    newest: Vec<u64>,
+    /// The newest that each handle gave.
+    by_handle: Vec<u64>,
+    reads: u64,
+    stale: u64,
+}
+
+fn reader() -> ExitCode {
+    let (directory, shared) = Shared::from_environment();
+    let index: usize = env::var("TORTURE_INDEX").expect("set by the harness").parse().expect("a number");
+    let board = Board::open(&directory);
+    let handles: Vec<Flag> = (0..FLAGS).map(|flag| board.flag(&name_of(flag))).collect();
+    let mut reader = Reader {
+        shared,
+        cells: READER + index * READER_CELLS,
+        newest: vec![0; FLAGS],
+        by_handle: vec![0; FLAGS],
+        reads: 0,
+        stale: 0,
+    };
+    let (mut rounds, mut snapshots, mut outages, mut longest) = (0, 0, 0, Duration::ZERO);
+    let mut outage = None;
+    loop {
+        let stop = reader.shared.get(STOP) == 1;
+        let fault = reader.shared.get(FAULT);
+        let mut all_proven = true;
+        for (flag, handle) in handles.iter().enumerate() {
+            let reading = handle.read();
+            let proven = reader.check(flag, reading.truth, reading.source, true, "handle");
+            if proven != outage.is_none() && (proven || outage.is_none()) {
+                outage = match outage.take() {
+                    None => Some(clock::now()),
+                    Some(since) => {
+                        outages += 1;
+                        longest = longest.max(clock::now().since(since));
+                        None
+                    }
+                };
+            }
+            all_proven &= proven;
+        }
+        let flag = rounds as usize % FLAGS;
+        let reading = board.read(&name_of(flag));
+        all_proven &= reader.check(flag, reading.truth, reading.source, false, "name");
+        if rounds % 16 == 0 {
+            let snapshot = board.snapshot();
+            if snapshot.consistent {
+                assert_eq!(snapshot.flags().count(), FLAGS, "a consistent snapshot is whole");
+                snapshots += 1;
+            }
+            for (name, truth) in snapshot.flags() {
+                let flag: usize = name.strip_prefix("flag-").and_then(|n| n.parse().ok()).expect("ours");
+                reader.check(flag, Some(truth), Source::Proven, false, "snapshot");
+            }
+        }
+        rounds += 1;
+        for (cell, word) in [
+            (ROUNDS, rounds),
+            (READS, reader.reads),
+            (STALE, reader.stale),
+            (LONGEST, longest.as_nanos() as u64),
+            (OUTAGES, outages),
+            (SNAPSHOTS, snapshots),
+        ] {
+            reader.shared.set(reader.cells + cell, word);
+        }
+        if all_proven {
+            reader.shared.set(reader.cells + RECOVERED, fault);
+        }
+        reader.shared.tell();
+        let exact = |flag: usize| handles[flag].read().truth == Some(reader.shared.truth(flag));
+        if stop && all_proven && (0..FLAGS).all(exact) {
+            return ExitCode::SUCCESS;
+        }
+    }
+}
+
+impl Reader {
+    /// Judges one answer; true when it is proven.
+    fn check(&mut self, flag: usize, truth: Option<Truth>, source: Source, handle: bool, way: &str) -> bool {
+        // Before it is judged: what was announced by now is what it may be at most.
+        let most = self.shared.get(ANNOUNCED + flag);
+        self.reads += 1;
+        let value = match (truth, source) {
+            (Some(Truth { value, disabled: false }), Source::Proven | Source::Stale) => value,
+            // What was never read cannot be known: by a handle at first, by name at any time.
+            (None, Source::Lost) if !handle || self.by_handle[flag] == 0 => return false,
+            other => panic!("{way}: flag {flag} is {other:?}; newest {}", self.newest[flag]),
+        };
+        let Value::Share(share) = value else { panic!("{way}: flag {flag} was never {value:?}") };
+        // The newest version up to `most` that has this share.
+        let remainder = u64::from(share) - 1;
+        let back = (most % VERSIONS + VERSIONS - remainder) % VERSIONS;
+        let version = most.checked_sub(back);
+        let version = version.unwrap_or_else(|| panic!("{way}: flag {flag} was never {value:?} of {most}"));
+        let proven = source == Source::Proven;
+        let least = if proven { self.newest[flag] } else { self.by_handle[flag] };
+        assert!(version >= least, "{way}, {source:?}: flag {flag} went from {least} to {version} of {most}");
+        if proven {
+            self.newest[flag] = version;
+        } else {
+            self.stale += 1;
+        }
+        if handle {
+            self.by_handle[flag] = version;
+        }
+        proven
+    }
+}
+
+// --- harness --------------------------------------------------------------------------------------------
+
+/// A child that does not outlive the harness.
+struct Guarded(Child);
+
+impl Guarded {
+    fn start(role: &str, index: usize, board: &Path, shared: &Path) -> Guarded {
+        let child = Command::new(env::current_exe().expect("this program"))
+            .env("TORTURE_ROLE", role)
+            .env("TORTURE_INDEX", index.to_string())
+            .env("TORTURE_BOARD", board)
+            .env("TORTURE_SHARED", shared)
+            .spawn()
+            .expect("started");
+        Guarded(child)
+    }
+
+    fn signal(&self, signal: Signal) {
+        kill(Pid::from_raw(self.0.id() as i32), signal).expect("it is ours and not reaped");
+    }
+
+    fn end(&mut self) -> ExitStatus {
+        self.0.kill().expect("it is ours");
+        self.0.wait().expect("it is ours")
+    }
+}
+
+impl Drop for Guarded {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// What is done to the files; errors are fine: somebody else was faster.
+type Damage = (&'static str, fn(&Path, &mut Random) -> std::io::Result<()>);
+
+fn board_file(directory: &Path) -> std::io::Result<File> {
+    // Not blocking: a fifo of the fault before may stand there.
+    let flags = rustix::fs::OFlags::WRONLY | rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOFOLLOW;
+    Ok(File::from(rustix::fs::open(directory.join("board"), flags, rustix::fs::Mode::empty())?))
+}
+
+const DAMAGE: &[Damage] = &[
+    ("unlink", |d, _| fs::remove_file(d.join("board"))),
+    ("unlink both links", |d, _| {
+        fs::remove_file(d.join(".kept/board"))?;
+        fs::remove_file(d.join("board"))
+    }),
+    ("remove everything", |d, _| {
+        for entry in fs::read_dir(d)? {
+            let path = entry?.path();
+            if path.is_dir() { fs::remove_dir_all(path)? } else { fs::remove_file(path)? }
+        }
+        Ok(())
+    }),
+    ("truncate to nothing", |d, _| board_file(d)?.set_len(0)),
+    ("truncate to something", |d, r| board_file(d)?.set_len(r.below(25_000))),
+    ("truncate and grow again", |d, _| {
+        let file = board_file(d)?;
+        let length = file.metadata()?.len();
+        file.set_len(0)?;
+        file.set_len(length)
+    }),
+    ("punch a page", |d, r| {
+        let file = board_file(d)?;
+        let how = rustix::fs::FallocateFlags::PUNCH_HOLE | rustix::fs::FallocateFlags::KEEP_SIZE;
+        Ok(rustix::fs::fallocate(&file, how, 4096 * r.below(6), 4096)?)
+    }),
+    ("scribble", |d, r| {
+        let bytes: Vec<u8> = (0..r.below(2000)).map(|_| r.below(256) as u8).collect();
+        board_file(d)?.write_all_at(&bytes, r.below(20_000))
+    }),
+    ("rename garbage over it", |d, r| {
+        let bytes: Vec<u8> = (0..r.below(30_000)).map(|_| r.below(256) as u8).collect();
+        fs::write(d.join("garbage"), bytes)?;
+        fs::rename(d.join("garbage"), d.join("board"))
+    }),
+    ("directory in its place", |d, _| {
+        fs::remove_file(d.join("board"))?;
+        fs::create_dir(d.join("board"))
+    }),
+    ("fifo in its place", |d, _| {
+        fs::remove_file(d.join("board"))?;
+        Ok(nix::unistd::mkfifo(&d.join("board"), nix::sys::stat::Mode::from_bits_truncate(0o644))?)
+    }),
+    ("link to itself in its place", |d, _| {
+        fs::remove_file(d.join("board"))?;
+        symlink("board", d.join("board"))
+    }),
+    ("move away", |d, _| fs::rename(d.join("board"), d.join("away"))),
+    ("take the mode", |d, _| fs::set_permissions(d.join("board"), fs::Permissions::from_mode(0))),
+    ("file in the place of .kept", |d, _| {
+        fs::remove_dir_all(d.join(".kept"))?;
+        fs::write(d.join(".kept"), "")
+    }),
+];
+
+fn torture(place: &str, folder: tempfile::TempDir, faults: u64) {
+    let seed =
+        env::var("TORTURE_SEED").ok().and_then(|n| n.parse().ok()).unwrap_or(std::process::id().into());
+    println!("torture on {place}: {faults} faults, TORTURE_SEED={seed}");
+    let directory = folder.path().join("runtime");
+    fs::create_dir(&directory).expect("new");
+    fs::set_permissions(&directory, fs::Permissions::from_mode(0o711)).expect("ours");
+    let shared_path = folder.path().join("shared");
+    let file = File::create_new(&shared_path).expect("new");
+    file.set_len(SHARED_WORDS as u64 * 8).expect("space");
+    let shared = Shared::open(&shared_path);
+    (0..FLAGS).for_each(|flag| shared.set(ANNOUNCED + flag, 1));
+    let start_writer = || Guarded::start("writer", 0, &directory, &shared_path);
+    let mut writer = start_writer();
+    shared.until("the writer", |shared| shared.get(WRITER_READY) == u64::from(writer.0.id()));
+    let mut readers: Vec<Guarded> =
+        (0..READERS).map(|index| Guarded::start("reader", index, &directory, &shared_path)).collect();
+    let mut random = Random(seed);
+    let start = clock::now();
+    let of = |reader: usize, cell: usize| READER + reader * READER_CELLS + cell;
+    let check_alive = |readers: &mut [Guarded]| {
+        for reader in readers {
+            if let Some(status) = reader.0.try_wait().expect("it is ours") {
+                panic!("a reader ended: {status} (signal {:?})", status.signal());
+            }
+        }
+    };
+    let recovered = |shared: &Shared, readers: &mut [Guarded], fault: u64, what: &str| {
+        shared.until(what, |shared| {
+            check_alive(readers);
+            (0..READERS).all(|reader| shared.get(of(reader, RECOVERED)) >= fault)
+        });
+    };
+    let a_round = |shared: &Shared, readers: &mut [Guarded]| {
+        let before: Vec<u64> = (0..READERS).map(|reader| shared.get(of(reader, ROUNDS))).collect();
+        shared.until("a round of reads", |shared| {
+            check_alive(readers);
+            (0..READERS).all(|reader| shared.get(of(reader, ROUNDS)) > before[reader] + 1)
+        });
+    };
+    recovered(&shared, &mut readers, 0, "the first values");
+    let (mut kills, mut stops) = (0, 0);
+    for fault in 1..=faults {
+        let (name, damage) = DAMAGE[random.below(DAMAGE.len() as u64) as usize];
+        match random.below(4) {
+            // Killed, before or after the damage, and started again.
+            0 => {
+                kills += 1;
+                if random.below(2) == 0 {
+                    let _ = damage(&directory, &mut random);
+                    writer.end();
+                } else {
+                    writer.end();
+                    let _ = damage(&directory, &mut random);
+                }
+                shared.set(FAULT, fault);
+                a_round(&shared, &mut readers);
+                writer = start_writer();
+            }
+            // Stopped while it happens, then let go.
+            1 => {
+                stops += 1;
+                writer.signal(Signal::SIGSTOP);
+                let _ = damage(&directory, &mut random);
+                shared.set(FAULT, fault);
+                a_round(&shared, &mut readers);
+                writer.signal(Signal::SIGCONT);
+            }
+            _ => {
+                let _ = damage(&directory, &mut random);
+                shared.set(FAULT, fault);
+            }
+        }
+        // Some faults meet the mending of the one before.
+        if random.below(4) > 0 {
+            recovered(&shared, &mut readers, fault, &format!("recovery of fault {fault}, {name}"));
+        }
+    }
+    recovered(&shared, &mut readers, faults, "the last recovery");
+    let seconds = clock::now().since(start).as_secs_f64();
+    shared.set(STOP, 1);
+    for reader in &mut readers {
+        let status = reader.0.wait().expect("it is ours");
+        assert!(status.success(), "a reader ended: {status} (signal {:?})", status.signal());
+    }
+    assert_eq!(writer.0.try_wait().expect("it is ours"), None, "the writer lived to the end");
+    writer.end();
+    let sum = |cell| (0..READERS).map(|reader| shared.get(of(reader, cell))).sum::<u64>();
+    let longest = (0..READERS).map(|reader| shared.get(of(reader, LONGEST))).max().unwrap_or(0);
+    println!(
+        "torture on {place}: {faults} faults in {seconds:.1} s ({:.0}/s), {kills} kills, {stops} stops, \
+         {} changes; {} reads checked, {} stale, {} consistent snapshots; {} outages, longest {:.1} ms; \
+         0 crashes, 0 wrong, 0 backwards, end state exact",
+        faults as f64 / seconds,
+        shared.get(CHANGES),
+        sum(READS),
+        sum(STALE),
+        sum(SNAPSHOTS),
+        sum(OUTAGES),
+        longest as f64 / 1e6,
+    );
+}
