@@ -238,6 +238,11 @@ pub enum State {
 }
 
 impl State {
+    /// The state that the supervisor calls this; `None` when it is newer than we are.
+    pub fn from_name(name: &str) -> Option<State> {
+        State::value_variants().iter().copied().find(|state| state.name() == name)
+    }
+
     /// As the supervisor writes it.
     pub fn name(self) -> &'static str {
         match self {

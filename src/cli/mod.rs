@@ -1,6 +1,8 @@
 //! The command line: what was typed, what it means, text out.
 
+pub mod act;
 pub mod args;
+pub mod caller;
 pub mod check;
 pub mod duration;
 pub mod error;
@@ -12,3 +14,6 @@ pub mod select;
 pub mod signal;
 pub mod status;
 pub mod table;
+pub mod tree;
+pub mod wait;
+pub mod why;

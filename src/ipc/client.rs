@@ -7,8 +7,7 @@
 
 use super::codec::Malformed;
 use super::frame::{self, Broken, Form, Inbox, Message};
-use super::socket;
-use crate::sys::clock;
+use crate::sys::{clock, stream};
 use crate::time::Instant;
 use std::fmt;
 use std::io;
@@ -87,7 +86,7 @@ impl Client {
     /// Connects, waiting in the backlog until `deadline` if it must; without one, for ever.
     pub fn connect(path: &Path, deadline: Option<Instant>) -> Result<Client, CallError> {
         let left = deadline.map(|deadline| deadline.since(clock::now()));
-        match socket::connect(path, left) {
+        match stream::connect(path, left) {
             Ok(stream) => Ok(Client { stream, inbox: Inbox::default(), piece: vec![0; PIECE], deadline }),
             Err(error) => Err(match error.kind() {
                 io::ErrorKind::NotFound | io::ErrorKind::ConnectionRefused | io::ErrorKind::NotADirectory => {
@@ -110,11 +109,11 @@ impl Client {
         let bytes = frame::encode(Form::Binary, request)?;
         let mut rest = &bytes[..];
         while !rest.is_empty() {
-            match socket::send(self.stream.as_fd(), rest) {
+            match stream::send(self.stream.as_fd(), rest) {
                 Ok(count) => rest = &rest[count..],
                 Err(error) => match error.kind() {
                     io::ErrorKind::Interrupted => {}
-                    io::ErrorKind::WouldBlock => self.wait(socket::Ready::Write)?,
+                    io::ErrorKind::WouldBlock => self.wait(stream::Ready::Write)?,
                     io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset => return Ok(()),
                     _ => return Err(CallError::System(error)),
                 },
@@ -129,12 +128,12 @@ impl Client {
             if let Some(reply) = self.inbox.take()? {
                 return Ok(reply);
             }
-            match socket::receive(self.stream.as_fd(), &mut self.piece) {
+            match stream::receive(self.stream.as_fd(), &mut self.piece) {
                 Ok(0) => return Err(CallError::HungUp),
                 Ok(count) => self.inbox.push(&self.piece[..count]),
                 Err(error) => match error.kind() {
                     io::ErrorKind::Interrupted => {}
-                    io::ErrorKind::WouldBlock => self.wait(socket::Ready::Read)?,
+                    io::ErrorKind::WouldBlock => self.wait(stream::Ready::Read)?,
                     io::ErrorKind::ConnectionReset => return Err(CallError::HungUp),
                     _ => return Err(CallError::System(error)),
                 },
@@ -142,9 +141,9 @@ impl Client {
         }
     }
 
-    fn wait(&self, what: socket::Ready) -> Result<(), CallError> {
+    fn wait(&self, what: stream::Ready) -> Result<(), CallError> {
         let left = self.deadline.map(|deadline| deadline.since(clock::now()));
-        match socket::wait(self.stream.as_fd(), what, left) {
+        match stream::wait(self.stream.as_fd(), what, left) {
             Ok(true) => Ok(()),
             Ok(false) => Err(CallError::Late),
             Err(error) => Err(CallError::System(error)),

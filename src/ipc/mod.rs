@@ -10,4 +10,3 @@ pub mod flags;
 pub mod frame;
 pub mod notify;
 pub mod server;
-mod socket;

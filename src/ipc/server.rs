@@ -177,7 +177,7 @@ impl<P: Protocol> Server<P> {
         let name = path
             .file_name()
             .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "a socket needs a file name"))?;
-        let directory = super::socket::Directory::open(path.parent().unwrap_or(Path::new("/")))?;
+        let directory = crate::sys::stream::Directory::open(path.parent().unwrap_or(Path::new("/")))?;
         let mut fresh = std::ffi::OsString::from(".");
         fresh.push(name);
         let fresh = directory.path().join(fresh);
@@ -208,7 +208,7 @@ impl<P: Protocol> Server<P> {
 
     fn over(listener: Listener) -> io::Result<Server<P>> {
         listener.set_nonblocking(ListenerNonblockingMode::Both)?;
-        let own = super::socket::own_user();
+        let own = crate::sys::stream::own_user();
         let slots = std::iter::repeat_with(Slot::default).take(CONNECTIONS).collect();
         Ok(Server { listener, own, allowed: Vec::new(), slots, stalled: None, protocol: PhantomData })
     }
@@ -248,7 +248,8 @@ impl<P: Protocol> Server<P> {
                     return None;
                 }
             };
-            let Ok(peer) = super::socket::peer(stream.as_fd()) else { continue };
+            let Ok(credentials) = crate::sys::socket::peer(&stream) else { continue };
+            let peer = Peer { pid: credentials.pid, uid: credentials.uid };
             let mut connection = Connection::new(stream.into(), peer, now + REQUEST_WITHIN);
             match admit(peer.uid, self.own, &self.allowed, self.connections_of(peer.uid)) {
                 Ok(()) => {

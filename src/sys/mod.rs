@@ -21,5 +21,6 @@ pub mod sigbus;
 pub mod signal;
 pub mod socket;
 pub mod strays;
+pub(crate) mod stream;
 pub mod user;
 pub mod watch;

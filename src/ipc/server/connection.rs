@@ -4,7 +4,7 @@ use super::{ANSWER_WITHIN, OUTPUT, Peer, Protocol, Received, SendError, Still};
 use crate::exit_code::ExitCode;
 use crate::ipc::control::Refusal;
 use crate::ipc::frame::{self, Broken, Form, Inbox, Message};
-use crate::ipc::socket;
+use crate::sys::stream;
 use crate::time::Instant;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -84,7 +84,7 @@ impl Connection {
     pub(super) fn read<P: Protocol>(&mut self, now: Instant) -> Received<P::Request> {
         let mut piece = [0; PIECE];
         for _ in 0..PIECES {
-            let count = match socket::receive(self.fd(), &mut piece) {
+            let count = match stream::receive(self.fd(), &mut piece) {
                 Ok(count) => count,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => return Received::Nothing,
@@ -133,7 +133,7 @@ impl Connection {
 
     /// The peer sends no more. Is it only that, or is it gone?
     fn hung_up<Q>(&mut self) -> Received<Q> {
-        self.dead = socket::is_gone(self.fd());
+        self.dead = stream::is_gone(self.fd());
         if self.dead { Received::Closed } else { Received::Nothing }
     }
 
@@ -211,7 +211,7 @@ impl Connection {
 
     fn write(&mut self) -> Still {
         while !self.dead && self.queued() > 0 {
-            match socket::send(self.stream.as_fd(), &self.output[self.written..]) {
+            match stream::send(self.stream.as_fd(), &self.output[self.written..]) {
                 Ok(count) => self.written += count,
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
                 Err(e) if e.kind() == io::ErrorKind::WouldBlock => break,

@@ -1,9 +1,7 @@
-//! The few things that control sockets need of a Unix socket: names of any length, credentials, and
-//! reading and writing without waiting and without SIGPIPE.
+//! Connected Unix sockets: reading and writing without waiting and without SIGPIPE, and waiting as long as
+//! one was told to. Beside [`super::socket`], which opens them.
 
-use super::server::Peer;
 use crate::time::Duration;
-use nix::sys::socket::{getsockopt, sockopt};
 use rustix::event::{PollFd, PollFlags, Timespec};
 use rustix::io::Errno;
 use rustix::net::sockopt::Timeout;
@@ -42,12 +40,6 @@ impl Directory {
 /// Our effective user.
 pub(crate) fn own_user() -> u32 {
     rustix::process::geteuid().as_raw()
-}
-
-/// Who connected.
-pub(crate) fn peer(stream: BorrowedFd<'_>) -> io::Result<Peer> {
-    let credentials = getsockopt(&stream, sockopt::PeerCredentials)?;
-    Ok(Peer { pid: u32::try_from(credentials.pid()).unwrap_or(0), uid: credentials.uid() })
 }
 
 /// Reads what there is; 0 at the end.

@@ -1,0 +1,267 @@
+//! `why`: the sentence that people otherwise put together from three tools. Pure.
+//!
+//! Every state has its sentence. What is told of the past comes from the events that are still known; when
+//! they are gone, from the last exit alone.
+
+use super::duration::{age, brief, exact, setting};
+use super::narrate::Look;
+use super::output::printable;
+use super::status::{Words, state_words};
+use crate::ipc::control::{Event, LastExit, Service, What};
+use crate::sys::signal;
+use crate::time::Duration;
+
+/// A change so long before the first death is worth a word.
+const SHORTLY: Duration = Duration::from_secs(60);
+
+/// Why `service` is as it is. `events`: what is still known, of everything, oldest first.
+pub fn explain(service: &Service, events: &[Event], words: Option<&Words>, look: &Look) -> String {
+    let past = Past::of(service, events);
+    let mut text = sentence(service, &past, look);
+    let broken = matches!(service.state.as_str(), "gave_up" | "backing_off");
+    if broken && let Some(words) = words {
+        text += &format!("\nLast words: \"{}\".", printable(&words.text));
+    }
+    if broken && let Some(change) = past.change {
+        text += &format!("\nChanged shortly before: {}.", describe(change, look));
+    }
+    if let Some(advice) = advice(service) {
+        text += &format!("\n{advice}");
+    }
+    text
+}
+
+fn sentence(service: &Service, past: &Past<'_>, look: &Look) -> String {
+    let name = &service.instance;
+    let up = age(service.up_ns);
+    let pid = service.pid;
+    let because = printable(&service.because);
+    match service.state.as_str() {
+        "ready" | "up" => {
+            format!("{name} is {} for {up} (pid {pid}){}", service.state, before(service.last_exit.as_ref()))
+        }
+        "starting" => match because.as_str() {
+            "" => format!("{name} was started {up} ago (pid {pid}) and has not said that it is ready."),
+            because => format!("{name} was started {up} ago (pid {pid}): {because}."),
+        },
+        "waiting" => match because.as_str() {
+            "" => format!("{name} waits for what it needs."),
+            because => format!("{name} is waiting: {because}."),
+        },
+        "stopping" => format!("{name} was asked to stop and has not ended yet (pid {pid}); it is {up} old."),
+        "stopped" => {
+            let ended = service.last_exit.as_ref().map_or_else(
+                || ", and has not run yet".to_owned(),
+                |exit| format!(": it {} {} ago{}", ending(exit), brief(exit.ago_ns), asked(exit)),
+            );
+            let whose =
+                if service.wanted == "up" { "stopped, though it is wanted up" } else { "stopped as wanted" };
+            let because = if because.is_empty() { String::new() } else { format!(" ({because})") };
+            format!("{name} is {whose}{because}{ended}.")
+        }
+        "finished" => match &service.last_exit {
+            Some(exit) => format!(
+                "{name} has finished: it {} {} ago after {}.",
+                ending(exit),
+                brief(exit.ago_ns),
+                exact(exit.lived_ns)
+            ),
+            None => format!("{name} has finished its work."),
+        },
+        "backing_off" => {
+            let died = service.last_exit.as_ref().map_or_else(
+                || "it ended".to_owned(),
+                |exit| format!("it {} {} ago{}", ending(exit), brief(exit.ago_ns), crash(exit)),
+            );
+            let of = if service.restarts_max == 0 {
+                String::new()
+            } else {
+                format!(" of {}", service.restarts_max)
+            };
+            let next = exact(service.retry_in_ns);
+            format!("{name} is backing off: {died}; restart {}{of} comes in {next}.", service.restarts)
+        }
+        "gave_up" => gave_up(service, past, look),
+        other => match because.as_str() {
+            "" => format!("{name} is {}.", state_words(&printable(other))),
+            because => format!("{name} is {}: {because}.", state_words(&printable(other))),
+        },
+    }
+}
+
+/// `worker gave up at 12:07:58: it exited 3 six times in 11 s (limit 5 restarts in 30s).`
+fn gave_up(service: &Service, past: &Past<'_>, look: &Look) -> String {
+    let at =
+        past.gave_up.map(|event| event.time).or_else(|| service.last_exit.as_ref().map(|exit| exit.time));
+    let at = at.map_or_else(String::new, |time| format!(" at {}", clock(look, time)));
+    let limit = match service.restarts_max {
+        0 => String::new(),
+        max => format!(" (limit {max} restarts in {})", setting(service.window_ns)),
+    };
+    let told = match &past.deaths[..] {
+        [] => match &service.last_exit {
+            Some(exit) => format!("it {}", ending(exit)),
+            None if service.because.is_empty() => "its limit was reached".to_owned(),
+            None => printable(&service.because),
+        },
+        [one] => format!("it {}", one.how),
+        [first, .., last] => {
+            let span = exact(last.at_ns.saturating_sub(first.at_ns));
+            let count = times(past.deaths.len());
+            if past.deaths.iter().all(|death| death.how == first.how) {
+                format!("it {} {count} in {span}", first.how)
+            } else {
+                format!("it ended {count} in {span}: {}", past.summary())
+            }
+        }
+    };
+    format!("{} gave up{at}: {told}{limit}.", service.instance)
+}
+
+/// What is known of how an instance came to be down.
+struct Past<'a> {
+    gave_up: Option<&'a Event>,
+    /// Its deaths that count toward the limit, oldest first.
+    deaths: Vec<Dying>,
+    /// The newest change of a flag shortly before the first of them.
+    change: Option<&'a Event>,
+}
+
+struct Dying {
+    at_ns: u64,
+    how: String,
+}
+
+impl<'a> Past<'a> {
+    fn of(service: &Service, events: &'a [Event]) -> Past<'a> {
+        let mut deaths: Vec<Dying> = Vec::new();
+        let mut gave_up = None;
+        for event in events.iter().filter(|event| event.instance == service.instance) {
+            let how = match &event.what {
+                What::Exited { asked: false, code, signal, .. } => match (signal, code) {
+                    (Some(signal), _) => format!("was killed by {}", printable(signal)),
+                    (None, Some(code)) => format!("exited {code}"),
+                    (None, None) => "ended, nobody saw how".to_owned(),
+                },
+                What::StartFailed { error, .. } => format!("could not be started: {}", printable(error)),
+                What::GaveUp { .. } => {
+                    gave_up = Some(event);
+                    continue;
+                }
+                // Whatever was before: somebody began anew.
+                What::Stopped | What::Finished => {
+                    deaths.clear();
+                    gave_up = None;
+                    continue;
+                }
+                _ => continue,
+            };
+            if gave_up.take().is_some() {
+                deaths.clear();
+            }
+            deaths.push(Dying { at_ns: event.mono_ns, how });
+        }
+        // The limit is reached by one death more than it allows; earlier ones were forgotten.
+        let counted = service.restarts_max as usize + 1;
+        if service.restarts_max > 0 && deaths.len() > counted {
+            deaths.drain(..deaths.len() - counted);
+        }
+        let first = deaths.first().map(|death| death.at_ns);
+        let change = first.and_then(|first| {
+            let recent = first.saturating_sub(SHORTLY.as_nanos() as u64)..first;
+            events.iter().rev().find(|event| {
+                matches!(event.what, What::FlagChanged { .. }) && recent.contains(&event.mono_ns)
+            })
+        });
+        Past { gave_up, deaths, change }
+    }
+
+    /// `exited 3 (4 times), was killed by SIGSEGV (2 times)`
+    fn summary(&self) -> String {
+        let mut counts: Vec<(&str, usize)> = Vec::new();
+        for death in &self.deaths {
+            match counts.iter_mut().find(|(how, _)| *how == death.how) {
+                Some((_, count)) => *count += 1,
+                None => counts.push((&death.how, 1)),
+            }
+        }
+        counts.iter().map(|(how, count)| format!("{how} ({})", times(*count))).collect::<Vec<_>>().join(", ")
+    }
+}
+
+fn describe(event: &Event, look: &Look) -> String {
+    match &event.what {
+        What::FlagChanged { old, new, actor, .. } => {
+            let by = if actor.is_empty() { String::new() } else { format!(" by {}", printable(actor)) };
+            let (flag, old, new) = (printable(&event.service), printable(old), printable(new));
+            format!("flag {flag} {old} → {new} at {}{by}", clock(look, event.time))
+        }
+        _ => printable(&event.service),
+    }
+}
+
+fn clock(look: &Look, time: crate::time::Wall) -> String {
+    look.clock(time).chars().take("12:07:58".len()).collect()
+}
+
+fn before(exit: Option<&LastExit>) -> String {
+    match exit {
+        None => "; it has not ended before.".to_owned(),
+        Some(exit) => {
+            let how = ending(exit);
+            format!(". The life before {how} {} ago{}{}.", brief(exit.ago_ns), asked(exit), crash(exit))
+        }
+    }
+}
+
+fn asked(exit: &LastExit) -> &'static str {
+    if exit.asked { ", as it was asked to" } else { "" }
+}
+
+fn crash(exit: &LastExit) -> String {
+    if exit.crash == 0 { String::new() } else { format!(" (c-{})", exit.crash) }
+}
+
+/// `exited 3`, `was killed by SIGKILL`, `could not be started (…)`.
+fn ending(exit: &LastExit) -> String {
+    match (exit.signal, exit.code) {
+        (Some(number), _) => {
+            format!("was killed by {}{}", signal::name(number), if exit.core { " (core dumped)" } else { "" })
+        }
+        (None, Some(code)) => format!("exited {code}"),
+        (None, None) if !exit.error.is_empty() => {
+            format!("could not be started ({})", printable(&exit.error))
+        }
+        (None, None) => "ended, nobody saw how,".to_owned(),
+    }
+}
+
+fn advice(service: &Service) -> Option<String> {
+    let crash = service.last_exit.as_ref().map_or(0, |exit| exit.crash);
+    let evidence = if crash == 0 {
+        format!("mainstay logs {}", service.instance)
+    } else {
+        format!("mainstay crash show c-{crash}")
+    };
+    match service.state.as_str() {
+        "gave_up" => Some(format!("Evidence: {evidence}   Again: mainstay start {}", service.instance)),
+        "backing_off" => Some(format!("Evidence: {evidence}")),
+        "stopped" if service.wanted == "up" => Some(format!("Again: mainstay start {}", service.instance)),
+        _ => None,
+    }
+}
+
+fn times(count: usize) -> String {
+    const WORDS: [&str; 13] = [
+        "no", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven",
+        "twelve",
+    ];
+    match count {
+        1 => "once".to_owned(),
+        2 => "twice".to_owned(),
+        n => WORDS.get(n).map_or_else(|| format!("{n} times"), |word| format!("{word} times")),
+    }
+}
+
+#[cfg(test)]
+mod tests;
