@@ -1,18 +1,18 @@
 //! An event in the words of a person: for the terminal of a foreground run, for `events`, for the log.
 
-use super::args::Color;
 use crate::crash::duration;
 use crate::ipc::control::{Event, What};
 use crate::time::{Duration, Wall};
 use anstyle::{AnsiColor, Style};
 use jiff::tz::TimeZone;
-use std::io::IsTerminal;
 
 /// How text has to look where it goes.
 #[derive(Clone, Debug)]
 pub struct Look {
-    /// A terminal: glyphs instead of words, and nothing that would steer it.
+    /// A terminal: nothing that would steer it.
     pub terminal: bool,
+    /// Glyphs instead of words.
+    pub glyphs: bool,
     /// Escape sequences for colour may be written.
     pub color: bool,
     /// The zone in which clock times are shown.
@@ -20,19 +20,15 @@ pub struct Look {
 }
 
 impl Look {
-    /// How it has to look on `stream`, by its kind, the environment and `--color`.
-    pub fn of(stream: &(impl IsTerminal + anstream::stream::RawStream), color: Color) -> Look {
-        let color = match color {
-            Color::Always => true,
-            Color::Never => false,
-            Color::Auto => anstream::AutoStream::choice(stream) != anstream::ColorChoice::Never,
-        };
-        Look { terminal: IsTerminal::is_terminal(stream), color, zone: TimeZone::system() }
+    /// As this output may look, in the zone of this machine.
+    pub fn new(style: super::output::Style) -> Look {
+        let super::output::Style { terminal, glyphs, color, width: _ } = style;
+        Look { terminal, glyphs, color, zone: TimeZone::system() }
     }
 
     /// For a file or a program: words, no colour, UTC.
     pub fn plain() -> Look {
-        Look { terminal: false, color: false, zone: TimeZone::UTC }
+        Look { terminal: false, glyphs: false, color: false, zone: TimeZone::UTC }
     }
 
     /// `12:02:07.412`
@@ -67,7 +63,7 @@ pub enum Glyph {
 impl Glyph {
     /// The glyph on a terminal, a word elsewhere.
     pub fn text(self, look: &Look) -> &'static str {
-        match (self, look.terminal) {
+        match (self, look.glyphs) {
             (Glyph::Begin, true) => "▸",
             (Glyph::Good, true) => "✓",
             (Glyph::Bad, true) => "✗",
@@ -244,7 +240,7 @@ pub fn line(event: &Event, look: &Look, width: usize) -> String {
     if !told.subject.is_empty() {
         line.push_str(&format!("{:<1$}  ", told.subject, width));
     }
-    let text = if look.terminal { told.text.clone() } else { told.text.replace('→', "->") };
+    let text = if look.glyphs { told.text.clone() } else { told.text.replace('→', "->") };
     match told.detail.as_str() {
         "" => line.push_str(&text),
         detail => line.push_str(&format!("{text:<28}  {detail}")),
@@ -266,9 +262,9 @@ mod tests {
             incarnation: 1,
             what,
         };
-        let look = Look { terminal: true, color: false, zone: TimeZone::UTC };
+        let look = Look { terminal: true, glyphs: true, ..Look::plain() };
         assert_eq!(line(&event, &look, width), on_terminal);
-        assert_eq!(line(&event, &Look { terminal: false, ..look }, width), elsewhere);
+        assert_eq!(line(&event, &Look::plain(), width), elsewhere);
     }
 
     #[test]

@@ -5,6 +5,7 @@ use super::line::Which;
 use super::print::Printer;
 use crate::cli::args::Color;
 use crate::cli::narrate::{self, Glyph, Look};
+use crate::cli::output;
 use crate::ipc::control::Event;
 use crate::time::{Duration, Wall};
 use anstyle::{AnsiColor, Style};
@@ -42,14 +43,15 @@ impl Screen {
         let (out_fd, err_fd) = (out.as_fd().try_clone_to_owned()?, err.as_fd().try_clone_to_owned()?);
         let same = identity(&out_fd).is_some() && identity(&out_fd) == identity(&err_fd);
         let (out_journal, err_journal) = (is_journal(&out_fd), is_journal(&err_fd));
-        let err_look = Look::of(&err, Color::Auto);
+        let outputs = output::Output::standard(false, Color::Auto);
+        let err_look = Look::new(outputs.talk_style);
         let events = match same {
             true => None,
             false => {
                 Some(Output { printer: Printer::new(err_fd)?, look: err_look.clone(), journal: err_journal })
             }
         };
-        let look = Look::of(&out, Color::Auto);
+        let look = Look::new(outputs.style);
         let lines = Output { printer: Printer::new(out_fd)?, look, journal: out_journal };
         Ok(Screen { lines, events, events_look: (err_look, err_journal), width })
     }
