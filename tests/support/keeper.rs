@@ -19,22 +19,8 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
-/// The test in each file that is the keeper when it is run again.
-pub const AGAIN: &str = "this_program_again_as_the_keeper";
-const ROLE: &str = "MAINSTAY_TEST_KEEPER";
-
 /// Longer than anything takes; what is not there by then never comes.
 pub const WATCHDOG: Duration = Duration::from_secs(60);
-
-/// What the test [`AGAIN`] does: nothing, unless it was started as a keeper.
-pub fn be_the_keeper_if_asked() {
-    let Some(role) = std::env::var_os(ROLE) else { return };
-    let directories: Vec<_> = std::env::split_paths(&role).collect();
-    let arguments =
-        ["--runtime".into(), directories[0].clone().into(), "--state".into(), directories[1].clone().into()];
-    let code = mainstay::services::keeper::main(arguments);
-    std::process::exit(code.number().into());
-}
 
 /// The directories of one project, and what its supervisor holds.
 pub struct Home {
@@ -140,12 +126,11 @@ impl Home {
         let mut command = Command::new("/bin/sh");
         let line = if first.contains("exec") { "" } else { "4<&1" };
         let script = format!(r#"{first}exec "$0" "$@" 3<&0 {line} 5<"$DECLARED" 0</dev/null 1>&2"#);
-        command.arg("-c").arg(script).arg(std::env::current_exe().unwrap());
-        command.args([AGAIN, "--exact", "--nocapture", "--test-threads=1", "--quiet"]);
+        command.arg("-c").arg(script).arg(env!("CARGO_BIN_EXE_mainstay"));
+        command.arg("@keeper").arg("--runtime").arg(self.runtime()).arg("--state").arg(self.state());
         command.stdin(OwnedFd::from(self.listener.try_clone().unwrap()));
         command.stdout(self.theirs.try_clone().unwrap()).stderr(Stdio::null());
-        let role = std::env::join_paths([self.runtime(), self.state()]).unwrap();
-        command.env(ROLE, role).env("NOTIFY_SOCKET", self.place.join("notify"));
+        command.env("NOTIFY_SOCKET", self.place.join("notify"));
         command.env("DECLARED", self.place.join("declarations"));
         command
     }
