@@ -144,3 +144,23 @@ fn the_architecture_names_every_folder() {
         );
     }
 }
+
+#[test]
+fn every_dependency_earns_its_place_in_a_sentence() {
+    let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
+    let text = fs::read_to_string(root().join("docs/dependencies.md")).unwrap();
+    let mut section = "";
+    let mut named = 0;
+    for line in manifest.lines() {
+        if line.starts_with('[') {
+            section = line;
+        } else if let (Some((name, _)), true) = (line.split_once(" = "), section.ends_with("dependencies]")) {
+            named += 1;
+            assert!(
+                text.contains(&format!("| `{name}` |")),
+                "docs/dependencies.md has no sentence for `{name}`"
+            );
+        }
+    }
+    assert_eq!(text.matches("\n| `").count(), named, "docs/dependencies.md names a crate that is not used");
+}
