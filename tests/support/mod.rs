@@ -205,8 +205,15 @@ pub fn pidfd(pid: i32) -> Option<OwnedFd> {
 
 /// Returns when the process has ended; at once when it already has.
 pub fn gone(pid: i32) {
-    let Some(fd) = pidfd(pid) else { return };
+    if let Some(fd) = pidfd(pid) {
+        readable(&fd);
+    }
+}
+
+/// Returns when a descriptor can be read: a pidfd, when its process has ended.
+#[track_caller]
+pub fn readable(fd: &OwnedFd) {
     let mut fds = [nix::poll::PollFd::new(fd.as_fd(), nix::poll::PollFlags::POLLIN)];
     let ready = nix::poll::poll(&mut fds, 60_000u16).unwrap();
-    assert_eq!(ready, 1, "process {pid} lives on");
+    assert_eq!(ready, 1, "nothing happened for a minute");
 }
