@@ -13,7 +13,8 @@ use bincode::{Decode, Encode};
 /// reaping and before the next `Life`.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum ToLogger {
-    /// Sent first to each life of the logger: how this run looks.
+    /// Sent first to each life of the logger: how this run looks. What is met before it was meant for a life
+    /// that is dead, and is passed over; only `Happened` is not.
     Hello {
         /// Print services' lines and events to stdout and stderr (foreground run).
         foreground: bool,

@@ -82,6 +82,8 @@ struct Logger {
     early: Vec<ToLogger>,
     /// Streams whose readiness could not be told yet.
     held: Vec<(u32, Which)>,
+    /// After [`ToLogger::Hello`]: what comes is meant for this life.
+    greeted: bool,
     /// After [`ToLogger::Begin`]: pipes may be read.
     begun: bool,
     writable_awaited: bool,
@@ -113,6 +115,7 @@ impl Logger {
             queued: Vec::new(),
             early: Vec::new(),
             held: Vec::new(),
+            greeted: false,
             begun: false,
             writable_awaited: false,
             closed: false,
@@ -270,7 +273,14 @@ impl Logger {
         descriptors: Vec<OwnedFd>,
         batch: &mut Vec<ToLogger>,
     ) -> io::Result<()> {
+        self.greeted |= matches!(message, ToLogger::Hello { .. });
         match message {
+            // Meant for the life before, which took what belongs to it; all of it is sent again.
+            ToLogger::Stream { .. } | ToLogger::Life { .. } | ToLogger::Death(_) | ToLogger::Begin
+                if !self.greeted =>
+            {
+                Ok(())
+            }
             ToLogger::Hello { foreground, width, project: _ } => {
                 self.screen = match (foreground, self.screen.take()) {
                     (false, _) => None,
