@@ -26,6 +26,7 @@ use std::process::{Command, Stdio};
 pub const DETACHED: &str = "@detached";
 
 /// What a run that could not begin, or ended badly, says.
+#[derive(Clone, Debug)]
 pub struct Failure {
     /// The exit code.
     pub code: ExitCode,

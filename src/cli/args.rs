@@ -1,6 +1,9 @@
 //! What was typed: the command line as `clap` reads it, and nothing of what it means (that is
 //! [`super::command`]).
 
+use super::crash::Crash;
+use super::flag::FlagCommand;
+use super::logs::Logs;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::ffi::OsString;
@@ -92,6 +95,13 @@ pub enum Verb {
     IsUp(IsUp),
     /// Stop everything, the supervisor too.
     Shutdown(Shutdown),
+    /// Print what services wrote, and with -f what they write.
+    Logs(Logs),
+    /// Show what is known about deaths.
+    Crash(Crash),
+    /// Read and set feature flags.
+    #[command(subcommand)]
+    Flag(FlagCommand),
     /// Print a completion script for a shell.
     Completions(Completions),
     /// Print the version.

@@ -4,6 +4,7 @@ use crate::exit_code::ExitCode;
 use crate::ipc::client::CallError;
 use crate::ipc::control::Refusal;
 use crate::paths::PathError;
+use crate::run::Failure;
 use std::fmt;
 use std::io;
 
@@ -44,6 +45,8 @@ pub enum Error {
         /// What was awaited, and what is instead.
         message: String,
     },
+    /// A run that did not begin, or ended by itself.
+    Run(Failure),
     /// The supervisor ended while it was being waited on.
     Ended {
         /// What was awaited.
@@ -82,6 +85,7 @@ impl Error {
             Error::Failed { .. } => ExitCode::Failed,
             Error::NotAsWanted { .. } => ExitCode::NotAsWanted,
             Error::TimedOut { .. } => ExitCode::TimedOut,
+            Error::Run(failure) => failure.code,
             Error::Ended { .. } => ExitCode::Unreachable,
             Error::System { .. } => ExitCode::System,
             Error::ClosedOutput => ExitCode::Done,
@@ -112,6 +116,7 @@ impl Error {
                     near.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(" or ")
                 ),
             },
+            Error::Run(failure) => failure.hint.clone(),
             Error::Failed { hint, .. } | Error::NotAsWanted { hint, .. } => hint.clone(),
             // A path error says in its own last line what to do.
             Error::Path(_)
@@ -137,6 +142,7 @@ impl fmt::Display for Error {
             Error::Failed { message, .. }
             | Error::NotAsWanted { message, .. }
             | Error::TimedOut { message } => f.write_str(message),
+            Error::Run(failure) => f.write_str(&failure.message),
             Error::Ended { awaited } => write!(f, "the supervisor ended while waiting for {awaited}"),
             Error::System { doing, source } => write!(f, "{doing} failed: {source}"),
             Error::ClosedOutput => f.write_str("nobody reads the output"),
@@ -191,6 +197,7 @@ mod tests {
             (Error::Failed { message: text(), hint: text() }, 1),
             (Error::NotAsWanted { message: text(), hint: text() }, 3),
             (Error::TimedOut { message: text() }, 124),
+            (Error::Run(Failure { code: ExitCode::AlreadyRunning, message: text(), hint: text() }), 75),
             (Error::Ended { awaited: text() }, 69),
             (Error::System { doing: "", source: io() }, 71),
             (Error::ClosedOutput, 0),
