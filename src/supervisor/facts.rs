@@ -165,7 +165,7 @@ impl Supervisor {
             let count = &mut self.nodes[needed].stopping_dependents;
             *count = if stopping { *count + 1 } else { *count - 1 };
             if *count == 0 && self.nodes[needed].facts.has(Facts::STOPPING) {
-                self.touch(needed);
+                self.touch_last_first(needed);
             }
         }
     }
@@ -181,7 +181,7 @@ impl Supervisor {
         } else {
             leaving.remove(self.shape.position(node));
             if let Some(next) = leaving.last() {
-                self.touch(self.shape.member(parent, next));
+                self.touch_last_first(self.shape.member(parent, next));
             }
         }
     }

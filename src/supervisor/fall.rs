@@ -148,7 +148,9 @@ impl Supervisor {
             Goal::Down if again && otp && autostart => Goal::Up,
             goal => goal,
         };
-        self.set_goal(child, goal);
+        service.goal = goal;
+        self.refresh(child);
+        self.touch_last(child);
     }
 
     /// No longer holds anybody down, and starts nobody: the group was stopped.

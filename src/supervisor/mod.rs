@@ -95,6 +95,8 @@ pub struct Supervisor {
     told_all_up: bool,
     /// What has to be looked at before this event is over.
     work: VecDeque<Work>,
+    /// The number of the newest entry of `work`.
+    ticket: u32,
     /// What this event leads to.
     actions: Vec<Action>,
 }
@@ -118,8 +120,8 @@ struct Member {
 /// Something to look at.
 #[derive(Clone, Copy, Debug)]
 enum Work {
-    /// It may be this child's turn to do something.
-    Child(u32),
+    /// It may be this child's turn to do something. Void when the child has a newer ticket.
+    Child { child: u32, ticket: u32 },
     /// The last member of this group that had to go down is gone.
     Fallen(u32),
 }
@@ -146,6 +148,7 @@ impl Supervisor {
             ended: false,
             told_all_up: false,
             work: VecDeque::new(),
+            ticket: 0,
             actions: Vec::new(),
             shape,
             tree,

@@ -127,8 +127,8 @@ pub(super) struct Service {
     /// This start was a command, not the supervisor's own: under OTP semantics its failure is not retried
     /// (C16, I09).
     pub(super) commanded: bool,
-    /// It is on the work-list.
-    pub(super) queued: bool,
+    /// Its entry on the work-list; 0: it has none.
+    pub(super) ticket: u32,
 }
 
 impl Service {
@@ -141,7 +141,7 @@ impl Service {
             bounce: false,
             tried: false,
             commanded: false,
-            queued: false,
+            ticket: 0,
         }
     }
 }

@@ -24,19 +24,28 @@ impl Supervisor {
     }
 
     fn touch_child(&mut self, child: usize) {
-        if !std::mem::replace(&mut self.services[child].queued, true) {
-            self.work.push_back(Work::Child(child as u32));
+        if self.services[child].ticket == 0 {
+            self.touch_last(child);
         }
+    }
+
+    /// Puts `child` at the end of the work-list, also when it is on it already: members that start
+    /// together start in their order.
+    pub(super) fn touch_last(&mut self, child: usize) {
+        self.ticket = self.ticket.wrapping_add(1).max(1);
+        self.services[child].ticket = self.ticket;
+        self.work.push_back(Work::Child { child: child as u32, ticket: self.ticket });
     }
 
     /// Empties the work-list.
     pub(super) fn settle(&mut self) {
         while let Some(work) = self.work.pop_front() {
             match work {
-                Work::Child(child) => {
-                    self.services[child as usize].queued = false;
+                Work::Child { child, ticket } if self.services[child as usize].ticket == ticket => {
+                    self.services[child as usize].ticket = 0;
                     self.settle_child(child as usize);
                 }
+                Work::Child { .. } => {}
                 Work::Fallen(group) => self.fallen(group as usize),
             }
         }

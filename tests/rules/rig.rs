@@ -106,6 +106,7 @@ impl Plant {
 
     pub(crate) fn rig(self) -> Rig {
         let supervisor = Supervisor::new(self.tree.clone(), 1, Incarnation(1));
+        let running = vec![false; self.tree.children.len()];
         Rig {
             plant: self,
             supervisor,
@@ -115,6 +116,7 @@ impl Plant {
             silent: false,
             leaving: Vec::new(),
             reports: Vec::new(),
+            running,
         }
     }
 
@@ -139,6 +141,8 @@ pub(crate) struct Rig {
     pub(crate) leaving: Vec<&'static str>,
     /// All reports since the last look.
     pub(crate) reports: Vec<Report>,
+    /// Whose main process runs.
+    running: Vec<bool>,
 }
 
 impl Rig {
@@ -154,6 +158,7 @@ impl Rig {
         let mut text = String::new();
         let mut events = VecDeque::from([event]);
         while let Some(event) = events.pop_front() {
+            self.note(&event);
             let mut actions = Vec::new();
             self.supervisor.handle(self.now, event, &mut actions);
             for action in actions {
@@ -202,17 +207,22 @@ impl Rig {
         }
     }
 
-    /// Whether its main process may run: it did not exit since it was asked to stop.
     fn alive(&self, child: ChildId) -> bool {
-        let exited = self.reports.iter().rev().find_map(|report| match report {
-            Report::Child { child: of, what, .. } if *of == child => match what {
-                mainstay::supervisor::ChildReport::Exited { .. } => Some(true),
-                mainstay::supervisor::ChildReport::Starting => Some(false),
-                _ => None,
-            },
-            _ => None,
-        });
-        exited == Some(false)
+        self.running[child.0 as usize]
+    }
+
+    /// Follows which main processes run.
+    fn note(&mut self, event: &Event) {
+        match *event {
+            Event::Started(child, life) if self.supervisor.incarnation(child) == life => {
+                self.running[child.0 as usize] = true;
+            }
+            Event::Exited { child, incarnation, .. } if (child.0 as usize) < self.running.len() => {
+                let present = self.supervisor.incarnation(child) == incarnation;
+                self.running[child.0 as usize] &= !present;
+            }
+            _ => {}
+        }
     }
 
     pub(crate) fn name(&self, child: ChildId) -> String {

@@ -247,15 +247,16 @@ impl Tally {
             state.attempt = Some(0);
         }
         state.attempt = state.attempt.filter(|_| known).map(|attempt| attempt + 1);
-        let alone =
-            self.tree.groups[self.tree.children[child].group.0 as usize].strategy == Strategy::OneForOne;
+        let group = self.tree.children[child].group.0 as usize;
+        let alone = self.tree.groups[group].strategy == Strategy::OneForOne;
         if let Some(attempt) = state.attempt.filter(|_| alone) {
             let (least, most) = bounds(&policy, attempt);
             let earliest = self.now + least;
             if self.step.started.contains(&child) && earliest > self.now {
                 return Some(format!("S7: c{child} starts before its time"));
             }
-            if !self.step.started.contains(&child) {
+            // A group that cannot be started begins anew without a report: then nobody knows.
+            if !self.step.started.contains(&child) && self.reliable[group] {
                 state.bounds = Some((earliest, self.now + most));
             }
         }

@@ -1,0 +1,145 @@
+//! Start, stop, restart, shutdown, hurry: at any moment, any number of times. J02, J03.
+
+use crate::rig::Plant;
+use mainstay::supervisor::spec::{Backoff, Intensity, Strategy};
+use mainstay::supervisor::{Command, Event, State};
+use mainstay::time::Duration;
+
+fn slow(child: &mut mainstay::supervisor::spec::Child) {
+    child.backoff = Backoff { first: Duration::from_secs(9), ..Backoff::NONE };
+    child.limit = Some(Intensity { max: 1, within: Duration::from_secs(60) });
+}
+
+#[test]
+fn each_command_twice_is_the_same_as_once() {
+    let mut rig = Plant::new().children("root", "a").boot();
+    assert_eq!(rig.start("a"), "");
+    assert_eq!(rig.stop("a"), "a-");
+    assert_eq!(rig.stop("a"), "");
+    assert_eq!(rig.start("a"), "a+2");
+    assert_eq!(rig.start("a"), "");
+}
+
+#[test]
+fn what_does_not_start_by_itself_starts_by_command() {
+    let mut rig = Plant::new().child("root", "a", |a| a.autostart = false).boot();
+    assert_eq!(rig.state("a"), State::Stopped);
+    assert!(rig.supervisor.as_wanted(rig.id("a")));
+    assert_eq!(rig.start("a"), "a+1");
+}
+
+#[test]
+fn a_restart_is_a_stop_and_a_start_and_never_counts() {
+    let mut rig = Plant::new().child("root", "a", slow).boot();
+    for life in 2..9 {
+        assert_eq!(rig.restart("a"), format!("a- a+{life}"));
+    }
+    assert_eq!(rig.restarts("a"), 0);
+    rig.stop("a");
+    assert_eq!(rig.restart("a"), "a+9", "a restart of what is down is a start");
+}
+
+#[test]
+fn a_restart_of_what_backs_off_or_gave_up_starts_it_now_with_its_window_forgotten() {
+    let mut rig = Plant::new().child("root", "a", slow).boot();
+    rig.dies("a");
+    assert_eq!(rig.state("a"), State::BackingOff);
+    assert_eq!(rig.restart("a"), "a+2");
+    rig.dies("a");
+    assert_eq!(rig.state("a"), State::BackingOff, "one restart is allowed again");
+    rig.next();
+    rig.dies("a");
+    assert_eq!(rig.state("a"), State::GaveUp);
+    assert_eq!(rig.restart("a"), "a+4");
+    assert_eq!(rig.restarts("a"), 0);
+}
+
+#[test]
+fn j02_a_stop_breaks_the_loop_and_a_later_start_works() {
+    let mut rig = Plant::new().child("root", "a", slow).boot();
+    rig.dies("a");
+    assert_eq!(rig.stop("a"), "");
+    assert_eq!((rig.state("a"), rig.supervisor.next_deadline()), (State::Stopped, None));
+    assert_eq!(rig.start("a"), "a+2");
+}
+
+#[test]
+fn j02_a_stop_of_the_offender_lets_the_rest_of_its_group_go_on() {
+    let plant = Plant::new().root(|root| root.strategy = Strategy::OneForAll);
+    let mut rig = plant.child("root", "a", slow).children("root", "b").boot();
+    assert_eq!(rig.dies("a"), "b-");
+    rig.stop("a");
+    assert_eq!(rig.next(), (9000, "b+3".to_owned()));
+}
+
+#[test]
+fn j03_a_shutdown_during_the_loop_ends_at_once() {
+    let mut rig = Plant::new().child("root", "a", slow).boot();
+    rig.dies("a");
+    assert_eq!(rig.shutdown(), "Shutdown");
+    assert_eq!(rig.supervisor.next_deadline(), None);
+    assert_eq!(rig.start("a"), "", "nothing wakes it again");
+}
+
+#[test]
+fn a_shutdown_before_boot_ends_at_once() {
+    assert_eq!(Plant::new().children("root", "a").rig().shutdown(), "Shutdown");
+}
+
+#[test]
+fn hurry_kills_what_is_still_there_whatever_its_grace() {
+    let mut rig = Plant::new().child("root", "a", |a| a.grace = mainstay::supervisor::spec::Grace::Forever);
+    rig = rig.children("root", "b").needing("b", "a");
+    let mut rig = rig.boot();
+    rig.deaf = vec!["a", "b"];
+    assert_eq!(rig.shutdown(), "b-");
+    assert_eq!(rig.event(Event::Command(Command::Hurry)), "b! a! Shutdown");
+}
+
+#[test]
+fn hurry_alone_is_a_shutdown() {
+    let mut rig = Plant::new().children("root", "a").boot();
+    assert_eq!(rig.event(Event::Command(Command::Hurry)), "a! Shutdown");
+}
+
+#[test]
+fn a_group_is_stopped_and_started_as_a_whole_in_its_order() {
+    let plant = Plant::new().group("root", "app", |app| app.strategy = Strategy::RestForOne);
+    let mut rig = plant.children("app", "a b").children("root", "c").boot();
+    assert_eq!(rig.stop("app"), "b- a-");
+    rig.silent = true;
+    assert_eq!(rig.start("app"), "a+4");
+    assert_eq!(rig.started("a"), "b+5");
+}
+
+#[test]
+fn a_restart_of_a_group_leaves_what_was_stopped_alone_unless_all_was() {
+    let mut rig = Plant::new().group("root", "app", |_| {}).children("app", "a b").boot();
+    rig.stop("b");
+    assert_eq!(rig.restart("app"), "a- a+3");
+    rig.stop("a");
+    assert_eq!(rig.restart("app"), "a+4 b+5");
+}
+
+#[test]
+fn a_start_takes_what_it_needs_along() {
+    let mut rig = Plant::new().children("root", "db web").needing("web", "db").boot();
+    rig.stop("root");
+    assert_eq!(rig.start("web"), "db+3 web+4");
+}
+
+#[test]
+fn a_group_stopped_in_mid_fall_can_be_started_again_in_all_its_parts() {
+    let plant = Plant::new().group("root", "outer", |outer| outer.strategy = Strategy::OneForAll);
+    let plant = plant.group("outer", "middle", |_| {}).group("middle", "inner", |inner| {
+        inner.strategy = Strategy::OneForAll;
+    });
+    let mut rig = plant.children("inner", "a b").children("middle", "c").children("outer", "d").boot();
+    rig.deaf = vec!["b", "c"];
+    rig.dies("a");
+    rig.dies("d");
+    rig.dies("b");
+    assert_eq!(rig.stop("outer"), "", "inner had fallen and waited for outer, which waits for c");
+    rig.dies("c");
+    assert_eq!(rig.start("a"), "a+5", "and is not held for ever");
+}
