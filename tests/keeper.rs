@@ -187,7 +187,7 @@ fn b1_a_successor_waits_for_the_lock_and_takes_over_when_it_is_free() {
     let mut first = home.start();
     let second = home.begin();
     // It waits in the kernel, not in a loop of its own: `/proc/locks` shows it as blocked.
-    let waits = format!(" {} ", second.0.id());
+    let waits = format!(" {} ", second.id());
     while !std::fs::read_to_string("/proc/locks")
         .unwrap()
         .lines()
@@ -207,13 +207,13 @@ fn b1_a_successor_waits_for_the_lock_and_takes_over_when_it_is_free() {
 fn b1_the_lock_is_not_inherited() {
     let home = Home::new(&["x"]);
     let life = home.start();
-    for entry in std::fs::read_dir(format!("/proc/{}/fd", life.0.id())).unwrap() {
+    for entry in std::fs::read_dir(format!("/proc/{}/fd", life.id())).unwrap() {
         let entry = entry.unwrap();
         let Ok(target) = std::fs::read_link(entry.path()) else { continue };
         if !target.starts_with(home.state()) {
             continue;
         }
-        let info = format!("/proc/{}/fdinfo/{}", life.0.id(), entry.file_name().display());
+        let info = format!("/proc/{}/fdinfo/{}", life.id(), entry.file_name().display());
         let info = std::fs::read_to_string(info).unwrap();
         let flags = info.lines().find_map(|line| line.strip_prefix("flags:")).unwrap().trim();
         let flags = i32::from_str_radix(flags, 8).unwrap();

@@ -51,7 +51,15 @@ fn journal_path(dir: &Path) -> PathBuf {
 
 /// `None`: there is no journal.
 fn load(path: &Path) -> Result<Option<Reading>, Error> {
-    let bytes = match disk::read(path, READ_MAX) {
+    // A disk that fails to read may succeed at the next try, and what it holds is the truth.
+    let failed = |e: &std::io::Error| e.kind() != std::io::ErrorKind::NotFound;
+    let mut content = disk::read(path, READ_MAX);
+    for _ in 0..2 {
+        if content.as_ref().is_err_and(failed) {
+            content = disk::read(path, READ_MAX);
+        }
+    }
+    let bytes = match content {
         Ok(bytes) => bytes,
         Err(e) if e.kind() == std::io::ErrorKind::NotFound => return Ok(None),
         Err(e) => return Err(Error::disk(Step::Reading, path, e)),

@@ -33,7 +33,11 @@ pub struct Home {
 }
 
 /// One life of the keeper; killed when dropped.
-pub struct Life(pub Child);
+pub struct Life {
+    child: Child,
+    /// Somebody else has waited for it: its number may be another's.
+    reaped: bool,
+}
 
 impl Drop for Life {
     fn drop(&mut self) {
@@ -44,17 +48,33 @@ impl Drop for Life {
 impl Life {
     /// Killed, and gone when this returns.
     pub fn kill(&mut self) {
-        let _ = self.0.kill();
-        self.0.wait().unwrap();
+        if !self.reaped {
+            let _ = self.child.kill();
+            self.child.wait().unwrap();
+            self.reaped = true;
+        }
+    }
+
+    /// It was killed and waited for by a tracer.
+    pub fn was_reaped(&mut self) {
+        self.reaped = true;
+    }
+
+    pub fn id(&self) -> u32 {
+        self.child.id()
     }
 
     pub fn pid(&self) -> nix::unistd::Pid {
-        nix::unistd::Pid::from_raw(self.0.id() as i32)
+        nix::unistd::Pid::from_raw(self.id() as i32)
+    }
+
+    fn of(mut command: Command) -> Life {
+        Life { child: command.spawn().unwrap(), reaped: false }
     }
 
     #[track_caller]
     pub fn assert_alive(&mut self) {
-        assert_eq!(self.0.try_wait().unwrap(), None, "the keeper died");
+        assert_eq!(self.child.try_wait().unwrap(), None, "the keeper died");
     }
 }
 
@@ -105,18 +125,18 @@ impl Home {
 
     /// A life, begun; it may not be ready yet.
     pub fn begin(&self) -> Life {
-        Life(self.command("").spawn().unwrap())
+        Life::of(self.command(""))
     }
 
     /// A life that stops itself before its first instruction.
     pub fn begin_stopped(&self) -> Life {
-        Life(self.command("kill -STOP $$; ").spawn().unwrap())
+        Life::of(self.command("kill -STOP $$; "))
     }
 
     /// A life that has no supervisor to talk to, ready.
     #[track_caller]
     pub fn start_without_line(&self) -> Life {
-        let life = Life(self.command("exec >&2; ").spawn().unwrap());
+        let life = Life::of(self.command("exec >&2; "));
         self.await_ready();
         life
     }

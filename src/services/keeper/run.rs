@@ -32,6 +32,8 @@ const DECLARATIONS: i32 = 5;
 
 /// The board and the journal are looked at this often, whatever happens.
 const LOOK: Duration = Duration::from_secs(1);
+/// While no board stands, first after this, doubling to the above.
+const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// So many listening sockets are served: whose name was deleted may still have clients in its backlog.
 const LISTENERS: usize = 4;
 
@@ -62,6 +64,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<std::convert::Infallible, Str
         ready_to: std::env::var_os("NOTIFY_SOCKET").map(PathBuf::from),
         in_trouble: false,
         look_at: clock::now(),
+        look_again: LOOK_AGAIN,
     };
     loop {
         keeper.turn().map_err(|e| format!("cannot wait: {e}"))?;
@@ -119,6 +122,7 @@ struct Keeper {
     ready_to: Option<PathBuf>,
     in_trouble: bool,
     look_at: Instant,
+    look_again: Duration,
 }
 
 impl Keeper {
@@ -133,8 +137,9 @@ impl Keeper {
         self.push_answers(now);
         self.expire(now);
         if woken || now >= self.look_at {
-            self.look_at = now + LOOK;
             self.look();
+            self.look_again = if self.board.stands() { LOOK_AGAIN } else { (self.look_again * 2).min(LOOK) };
+            self.look_at = now + if self.board.stands() { LOOK } else { self.look_again };
         }
         Ok(())
     }
