@@ -11,11 +11,13 @@ mod logger_rig;
 mod stepper;
 
 use logger_rig::{Rig, WATCHDOG};
+use mainstay::cli::logs;
+use mainstay::cli::output::{Output, Style};
 use mainstay::crash;
 use mainstay::ipc::builtin::{Death, FromLogger, ToLogger};
 use mainstay::services::logger::line::Which;
 use std::collections::BTreeMap;
-use std::io::Write;
+use std::io::{BufRead, Write};
 use std::os::fd::AsFd;
 use stepper::{Stepper, Stopped};
 
@@ -413,6 +415,61 @@ fn a_logger_that_must_not_read_yet_reads_nothing() {
     rig.send(&ToLogger::Life { child: web, incarnation: 5 });
     rig.send(&ToLogger::Begin);
     assert_eq!(rig.receive(), FromLogger::ReadyLine { child: web, incarnation: 5 });
+    logger.finish();
+}
+
+#[test]
+fn who_follows_a_log_sees_every_line_once_across_rotations_and_deaths_of_the_logger() {
+    let mut rig = Rig::new();
+    // Small files, so that several rotations come between two looks; many, so that none is given up.
+    let web = rig.source("web", "web", 3_000, 100_000);
+    let logger = rig.start();
+    rig.write(web, Which::Out, b"before\nunfinished ");
+    logger.finish();
+    let project = mainstay::paths::Project {
+        name: "shop".into(),
+        config: None,
+        runtime: rig.state.clone(),
+        state: rig.state.clone(),
+        logs: rig.logs.clone(),
+        chosen_by: mainstay::paths::ChosenBy::Project,
+        searched: Vec::new(),
+    };
+    let (read, write) = std::io::pipe().unwrap();
+    let reader = std::thread::spawn(move || {
+        let arguments = logs::Logs { follow: true, patterns: vec!["web".into()], ..logs::Logs::default() };
+        let mut output = Output::new(Style::PLAIN, true, write, std::io::sink());
+        logs::run(&arguments, &project, &mut output).unwrap_err()
+    });
+    let mut lines = std::io::BufReader::new(read).lines().map(|line| {
+        let object: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
+        object["text"].as_str().unwrap().to_owned()
+    });
+    assert_eq!(lines.next().unwrap(), "before");
+    let mut number = 0;
+    for round in 0..20 {
+        let logger = rig.start();
+        for _ in 0..200 {
+            rig.write(web, Which::Out, format!("line {number}\n").as_bytes());
+            number += 1;
+        }
+        match round % 2 {
+            0 => logger.kill(),
+            _ => logger.finish(),
+        }
+    }
+    let logger = rig.start();
+    let mut expected = 0;
+    while expected < number {
+        let line = lines.next().unwrap();
+        assert_eq!(line.strip_prefix("unfinished ").unwrap_or(&line), format!("line {expected}"));
+        expected += 1;
+    }
+    assert!(rig.files("web").len() > 20);
+    // Nobody reads any more: it ends with the next line.
+    drop(lines);
+    rig.write(web, Which::Out, b"one more\n");
+    assert_eq!(reader.join().unwrap().code().number(), 0);
     logger.finish();
 }
 

@@ -7,7 +7,7 @@ use crate::services::logger::line::Line;
 use crate::services::logger::{Backwards, older};
 use std::fs::File;
 use std::io::{self, BufRead, BufReader, Seek, SeekFrom};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use wildmatch::WildMatch;
 
@@ -18,12 +18,13 @@ pub(super) struct Source {
     path: PathBuf,
     /// Which instances; empty: all.
     instances: Vec<WildMatch>,
-    /// Opened once, oldest last: a rotation while they are read renames files, and changes none.
+    /// Still to be read, oldest last. They are open: a rotation renames files, and changes none.
     files: Vec<File>,
     reader: Option<BufReader<File>>,
     /// An unfinished last line.
     partial: Vec<u8>,
     started: bool,
+    following: bool,
 }
 
 /// The logs that these patterns mean; all but the supervisor's own when there are none.
@@ -62,6 +63,7 @@ pub(super) fn sources(logs: &Path, patterns: &[String], following: bool) -> Resu
                 reader: None,
                 partial: Vec::new(),
                 started: false,
+                following,
             });
         }
     }
@@ -84,29 +86,6 @@ impl Source {
         self.instances.is_empty() || self.instances.iter().any(|glob| glob.matches(line.instance))
     }
 
-    /// Opens all its files, the current one first. What is rotated meanwhile is met again under its next
-    /// name, and known by its inode.
-    fn open(&mut self) -> io::Result<()> {
-        self.started = true;
-        let mut seen = Vec::new();
-        for n in 0.. {
-            match File::open(older(&self.path, n)) {
-                Ok(file) => {
-                    let inode = file.metadata()?.ino();
-                    if !seen.contains(&inode) {
-                        seen.push(inode);
-                        self.files.push(file);
-                    }
-                }
-                // In the middle of a rotation there is a gap.
-                Err(e) if e.kind() == io::ErrorKind::NotFound && n < 2 => {}
-                Err(e) if e.kind() == io::ErrorKind::NotFound => return Ok(()),
-                Err(e) => return Err(e),
-            }
-        }
-        Ok(())
-    }
-
     /// The next line, oldest first, without its newline; `None` at the end as it is now. An unfinished last line
     /// comes at the end.
     pub(super) fn next(&mut self) -> io::Result<Option<Vec<u8>>> {
@@ -115,19 +94,17 @@ impl Source {
                 return Ok(Some(line));
             }
         }
-        if self.partial.is_empty() {
+        // Who follows sees an unfinished line when it is finished.
+        if self.following || Line::parse(&self.partial).is_none() {
             return Ok(None);
         }
-        // Shown as it is; what comes later of it is shown then.
-        let line = self.partial.clone();
-        self.partial.clear();
-        Ok(Line::parse(&line).is_some().then_some(line))
+        Ok(Some(std::mem::take(&mut self.partial)))
     }
 
     /// The next line that has its newline.
     pub(super) fn next_whole(&mut self) -> io::Result<Option<Vec<u8>>> {
-        if !self.started {
-            self.open()?;
+        if !std::mem::replace(&mut self.started, true) {
+            self.files = row(&self.path, None)?;
         }
         loop {
             if let Some(reader) = &mut self.reader {
@@ -161,12 +138,15 @@ impl Source {
         wanted: &Wanted,
         entries: &mut Vec<Entry>,
     ) -> io::Result<()> {
-        self.open()?;
+        self.started = true;
         let (mut left, mut number) = (most, u64::MAX);
         let mut bytes = Vec::new();
         let mut current = None;
-        'files: for (n, file) in std::mem::take(&mut self.files).into_iter().enumerate() {
-            let length = file.metadata()?.len();
+        for (n, file) in row(&self.path, None)?.into_iter().enumerate() {
+            let mut length = file.metadata()?.len();
+            if n == 0 && self.following {
+                length = end_of_lines(&file, length)?;
+            }
             let mut lines = Backwards::new(&file, length, u64::MAX);
             while left > 0 && lines.next(&mut bytes)? {
                 let Some(line) = Line::parse(&bytes).filter(|line| self.has(line)) else { continue };
@@ -183,14 +163,13 @@ impl Source {
                     });
                 }
             }
-            drop(lines);
             if n == 0 {
-                let mut file = file;
-                file.seek(SeekFrom::Start(length))?;
-                current = Some(BufReader::new(file));
+                let mut reader = BufReader::new(file);
+                reader.seek(SeekFrom::Start(length))?;
+                current = Some(reader);
             }
             if left == 0 {
-                break 'files;
+                break;
             }
         }
         self.reader = current;
@@ -202,23 +181,12 @@ impl Source {
     pub(super) fn advance(&mut self) -> io::Result<bool> {
         self.started = true;
         let mine = match &self.reader {
-            Some(reader) => reader.get_ref().metadata()?.ino(),
-            None => 0,
+            Some(reader) => Some(reader.get_ref().metadata()?.ino()),
+            None => None,
         };
-        let mut newer = Vec::new();
-        for n in 0.. {
-            match File::open(older(&self.path, n)) {
-                Ok(file) if file.metadata()?.ino() == mine => break,
-                Ok(file) => newer.push(file),
-                Err(e) if e.kind() == io::ErrorKind::NotFound && n < 2 => {}
-                Err(e) if e.kind() == io::ErrorKind::NotFound => break,
-                Err(e) => return Err(e),
-            }
-        }
-        // `files` is read from its end, so the newest is first.
-        let some = !newer.is_empty();
-        self.files = newer;
-        Ok(some)
+        // Read from its end: the newest is first. What is left of the present file is read before.
+        self.files = row(&self.path, mine)?;
+        Ok(!self.files.is_empty())
     }
 
     /// After the file was cut (a full disk, an operator): reads on from its new end.
@@ -232,4 +200,49 @@ impl Source {
         }
         Ok(())
     }
+}
+
+/// A log's files, the current one first, up to the one with the inode `until`.
+///
+/// A rotation meanwhile moves files up, never down: one is met twice rather than missed, and known by its inode. In
+/// its middle one number is free, never two.
+fn row(current: &Path, until: Option<u64>) -> io::Result<Vec<File>> {
+    let (mut files, mut seen, mut free) = (Vec::new(), Vec::new(), 0);
+    for n in 0.. {
+        match File::open(older(current, n)) {
+            Ok(file) => {
+                free = 0;
+                let inode = file.metadata()?.ino();
+                if Some(inode) == until {
+                    break;
+                }
+                if !seen.contains(&inode) {
+                    seen.push(inode);
+                    files.push(file);
+                }
+            }
+            Err(e) if e.kind() == io::ErrorKind::NotFound => {
+                free += 1;
+                if free == 2 {
+                    break;
+                }
+            }
+            Err(e) => return Err(e),
+        }
+    }
+    Ok(files)
+}
+
+/// Where the last finished line ends.
+fn end_of_lines(file: &File, length: u64) -> io::Result<u64> {
+    let mut last = [b'\n'];
+    if length > 0 {
+        file.read_exact_at(&mut last, length - 1)?;
+    }
+    if last == *b"\n" {
+        return Ok(length);
+    }
+    let mut unfinished = Vec::new();
+    Backwards::new(file, length, u64::MAX).next(&mut unfinished)?;
+    Ok(length - unfinished.len() as u64)
 }
