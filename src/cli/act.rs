@@ -116,6 +116,7 @@ impl Acting {
         if target.outcome.is_some() {
             return None;
         }
+        let began = target.began_ns;
         target.began_ns.get_or_insert(event.mono_ns);
         let renewed = verb != Verb::Restart || event.incarnation > target.before;
         let outcome = match (&event.what, verb) {

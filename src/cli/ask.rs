@@ -6,7 +6,7 @@ use super::json::{self, SCHEMA};
 use super::narrate::Look;
 use super::output::Output;
 use super::select::Snapshot;
-use super::status::{self, Words, state_words};
+use super::status::{self, Words, predicate};
 use super::{tree, why};
 use crate::crash;
 use crate::exit_code::ExitCode;
@@ -126,7 +126,7 @@ pub fn pid(pattern: &str, caller: &Caller, output: &mut Output<'_>) -> Result<()
     }
     match chosen.first() {
         Some(first) if chosen.iter().all(|service| service.pid == 0) => Err(Error::NotAsWanted {
-            message: format!("{} has no process: it is {}", first.instance, state_words(&first.state)),
+            message: format!("{} has no process: it {}", first.instance, predicate(&first.state)),
             hint: format!("mainstay why {}", first.instance),
         }),
         _ => Ok(()),
@@ -171,7 +171,7 @@ pub fn is_up(patterns: &[String], caller: &Caller, output: &mut Output<'_>) -> R
     match &down[..] {
         [] => Ok(()),
         [first, ..] => {
-            let states = down.iter().take(5).map(|s| format!("{} is {}", s.instance, state_words(&s.state)));
+            let states = down.iter().take(5).map(|s| format!("{} {}", s.instance, predicate(&s.state)));
             let mut message = states.collect::<Vec<_>>().join(", ");
             if down.len() > 5 {
                 message += &format!(", and {} more are not up", down.len() - 5);

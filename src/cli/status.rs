@@ -145,6 +145,15 @@ pub fn state_words(state: &str) -> String {
     state.replace('_', " ")
 }
 
+/// `is up`, `gave up`, `has finished`: after a name.
+pub fn predicate(state: &str) -> String {
+    match state {
+        "gave_up" => "gave up".to_owned(),
+        "finished" => "has finished".to_owned(),
+        state => format!("is {}", state_words(state)),
+    }
+}
+
 fn restarts_of(service: &Service) -> String {
     match (service.restarts, service.restarts_max) {
         (0, _) => "0".to_owned(),

@@ -56,6 +56,18 @@ fn stopping_everything_reads_in_the_order_in_which_they_ended() {
 }
 
 #[test]
+fn what_was_down_needed_no_time_to_stop() {
+    let mut acting = acting(Verb::Stop, &["web", "worker"], &Snapshot::default());
+    acting.happened(&event("worker", 5, 1, What::Stopped));
+    acting.happened(&event("web", 5, 1, What::Stopping));
+    acting.happened(&event("web", 9, 1, What::Stopped));
+    assert_eq!(
+        acting.stopped_line(true, Style::PLAIN),
+        "worker was down · web 4 ms · all stopped in reverse order"
+    );
+}
+
+#[test]
 fn stopping_a_crowd_is_one_short_line() {
     let names: Vec<String> = (0..40).map(|n| format!("service-{n}")).collect();
     let mut acting = Acting::new(Verb::Stop, &names, &Snapshot::default());
