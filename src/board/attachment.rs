@@ -57,6 +57,7 @@ pub(super) struct View {
 
 /// What a search found.
 #[derive(Clone, Copy, Debug)]
+#[allow(clippy::large_enum_variant)] // Boxing the record would allocate, and reads do not.
 pub(super) enum Search {
     /// The flag has this cell.
     Found { view: View, cell: usize, record: NameRecord },
@@ -283,5 +284,37 @@ impl Drop for Attachment {
 impl fmt::Debug for Attachment {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Attachment({}, {:x?})", self.place.board.display(), self.incarnation)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn b7_a_lock_that_a_fork_left_behind_is_taken_over() {
+        let folder = tempfile::tempdir().unwrap();
+        let attachment = Attachment::new(folder.path(), None);
+        assert!(attachment.lock());
+        assert!(!attachment.lock(), "another thread of this process has it");
+        // As after a fork: the holder is the parent.
+        attachment.holder.store(process::id().wrapping_add(1), Ordering::Relaxed);
+        assert!(attachment.lock());
+    }
+
+    #[test]
+    fn b7_attempts_to_open_are_rate_limited() {
+        let folder = tempfile::tempdir().unwrap();
+        let attachment = Attachment::new(folder.path(), None);
+        let mut now = clock::coarse() + Duration::from_secs(10);
+        attachment.recover(now);
+        let mut gaps = Vec::new();
+        for _ in 0..9 {
+            let next = Instant::from_nanos(attachment.next_try.load(Ordering::Relaxed));
+            gaps.push(next.since(now).as_millis());
+            now = next;
+            attachment.recover(now);
+        }
+        assert_eq!(gaps, [1, 2, 4, 8, 16, 32, 64, 100, 100]);
     }
 }

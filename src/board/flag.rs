@@ -35,6 +35,10 @@ pub struct Flag {
 /// No word has this upper half and a body by chance more often than any other; a body behind it was told.
 const TOLD: u64 = 0xffff_ffff << 32;
 
+/// How often a read begins again because another thread noted a change of the same flag meanwhile; then the
+/// last proven value is good enough.
+const TRIES: usize = 8;
+
 /// Reads of a thread between two looks at the clock: the clock costs three reads.
 const READS_PER_LOOK: u32 = 16;
 
@@ -111,22 +115,27 @@ impl Flag {
 
     #[inline]
     fn proven(&self) -> Option<Truth> {
-        let last = self.last.load(Ordering::Relaxed);
-        let state = self.region.load(STATE);
-        // B7: the state first. A board that is live now has every value that was published before now.
-        fence(Ordering::Acquire);
-        let word = self.region.load(self.cell.load(Ordering::Relaxed));
-        fence(Ordering::Acquire);
-        let body = Seal::from_bits(self.seal.load(Ordering::Relaxed)).open(word)?;
-        if state != self.live.load(Ordering::Relaxed) {
-            return None;
-        }
-        let Some(Body::Flag(truth)) = Body::from_bits(body) else { return None };
-        if word != last {
+        for _ in 0..TRIES {
+            let last = self.last.load(Ordering::Relaxed);
+            let state = self.region.load(STATE);
+            // B7: the state first. A board that is live now has every value that was published before now.
+            fence(Ordering::Acquire);
+            let word = self.region.load(self.cell.load(Ordering::Relaxed));
+            fence(Ordering::Acquire);
+            let body = Seal::from_bits(self.seal.load(Ordering::Relaxed)).open(word)?;
+            if state != self.live.load(Ordering::Relaxed) {
+                return None;
+            }
+            let Some(Body::Flag(truth)) = Body::from_bits(body) else { return None };
             // Not a plain store: a thread that was stopped here must not put an old word over a newer one.
-            let _ = self.last.compare_exchange(last, word, Ordering::Relaxed, Ordering::Relaxed);
+            // And again when another thread was faster: what it put there may be older than this.
+            let keep =
+                || self.last.compare_exchange(last, word, Ordering::Release, Ordering::Relaxed).is_ok();
+            if word == last || keep() {
+                return Some(truth);
+            }
         }
-        Some(truth)
+        None
     }
 
     /// Finds the flag on the board that is shown now.

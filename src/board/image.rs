@@ -38,18 +38,19 @@ impl Image {
         let mut cells = vec![0; layout.arena];
         cells[..HEADER_CELLS].copy_from_slice(&header.to_cells());
         cells[STATE] = header.live();
-        for cell in WORDS..layout.index {
-            cells[cell] = header.seal(cell).close(UNUSED);
-        }
-        for cell in layout.index..layout.names {
-            cells[cell] = header.seal(cell).close(EMPTY);
+        let areas = [
+            (WORDS..layout.index, UNUSED),
+            (layout.index..layout.names, EMPTY),
+            (layout.references..layout.arena, NO_RECORD),
+        ];
+        for (area, body) in areas {
+            for (cell, word) in area.clone().zip(&mut cells[area]) {
+                *word = header.seal(cell).close(body);
+            }
         }
         for slot in 0..layout.slots {
             let cell = layout.name(slot);
             cells[cell] = header.seal(cell).close(0);
-        }
-        for cell in layout.references..layout.arena {
-            cells[cell] = header.seal(cell).close(NO_RECORD);
         }
         let mut image = Image { header, slots: Vec::new(), cells, by_name: HashMap::new() };
         image.set_commit(commit);

@@ -60,7 +60,7 @@ impl Prefix {
             length,
         };
         hash.text(id.as_bytes());
-        Some((u64::from(hash.finish()) * u64::from(WHOLE) >> 32) as u32)
+        Some(((u64::from(hash.finish()) * u64::from(WHOLE)) >> 32) as u32)
     }
 }
 
@@ -188,7 +188,7 @@ mod tests {
         for salt in 0..=NAME_MAX {
             for id in (1..=40).chain(250..=260).chain([1023, 1024]) {
                 let (salt, id) = ("é".repeat(salt / 2) + &"s".repeat(salt % 2), "i".repeat(id));
-                let expected = (u64::from(reference(&salt, &id)) * 100_000 >> 32) as u32;
+                let expected = ((u64::from(reference(&salt, &id)) * 100_000) >> 32) as u32;
                 assert_eq!(position(&salt, &id), expected, "{salt}, {id}");
             }
         }
@@ -197,7 +197,7 @@ mod tests {
     proptest! {
         #[test]
         fn any_salt_and_id_hash_as_the_crate_does(salt in ".{0,32}", id in ".{1,256}") {
-            let expected = (u64::from(reference(&salt, &id)) * 100_000 >> 32) as u32;
+            let expected = ((u64::from(reference(&salt, &id)) * 100_000) >> 32) as u32;
             prop_assert_eq!(position(&salt, &id), expected);
         }
 

@@ -59,7 +59,7 @@ impl Look {
                 _ => Kind::Other,
             },
             bytes: u64::try_from(stat.st_size).unwrap_or(0),
-            links: stat.st_nlink as u64,
+            links: Into::<u64>::into(stat.st_nlink),
             mode: stat.st_mode & 0o7777,
             owner: stat.st_uid,
         }
