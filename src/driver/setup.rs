@@ -166,7 +166,10 @@ impl Environments {
     fn new(rooms: &Rooms) -> Environments {
         let runtime = rooms.runtime();
         let told: Vec<(OsString, OsString)> = vec![
+            ("MAINSTAY_PROJECT".into(), rooms.project().name.clone().into()),
             ("MAINSTAY_RUNTIME_DIR".into(), runtime.into()),
+            ("MAINSTAY_STATE_DIR".into(), rooms.project().state.clone().into()),
+            ("MAINSTAY_LOGS_DIR".into(), rooms.project().logs.clone().into()),
             ("MAINSTAY_BOARD".into(), runtime.join("board").into()),
             ("NOTIFY_SOCKET".into(), runtime.join("notify").into()),
         ];
