@@ -16,13 +16,13 @@ use crate::supervisor::End;
 use crate::sys::signal::Signals;
 use crate::sys::{clock, process};
 use crate::time::Instant;
-use std::ffi::OsString;
 use std::fs::File;
 use std::io::{self, Read, Write};
+use std::os::unix::process::CommandExt;
 use std::path::Path;
 use std::process::{Command, Stdio};
 
-/// The hidden subcommand with which `run -d` starts itself: what follows is the command line without `-d`.
+/// The hidden subcommand with which `run -d` starts itself: what follows is the same command line.
 pub const DETACHED: &str = "@detached";
 
 /// What a run that could not begin, or ended badly, says.
@@ -190,8 +190,9 @@ fn detach(arguments: &Run, project: &Project) -> Result<(), Failure> {
     let began = clock::now();
     let deadline = began + arguments.timeout.unwrap_or(DEFAULT_TIMEOUT);
     let mut child = Command::new("/proc/self/exe")
+        .arg0("mainstay")
         .arg(DETACHED)
-        .args(without_detach(std::env::args_os().skip(1)))
+        .args(std::env::args_os().skip(1))
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
         .spawn()
@@ -212,20 +213,6 @@ fn detach(arguments: &Run, project: &Project) -> Result<(), Failure> {
         return Ok(());
     }
     wait_until_up(project, pid, began, deadline, arguments.timeout.unwrap_or(DEFAULT_TIMEOUT))
-}
-
-/// The command line once more, without what would make the copy start a copy.
-fn without_detach(words: impl Iterator<Item = OsString>) -> Vec<OsString> {
-    let mut command = false;
-    words
-        .filter_map(|word| {
-            command |= word == "--";
-            match word.to_str() {
-                Some("-d" | "--detach") if !command => None,
-                _ => Some(word),
-            }
-        })
-        .collect()
 }
 
 fn wait_until_up(
