@@ -144,6 +144,9 @@ fn failed(failed: Failed) -> Failure {
         Failed::Descriptors { .. } => {
             "raise the hard limit (ulimit -Hn), or set log = \"none\" where no log is needed"
         }
+        Failed::System(_, error) if error.kind() == io::ErrorKind::StorageFull => {
+            "free space, or name another directory with RUNTIME_DIRECTORY"
+        }
         Failed::System(..) => "",
     };
     Failure::new(ExitCode::System, failed.to_string(), hint)

@@ -154,7 +154,9 @@ fn the_transcripts_of_the_readme_are_true() {
 
 #[test]
 fn what_may_differ_is_the_same_and_nothing_else() {
-    let check = |left: &str, right: &str, same: bool| assert_eq!(normal(left) == normal(right), same, "{left} {right}");
+    let check = |left: &str, right: &str, same: bool| {
+        assert_eq!(normal(left) == normal(right), same, "{left} {right}")
+    };
     check("12:02:31.090 web killed after 23.6 s", "09:00:00.000 web  killed after 4 ms", true);
     check("pid 4188", "pid 7", true);
     check("up 1m 12s", "up 3s", true);

@@ -89,8 +89,9 @@ impl Follower {
                 return Fed::Gone;
             }
         }
-        if self.until.is_some_and(|last| self.seen >= last) {
-            return match server.send(self.connection, &Reply::Done { cursor: ring.newest() }) {
+        if let Some(last) = self.until.filter(|last| self.seen >= *last) {
+            // Not the newest by now: whoever goes on from this number must miss nothing.
+            return match server.send(self.connection, &Reply::Done { cursor: last }) {
                 Ok(()) => Fed::All,
                 Err(_) => Fed::Gone,
             };

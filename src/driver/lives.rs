@@ -8,7 +8,7 @@ use crate::config::plan::Ready;
 use crate::supervisor::spec::{ChildId, Incarnation};
 use crate::supervisor::{Cause, Event};
 use crate::sys::cgroup::Group;
-use crate::sys::launch::{StartError, Started};
+use crate::sys::launch::{StartError, Started, Step};
 use crate::sys::pidfd::Usage;
 use crate::sys::strays::{self, PastLife};
 use crate::sys::{clock, pidfd};
@@ -53,6 +53,8 @@ impl Driver {
             Err(error) => {
                 self.ledger.ended(child);
                 let slot = self.slot(child);
+                // A group that somebody removed is made again for the next try.
+                slot.cgroup_used_up |= error.step == Step::Cgroup;
                 slot.error = Some(error);
                 slot.never_ready = None;
                 self.happened.push_back(Event::StartFailed(child, incarnation));
@@ -78,11 +80,8 @@ impl Driver {
         for pipe in slot.pipes.iter().flatten() {
             pipe.forget_flags();
         }
-        if let (None, Some(tree)) = (&slot.cgroup, &self.cgroups) {
-            // Without one of its own it is followed by process group and session.
-            slot.cgroup = (child.0 as usize >= self.roster.builtins())
-                .then(|| tree.group(self.roster.instance(child)).ok())
-                .flatten();
+        if self.roster.builtin(child).is_none() {
+            slot.find_cgroup(self.cgroups.as_ref(), self.roster.instance(child));
         }
         let cgroup = slot.cgroup.as_ref().map(|leaf| leaf.as_fd());
         match &mut slot.launch {
@@ -122,6 +121,7 @@ impl Driver {
         match &slot.cgroup {
             Some(cgroup) => {
                 let _ = cgroup.kill();
+                self.slot(child).cgroup_used_up = true;
             }
             None => {
                 let _ = pidfd::signal_group(&life.pidfd, life.pid, libc::SIGKILL);

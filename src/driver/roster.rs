@@ -141,11 +141,6 @@ impl Roster {
         self.builtins.iter().position(|b| *b == builtin).map(|i| ChildId(i as u32))
     }
 
-    /// How many built-ins there are; they are the first children.
-    pub fn builtins(&self) -> usize {
-        self.builtins.len()
-    }
-
     /// All children, built-ins first.
     pub fn children(&self) -> impl ExactSizeIterator<Item = ChildId> + use<> {
         (0..self.tree.children.len() as u32).map(ChildId)

@@ -213,6 +213,7 @@ fn slot(
         launch: Err(StartError::new(Step::Arguments, 0, "preparing a built-in service")),
         pipes: None,
         cgroup: None,
+        cgroup_used_up: false,
         emptiness: None,
         life: None,
         ended: None,

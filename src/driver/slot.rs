@@ -2,7 +2,7 @@
 
 use crate::supervisor::Cause;
 use crate::supervisor::spec::Incarnation;
-use crate::sys::cgroup::{Emptiness, Group};
+use crate::sys::cgroup::{Emptiness, Group, Tree};
 use crate::sys::launch::{Launch, StartError};
 use crate::sys::log_pipe::LogPipe;
 use crate::time::{Duration, Instant, Wall};
@@ -16,6 +16,9 @@ pub struct Slot {
     pub pipes: Option<[LogPipe; 2]>,
     /// Its cgroup, when cgroups are used.
     pub cgroup: Option<Group>,
+    /// SIGKILL was sent through it: Linux kills whatever is cloned into such a group from outside (it
+    /// compares the group's count of kills with that of ours), so the next life needs a new one.
+    pub cgroup_used_up: bool,
     /// Tells when the last helper of a dead main process is gone.
     pub emptiness: Option<Emptiness>,
     /// The present life, until nothing of it is left.
@@ -58,6 +61,20 @@ pub struct Ended {
 }
 
 impl Slot {
+    /// Sees that there is a control group for the next life, which is empty now. Without one the life is
+    /// followed by process group and session.
+    pub fn find_cgroup(&mut self, tree: Option<&Tree>, instance: &str) {
+        let Some(tree) = tree else { return };
+        if std::mem::take(&mut self.cgroup_used_up) {
+            if let Some(group) = self.cgroup.take() {
+                let _ = tree.remove(group);
+            }
+        }
+        if self.cgroup.is_none() {
+            self.cgroup = tree.group(instance).ok();
+        }
+    }
+
     /// The pid of the main process while it lives.
     pub fn pid(&self) -> Option<u32> {
         self.life.as_ref().filter(|life| !life.reaped).map(|life| life.pid)
