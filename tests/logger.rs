@@ -586,3 +586,32 @@ fn an_idle_logger_does_not_wake_up() {
     assert_eq!(switches(), before);
     logger.finish();
 }
+
+#[test]
+fn a_thousand_idle_instances_cost_the_logger_little_memory() {
+    let mut rig = Rig::new();
+    for n in 0..1000 {
+        rig.source(&format!("service-{n}"), &format!("service-{n}"), 10 << 20, 5);
+    }
+    let anonymous = |rig: &Rig| {
+        let logger = rig.spawn();
+        std::thread::scope(|scope| {
+            scope.spawn(|| rig.tell());
+        });
+        let last = rig.sources.len() as u32 - 1;
+        rig.write(last, Which::Out, b"all were announced\n");
+        await_empty(rig, last, Which::Out);
+        let rollup = std::fs::read_to_string(format!("/proc/{}/smaps_rollup", logger.pid)).unwrap();
+        let private =
+            rollup.lines().find_map(|line| line.strip_prefix("Anonymous:")).unwrap().trim().to_owned();
+        if std::env::var_os("MAINSTAY_TEST_PRINT").is_some() {
+            eprintln!("{rollup}");
+        }
+        logger.finish();
+        private.strip_suffix(" kB").unwrap().parse::<u64>().unwrap()
+    };
+    let many = anonymous(&rig);
+    rig.sources.truncate(1);
+    let one = anonymous(&rig);
+    assert!(many - one < 700, "{many} - {one} KiB for 999 instances");
+}

@@ -123,8 +123,8 @@ pub fn told(event: &Event) -> Told {
     match &event.what {
         What::Waiting => minor("waiting"),
         What::Starting { pid, command } => {
-            let text = if command.is_empty() { "starting" } else { command };
-            Told { detail: format!("pid {pid}"), ..news(Glyph::Begin, one_line(text)) }
+            let text = if command.is_empty() { "starting".to_owned() } else { shortened(command) };
+            Told { detail: format!("pid {pid}"), ..news(Glyph::Begin, text) }
         }
         What::Up { after_ns } => news(Glyph::Good, format!("up in {}", nanos(*after_ns))),
         What::Ready { after_ns, how, away_ns } => {
@@ -176,7 +176,7 @@ pub fn told(event: &Event) -> Told {
         What::Stopped => minor("stopped"),
         What::Finished => news(Glyph::End, "finished".to_owned()),
         What::GaveUp { max, within_ns } => {
-            let text = format!("gave up: more than {max} restarts in {}", nanos(*within_ns));
+            let text = format!("gave up: {max} restarts in {} did not help", nanos(*within_ns));
             Told { level: 3, detail: format!("Again: mainstay start {subject}"), ..news(Glyph::Bad, text) }
         }
         What::GroupRestarting { by } => news(Glyph::Note, format!("group restarts because of {by}")),
@@ -200,6 +200,16 @@ pub fn told(event: &Event) -> Told {
 
 fn nanos(nanos: u64) -> String {
     duration(Duration::from_nanos(nanos))
+}
+
+/// A command as far as one looks at it while it starts.
+fn shortened(command: &str) -> String {
+    const LENGTH: usize = 40;
+    let line = one_line(command);
+    match line.char_indices().nth(LENGTH) {
+        Some((cut, _)) => format!("{}…", &line[..cut]),
+        None => line,
+    }
 }
 
 /// Without anything that could steer a terminal or begin a line of its own.
@@ -274,6 +284,13 @@ mod tests {
             6,
             "12:02:07.412 mainstay ▸ web     starting                      pid 4101",
             "12:02:07.412 mainstay .. web     starting                      pid 4101",
+        );
+        let command = "sh -c 'while true; do sleep 1; done; echo never'".into();
+        check(
+            What::Starting { pid: 1, command },
+            3,
+            "12:02:07.412 mainstay ▸ web  sh -c 'while true; do sleep 1; done; ech…  pid 1",
+            "12:02:07.412 mainstay .. web  sh -c 'while true; do sleep 1; done; ech…  pid 1",
         );
         check(
             What::Ready { after_ns: 91_000_000, how: "tcp 8080".into(), away_ns: 0 },

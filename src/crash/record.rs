@@ -102,16 +102,16 @@ pub fn cause(death: &Death) -> String {
     if death.error.is_empty() { end } else { format!("{end} ({})", death.error) }
 }
 
-/// A length of time as people say it: `850 µs`, `91 ms`, `23.6 s`, `6m 12s`, `2h 05m`, `3d 04h`.
+/// A length of time as people say it: `850 µs`, `91 ms`, `23.6 s`, `30 s`, `6m 12s`, `2h 05m`, `3d 04h`.
 pub fn duration(length: Duration) -> String {
     let (seconds, micros) = (length.as_secs(), length.as_micros());
     match seconds {
         0 if micros < 1000 => format!("{micros} µs"),
         0 => format!("{} ms", micros / 1000),
-        1..60 => {
-            let tenths = length.as_millis() / 100;
-            format!("{}.{} s", tenths / 10, tenths % 10)
-        }
+        1..60 => match length.as_millis() / 100 % 10 {
+            0 => format!("{seconds} s"),
+            tenths => format!("{seconds}.{tenths} s"),
+        },
         60..3600 => format!("{}m {:02}s", seconds / 60, seconds % 60),
         3600..86400 => format!("{}h {:02}m", seconds / 3600, seconds % 3600 / 60),
         _ => format!("{}d {:02}h", seconds / 86400, seconds % 86400 / 3600),
@@ -128,6 +128,7 @@ mod tests {
         assert_eq!(duration(Duration::from_micros(850)), "850 µs");
         check(91, "91 ms");
         check(23_690, "23.6 s");
+        check(30_000, "30 s");
         check(59_999, "59.9 s");
         check(372_000, "6m 12s");
         check(7_500_000, "2h 05m");
