@@ -47,19 +47,33 @@ pub fn end(project: &Project, past: &Past) -> io::Result<usize> {
     signal(&left, libc::SIGCONT);
     let left = wait(left, clock::now() + GRACE)?;
     signal(&left, libc::SIGKILL);
-    // What hid its environment is still in its group.
+    let deadline = clock::now() + KILLED;
     if let Some(tree) = &groups {
-        for name in tree.instances().unwrap_or_default() {
-            if let Ok(group) = tree.group(&name) {
-                let _ = group.kill();
-            }
-        }
+        clear(tree, deadline)?;
     }
-    let left = wait(left, clock::now() + KILLED)?;
+    let left = wait(left, deadline)?;
     match left.first() {
         None => Ok(count),
         Some(one) => Err(io::Error::other(format!("pid {} of `{}` does not end", one.pid, one.instance))),
     }
+}
+
+/// What hid its environment is still in its group. The groups are removed, too: whatever enters one that
+/// was killed once is killed at once (see `Slot::cgroup_used_up`).
+fn clear(tree: &Tree, deadline: Instant) -> io::Result<()> {
+    for name in tree.instances()? {
+        let group = tree.group(&name)?;
+        let emptiness = group.emptiness()?;
+        if !emptiness.is_empty()? {
+            group.kill()?;
+        }
+        while !emptiness.is_empty()? && clock::now() < deadline {
+            let rest = Timespec::try_from(deadline.since(clock::now())).map_err(io::Error::other)?;
+            let _ = poll(&mut [PollFd::new(&emptiness, PollFlags::PRI)], Some(&rest));
+        }
+        tree.remove(group)?;
+    }
+    Ok(())
 }
 
 fn signal(left: &[Former], signal: i32) {
