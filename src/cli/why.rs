@@ -136,8 +136,17 @@ impl<'a> Past<'a> {
     fn of(service: &Service, events: &'a [Event]) -> Past<'a> {
         let mut deaths: Vec<Dying> = Vec::new();
         let mut gave_up = None;
+        // Ended because it was not ready in time: that is why it died, not the signal that ended it.
+        let mut unready = None;
         for event in events.iter().filter(|event| event.instance == service.instance) {
             let how = match &event.what {
+                What::NeverReady { within_ns, detail } => {
+                    let seen =
+                        if detail.is_empty() { String::new() } else { format!(" ({})", printable(detail)) };
+                    unready = Some(format!("was not ready within {}{seen}", setting(*within_ns)));
+                    continue;
+                }
+                What::Exited { .. } if unready.is_some() => unready.take().unwrap_or_default(),
                 What::Exited { asked: false, code, signal, .. } => match (signal, code) {
                     (Some(signal), _) => format!("was killed by {}", printable(signal)),
                     (None, Some(code)) => format!("exited {code}"),
@@ -225,6 +234,7 @@ fn crash(exit: &LastExit) -> String {
 /// `exited 3`, `was killed by SIGKILL`, `could not be started (…)`.
 fn ending(exit: &LastExit) -> String {
     match (exit.signal, exit.code) {
+        (Some(_), _) | (_, Some(_)) if !exit.error.is_empty() => format!("was {}", printable(&exit.error)),
         (Some(number), _) => {
             format!("was killed by {}{}", signal::name(number), if exit.core { " (core dumped)" } else { "" })
         }
