@@ -145,6 +145,10 @@ impl Acting {
                 target.trouble = "it was stopped meanwhile".to_owned();
                 return None;
             }
+            // Nothing had to be stopped.
+            (What::Stopped, Verb::Stop) if began.is_none() => {
+                Outcome::Already { state: "stopped".to_owned() }
+            }
             (What::Stopped | What::Finished | What::GaveUp { .. }, Verb::Stop) => Outcome::Down {
                 took_ns: event.mono_ns.saturating_sub(target.began_ns.unwrap_or(event.mono_ns)),
             },

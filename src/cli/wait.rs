@@ -305,7 +305,7 @@ mod tests {
     #[test]
     fn what_does_not_come_by_itself_is_not_waited_for() {
         let gave_up = What::GaveUp { max: 5, within_ns: 1 };
-        check(State::Ready, "ready", false, &[gave_up.clone()], "never: web gave up");
+        check(State::Ready, "ready", false, std::slice::from_ref(&gave_up), "never: web gave up");
         check(State::Up, "gave_up", true, &[], "never: web gave up");
         check(State::Up, "finished", true, &[], "never: web has finished its work");
         check(State::Ready, "up", true, &[], "never: web is up and declares no readiness");
