@@ -15,6 +15,7 @@
 //! It has no threads, knows nothing of declarations, sockets or the board, and never waits for anything
 //! but the disk.
 
+pub mod declared;
 mod error;
 mod journal;
 mod record;

@@ -36,10 +36,13 @@ impl Fallback for Elsewhere {
         }
     }
 
-    /// Only what somebody set: which flags are declared, and their defaults, the journal does not know.
+    /// What somebody set, else the default that was declared when a keeper last began.
     fn recall(&self, name: &str) -> Option<Answer> {
         let state = store::read_only(&self.state).ok()?;
-        let entry = state.get(name)?;
-        Some(Answer::Known { truth: entry.truth?, salt: entry.salt.clone() })
+        if let Some((truth, entry)) = state.get(name).and_then(|entry| Some((entry.truth?, entry))) {
+            return Some(Answer::Known { truth, salt: entry.salt.clone() });
+        }
+        let declaration = store::declared::recall(&self.state, name)?;
+        Some(Answer::Known { truth: declaration.default.into(), salt: declaration.salt })
     }
 }

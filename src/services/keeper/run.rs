@@ -52,6 +52,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<std::convert::Infallible, Str
     // A dying predecessor holds it a moment longer: the kernel wakes us when it is gone (B1).
     let _lock = lock(arguments)?;
     let store = Store::open(&arguments.state);
+    // Where it cannot be left, readers without board and keeper know only what was set.
+    let _ = store::declared::save(&arguments.state, declared.iter());
     let board = Publisher::new(&arguments.runtime);
     let mut keeper = Keeper {
         declared,
@@ -79,7 +81,8 @@ fn lock(arguments: &Arguments) -> Result<File, String> {
         Ok(lock) => return Ok(lock),
         Err(e) => e,
     };
-    for directory in [&flags, &arguments.state, &arguments.runtime] {
+    // Not these directories themselves: their locks are the supervisor's.
+    for directory in [&flags, &arguments.runtime.join(".kept")] {
         if let Ok(lock) = disk::lock_dir(directory) {
             return Ok(lock);
         }
