@@ -143,3 +143,10 @@ fn a_group_stopped_in_mid_fall_can_be_started_again_in_all_its_parts() {
     rig.dies("c");
     assert_eq!(rig.start("a"), "a+5", "and is not held for ever");
 }
+
+#[test]
+fn hurry_waits_for_nobody() {
+    let mut rig = Plant::new().children("root", "a b").needing("b", "a").boot();
+    rig.silent = true;
+    assert_eq!(rig.event(Event::Command(Command::Hurry)), "b! a!");
+}
