@@ -102,12 +102,11 @@ pub fn run(arguments: &Logs, project: &Project, output: &mut Output<'_>) -> Resu
     }
 }
 
+/// Takes a line and the place of its source.
+type Show<'a> = dyn FnMut(usize, &[u8]) -> Result<(), Error> + 'a;
+
 /// All lines of all sources, in the order of their stamps.
-fn merge(
-    sources: &mut [Source],
-    wanted: &Wanted,
-    show: &mut dyn FnMut(usize, &[u8]) -> Result<(), Error>,
-) -> Result<(), Error> {
+fn merge(sources: &mut [Source], wanted: &Wanted, show: &mut Show<'_>) -> Result<(), Error> {
     let mut lines = Vec::new();
     for source in &mut *sources {
         lines.push(source.next().map_err(reading)?);

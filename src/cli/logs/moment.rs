@@ -26,7 +26,7 @@ fn parse(text: &str, now: Wall, look: &Look) -> Option<Timestamp> {
         return Some(at);
     }
     let zone = &look.zone;
-    let there = |at: DateTime| Some(zone.to_ambiguous_timestamp(at).compatible().ok()?);
+    let there = |at: DateTime| zone.to_ambiguous_timestamp(at).compatible().ok();
     if let Ok(time) = text.parse::<Time>()
         && text.contains(':')
         && !text.contains('-')

@@ -23,7 +23,7 @@ pub(super) struct Channel {
 #[derive(Debug)]
 pub(super) enum Received {
     /// A message and its descriptors.
-    Message(ToLogger, Vec<OwnedFd>),
+    Message(Box<ToLogger>, Vec<OwnedFd>),
     /// Nothing more for now.
     Nothing,
     /// Every other end is closed: nobody will ever send or receive again.
@@ -57,7 +57,7 @@ impl Channel {
             }
         }
         let message = codec::decode(&self.buffer[..bytes]).map_err(io::Error::other)?;
-        Ok(Received::Message(message, descriptors))
+        Ok(Received::Message(Box::new(message), descriptors))
     }
 
     /// Sends now, and only now: false when it would have to wait.

@@ -249,7 +249,7 @@ impl Logger {
             match self.channel.receive() {
                 Ok(Received::Message(message, descriptors)) => {
                     handled = true;
-                    self.message(message, descriptors, &mut batch)?;
+                    self.message(*message, descriptors, &mut batch)?;
                 }
                 Ok(Received::Nothing) => {
                     turn = Turn::Waiting;

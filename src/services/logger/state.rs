@@ -199,7 +199,9 @@ impl State {
             if !tell_ready(child, life) {
                 return Ok(Taken::Held);
             }
-            self.child_mut(child).map(|known| known.awaited = None);
+            if let Some(known) = self.child_mut(child) {
+                known.awaited = None;
+            }
         }
         let stamp = line::stamp(clock::wall());
         let taken = match self.compose(child, which, &stamp) {
