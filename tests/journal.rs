@@ -508,6 +508,27 @@ fn a_journal_that_is_deleted_under_the_keeper_is_written_again_before_the_next_a
 }
 
 #[test]
+fn a_journal_that_cannot_be_read_is_not_taken_for_none() {
+    let dir = TempDir::new().unwrap();
+    Store::open(dir.path()).commit(&[change(1, &[("a", Some(Value::On))], "")]).unwrap();
+    let (path, away) = (journal_path(dir.path()), dir.path().join("away"));
+    std::fs::rename(&path, &away).unwrap();
+    // A link is not followed: what is there cannot be read, and must not be written over.
+    std::os::unix::fs::symlink(&away, &path).unwrap();
+    let mut store = Store::open(dir.path());
+    assert!(!store.is_known() && store.trouble().is_some());
+    assert!(store.commit(&[change(2, &[("b", Some(Value::On))], "")]).is_err());
+    store.commit_volatile(&[change(2, &[("b", Some(Value::Off))], "")]);
+    std::fs::rename(&away, &path).unwrap();
+    assert!(store.tend(), "{:?}", store.trouble());
+    let expected = [("a", Some(Value::On.into())), ("b", Some(Value::Off.into()))];
+    for state in [store.state(), &store::read_only(dir.path()).unwrap()] {
+        assert_eq!(expected.map(|(flag, _)| (flag, state.truth(flag))), expected);
+    }
+    assert!(store.is_durable(store.state().generation()));
+}
+
+#[test]
 fn a_request_is_remembered_across_lives() {
     let dir = TempDir::new().unwrap();
     Store::open(dir.path()).commit(&[change(1, &[("a", Some(Value::On))], "")]).unwrap();
