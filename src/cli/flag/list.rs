@@ -132,16 +132,12 @@ struct Object<'a> {
 }
 
 fn object<'a>(name: &'a str, truth: Truth, entry: Option<&'a Entry>, board_generation: u64) -> Object<'a> {
-    let (kind, value) = match truth.value {
-        Value::Off => ("bool", false.into()),
-        Value::On => ("bool", true.into()),
-        Value::Share(share) => ("percent", (f64::from(share) / 1000.0).into()),
-    };
+    let (kind, value) = json(truth);
     Object {
         schema: 1,
         name,
         kind,
-        value: if truth.disabled { serde_json::Value::Null } else { value },
+        value,
         text: truth.to_string(),
         disabled: truth.disabled,
         set: entry.is_some_and(|entry| entry.truth.is_some()),
@@ -152,6 +148,16 @@ fn object<'a>(name: &'a str, truth: Truth, entry: Option<&'a Entry>, board_gener
         time: entry.map(|entry| stamp(entry.time)),
         board_generation,
     }
+}
+
+/// The kind of a value, and the value: `true`, `false`, the percentage; `null` while it is disabled.
+pub(super) fn json(truth: Truth) -> (&'static str, serde_json::Value) {
+    let (kind, value) = match truth.value {
+        Value::Off => ("bool", false.into()),
+        Value::On => ("bool", true.into()),
+        Value::Share(share) => ("percent", (f64::from(share) / 1000.0).into()),
+    };
+    (kind, if truth.disabled { serde_json::Value::Null } else { value })
 }
 
 /// `2026-11-23T12:14:44.218Z`

@@ -1,6 +1,7 @@
 //! `flag get`, `on`, `wait`: one flag, from the board itself.
 
 use super::args::{Get, On, Wait};
+use super::list::json;
 use super::{board, lost, unknown};
 use crate::board::{Reading, Source};
 use crate::cli::duration;
@@ -18,28 +19,39 @@ pub(super) fn get(get: &Get, project: &Project, output: &mut Output<'_>) -> Resu
     let board = board(project);
     let (reading, prefix) = board.read_with_salt(&get.flag);
     let Some(truth) = reading.truth else { return Err(not_there(&get.flag, reading, project)) };
-    let text = match &get.id {
-        None => truth.to_string(),
+    let (text, value) = match &get.id {
+        None => (truth.to_string(), json(truth).1),
         Some(id) => match prefix.and_then(|prefix| truth.is_on_for(prefix, id)) {
-            Some(on) => on_or_off(on).to_owned(),
-            None => "disabled".to_owned(),
+            Some(on) => (on_or_off(on).to_owned(), on.into()),
+            None => ("disabled".to_owned(), serde_json::Value::Null),
         },
     };
     if output.json {
-        let generation = board.generation().unwrap_or_default();
-        let (name, value) = (get.flag.as_str(), text.as_str());
-        output.object(&Object { schema: 1, name, value, source: source(reading), generation })?;
+        object(&get.flag, value, &text, reading, board.generation(), output)?;
     } else {
         output.line(&text)?;
     }
     Ok(ExitCode::Done)
 }
 
+fn object(
+    name: &str,
+    value: serde_json::Value,
+    text: &str,
+    reading: Reading,
+    generation: Option<u64>,
+    output: &mut Output<'_>,
+) -> Result<(), Error> {
+    let generation = generation.unwrap_or_default();
+    output.object(&Object { schema: 1, name, value, text, source: source(reading), generation })
+}
+
 #[derive(Serialize)]
 struct Object<'a> {
     schema: u32,
     name: &'a str,
-    value: &'a str,
+    value: serde_json::Value,
+    text: &'a str,
     source: &'static str,
     generation: u64,
 }
@@ -97,9 +109,8 @@ pub(super) fn wait(wait: &Wait, project: &Project, output: &mut Output<'_>) -> R
         };
         if is == wait.until {
             if output.json {
-                let generation = generation.unwrap_or_default();
-                let (name, value) = (wait.flag.as_str(), is.as_str());
-                output.object(&Object { schema: 1, name, value, source: source(reading), generation })?;
+                let value = reading.truth.map_or(serde_json::Value::Null, |truth| json(truth).1);
+                object(&wait.flag, value, &is, reading, generation, output)?;
             }
             return Ok(ExitCode::Done);
         }

@@ -5,7 +5,7 @@
 
 use super::handle::Declared;
 use crate::board::layout::BOARD;
-use crate::board::{Entry, Writer};
+use crate::board::{Damage, Entry, Repair, Writer};
 use crate::flags::Truth;
 use crate::store::{Change, Store};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
@@ -115,7 +115,9 @@ impl Publisher {
             }
             none => {
                 let (writer, found) = Writer::create(&self.directory, &entries(declared, store), generation)?;
-                repairs.extend(found);
+                // That there was none yet is how every first start finds it.
+                let first = |repair: &Repair| *repair == Repair::Replaced(Damage::Missing);
+                repairs.extend(found.into_iter().filter(|repair| !first(repair)));
                 none.insert(writer)
             }
         };
