@@ -3,6 +3,7 @@
 
 #![allow(clippy::unwrap_used)]
 
+#[allow(dead_code, reason = "each test file uses its part")]
 #[path = "support/disk.rs"]
 mod disk;
 #[path = "support/logger_rig.rs"]
@@ -402,6 +403,32 @@ fn a_ready_line_is_found_however_it_comes_and_told_for_its_life_only() {
     rig.write(web, Which::Out, b"listening on\n");
     logger.finish();
     assert_eq!(rig.received(), None);
+}
+
+#[test]
+fn a_life_is_known_before_its_bytes_are_taken_whenever_it_begins() {
+    for calls in 0..40 {
+        let mut rig = Rig::new();
+        let web = rig.web();
+        rig.sources[0].ready = Some("later".into());
+        let logger = rig.spawn();
+        let stepper = Stepper::seize(logger.pid);
+        rig.tell();
+        assert_eq!(stepper.step(usize::MAX), Stopped::Idle);
+        rig.write(web, Which::Out, b"earlier\n");
+        if calls > 0 && stepper.step(calls) == Stopped::Idle {
+            break;
+        }
+        rig.send(&ToLogger::Life { child: web, incarnation: 1 });
+        rig.write(web, Which::Out, b"later\n");
+        assert_eq!(stepper.step(usize::MAX), Stopped::Idle);
+        let told = rig.received();
+        let log = String::from_utf8(rig.files("web").concat()).unwrap();
+        assert!(log.find("--- life 1") < log.find("out later"), "{calls}: {log}");
+        assert_eq!(told, Some(FromLogger::ReadyLine { child: web, incarnation: 1 }), "{calls}: {log}");
+        stepper.release();
+        logger.finish();
+    }
 }
 
 #[test]

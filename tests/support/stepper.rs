@@ -52,7 +52,7 @@ impl Stepper {
                         libc::PTRACE_SYSCALL_INFO_ENTRY => {
                             // SAFETY: `op` says which member of the union the kernel filled.
                             let entry = unsafe { info.u.entry };
-                            if waits_for_ever(entry.nr, entry.args) {
+                            if waits_for_ever(entry.nr, entry.args) && !self.has_events(entry.args[0]) {
                                 return Stopped::Idle;
                             }
                         }
@@ -66,6 +66,17 @@ impl Stepper {
             }
         }
         Stopped::Called
+    }
+
+    /// Whether the poller that it is about to wait for has something already.
+    fn has_events(&self, poller: u64) -> bool {
+        use rustix::event::{PollFd, PollFlags, Timespec, poll};
+        use rustix::process::{PidfdFlags, PidfdGetfdFlags, pidfd_getfd, pidfd_open};
+        let pid = rustix::process::Pid::from_raw(self.pid.as_raw()).unwrap();
+        let pidfd = pidfd_open(pid, PidfdFlags::empty()).unwrap();
+        let poller = pidfd_getfd(&pidfd, poller as i32, PidfdGetfdFlags::empty()).unwrap();
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        poll(&mut [PollFd::new(&poller, PollFlags::IN)], Some(&now)).unwrap() > 0
     }
 
     /// Lets it go on by itself.
