@@ -54,6 +54,8 @@ fn what() -> impl Strategy<Value = What> {
                 abnormal: !core,
                 crash: lived_ns,
                 pid: 7,
+                restart: 0,
+                max: 0,
             }
         ),
         (any::<u32>(), any::<u64>()).prop_map(|(max, within_ns)| What::GaveUp { max, within_ns }),

@@ -11,6 +11,7 @@ use super::{tree, why};
 use crate::crash;
 use crate::exit_code::ExitCode;
 use crate::ipc::control::Service;
+use crate::sys::procfs;
 use serde::Serialize;
 use std::path::Path;
 
@@ -22,7 +23,8 @@ pub fn status(
     state: &Path,
     output: &mut Output<'_>,
 ) -> Result<ExitCode, Error> {
-    let snapshot = caller.snapshot()?;
+    let mut snapshot = caller.snapshot()?;
+    measure(&mut snapshot);
     let shown = shown(&snapshot, patterns, all)?;
     if output.json {
         output.object(&json::Status::new(&snapshot, &shown))?;
@@ -34,6 +36,17 @@ pub fn status(
     }
     let well = shown.iter().all(|service| service.as_wanted);
     Ok(if well { ExitCode::Done } else { ExitCode::NotAsWanted })
+}
+
+/// Asks the system what each process uses: that is ours to do, a supervisor has better things to do than to
+/// read a thousand files for every `status`.
+fn measure(snapshot: &mut Snapshot) {
+    for service in snapshot.services.iter_mut().filter(|service| service.pid != 0) {
+        if let Ok((cpu, memory)) = procfs::usage(service.pid) {
+            service.cpu_ns = u64::try_from(cpu.as_nanos()).unwrap_or(u64::MAX);
+            service.memory = memory;
+        }
+    }
 }
 
 /// `tree`

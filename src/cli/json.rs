@@ -258,6 +258,8 @@ mod tests {
                 abnormal: true,
                 crash: 7,
                 pid: 4188,
+                restart: 0,
+                max: 0,
             },
         };
         assert_eq!(

@@ -146,7 +146,7 @@ pub fn told(event: &Event) -> Told {
         }
         What::Stopping => minor("stopping"),
         What::Killing => news(Glyph::Bad, "does not stop, killing it".to_owned()),
-        What::Exited { code, signal, core, lived_ns, asked, abnormal, crash, .. } => {
+        What::Exited { code, signal, core, lived_ns, asked, abnormal, crash, restart, max, .. } => {
             let lived = nanos(*lived_ns);
             let how = match (code, signal) {
                 (Some(code), _) => format!("exited {code}"),
@@ -164,7 +164,11 @@ pub fn told(event: &Event) -> Told {
                         0 => String::new(),
                         crash => format!(" → crash c-{crash}"),
                     };
-                    news(glyph, format!("{how} after {lived}{arrow}"))
+                    let again = match (restart, max) {
+                        (0, _) | (_, 0) => String::new(),
+                        (restart, max) => format!(", restart {restart} of {max}"),
+                    };
+                    news(glyph, format!("{how} after {lived}{arrow}{again}"))
                 }
             }
         }
@@ -307,6 +311,8 @@ mod tests {
             abnormal: true,
             crash: 7,
             pid: 1,
+            restart: 0,
+            max: 0,
         };
         check(
             killed,

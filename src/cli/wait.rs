@@ -257,6 +257,8 @@ mod tests {
             abnormal: true,
             crash: 1,
             pid: 1,
+            restart: 0,
+            max: 0,
         }
     }
 

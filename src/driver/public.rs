@@ -59,7 +59,7 @@ fn what(note: &Note, child: Option<ChildId>, roster: &Roster, details: &impl Det
         }
         Note::Stopping => What::Stopping,
         Note::Killing => What::Killing,
-        Note::Exited { cause, lived, asked, abnormal, crash, pid } => What::Exited {
+        Note::Exited { cause, lived, asked, abnormal, crash, pid, restart } => What::Exited {
             code: code(*cause),
             signal: signal(*cause).map(crate::sys::signal::name),
             core: matches!(cause, Cause::Signal(_, true)),
@@ -68,6 +68,8 @@ fn what(note: &Note, child: Option<ChildId>, roster: &Roster, details: &impl Det
             abnormal: *abnormal,
             crash: u64::from(*crash),
             pid: *pid,
+            restart: *restart,
+            max: limit().map_or(0, |l| l.max),
         },
         Note::BackingOff { wait, attempt } => {
             What::BackingOff { in_ns: nanos(*wait), attempt: *attempt, max: limit().map_or(0, |l| l.max) }

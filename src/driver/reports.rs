@@ -6,7 +6,7 @@ use super::ring::{Note, Subject};
 use crate::config::plan::{Plan, Ready};
 use crate::ipc::builtin::ToLogger;
 use crate::supervisor::spec::{ChildId, Incarnation};
-use crate::supervisor::{ChildReport, GroupReport, Report};
+use crate::supervisor::{ChildReport, GroupReport, Report, State};
 use crate::sys::clock;
 use crate::time::{Duration, Instant};
 
@@ -63,7 +63,18 @@ impl Driver {
                 let crash = if never_ready || (abnormal && !asked) { self.crash_number() } else { 0 };
                 self.record_end(child, Some(cause), lived, crash, asked && !never_ready);
                 self.bury(child, incarnation);
-                Note::Exited { cause, lived, asked, abnormal, crash: crash as u32, pid: self.deaths.pid }
+                // Decided already: these are the reports of a turn that is over.
+                let goes_on = !asked && self.core.wanted_up(child) && self.core.state(child) != State::GaveUp;
+                let restart = if goes_on { self.core.restarts(child, now) } else { 0 };
+                Note::Exited {
+                    cause,
+                    lived,
+                    asked,
+                    abnormal,
+                    crash: crash as u32,
+                    pid: self.deaths.pid,
+                    restart,
+                }
             }
             ChildReport::BackingOff { until, attempt } => {
                 Note::BackingOff { wait: until.since(now), attempt }

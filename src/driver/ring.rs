@@ -52,6 +52,7 @@ pub enum Note {
         abnormal: bool,
         crash: u32,
         pid: u32,
+        restart: u32,
     },
     BackingOff {
         wait: Duration,

@@ -291,6 +291,10 @@ pub enum What {
         crash: u64,
         /// The main process that was.
         pid: u32,
+        /// It is started again: for the how-manieth time within its window. 0: it is not.
+        restart: u32,
+        /// Its limit; 0: none.
+        max: u32,
     },
     /// It will be tried again.
     BackingOff {

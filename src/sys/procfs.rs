@@ -1,6 +1,7 @@
 //! What `/proc` says about processes. Every answer is about whoever has the number at that moment: open
 //! a pidfd first, then ask, then act by the pidfd.
 
+use crate::time::Duration;
 use std::fs;
 use std::io;
 
@@ -44,6 +45,23 @@ fn parse_stat(line: &[u8]) -> Option<Stat> {
         session: number(3)?,
         started: fields.get(19)?.parse().ok()?,
     })
+}
+
+/// What a process uses now: processor time since it began (its reaped children not included), and resident
+/// memory in bytes.
+///
+/// # Errors
+/// There is no such process, or it is hidden from us.
+pub fn usage(pid: u32) -> io::Result<(Duration, u64)> {
+    let odd = || io::Error::from(io::ErrorKind::InvalidData);
+    let line = fs::read(format!("/proc/{pid}/stat"))?;
+    let end = line.iter().rposition(|byte| *byte == b')').ok_or_else(odd)?;
+    let text = String::from_utf8_lossy(&line[end..]);
+    let field = |index: usize| text.split_ascii_whitespace().nth(index)?.parse::<u64>().ok();
+    let ticks = field(12).zip(field(13)).map(|(user, system)| user + system).ok_or_else(odd)?;
+    let pages = field(22).ok_or_else(odd)?;
+    let second = rustix::param::clock_ticks_per_second().max(1);
+    Ok((Duration::from_nanos(ticks * (1_000_000_000 / second)), pages * rustix::param::page_size() as u64))
 }
 
 /// All processes that we may see, in ascending order.
@@ -123,5 +141,16 @@ mod tests {
         let environment = b"XNAME=1\0NAMEX=2\0NAME=3\0NAME=4\0";
         assert_eq!(variable(environment, "NAME"), Some(&b"3"[..]));
         assert_eq!(variable(environment, "NAM"), None);
+    }
+
+    #[test]
+    fn a_process_that_works_uses_time_and_memory() {
+        let before = usage(std::process::id()).unwrap();
+        assert!(before.1 > 100_000, "{before:?}");
+        let mut turns = 0u64;
+        while usage(std::process::id()).unwrap().0 == before.0 {
+            turns = std::hint::black_box(turns.wrapping_mul(31).wrapping_add(1));
+        }
+        assert!(usage(std::process::id()).unwrap().0 > before.0);
     }
 }

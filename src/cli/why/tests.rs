@@ -41,6 +41,8 @@ fn exited(code: u8) -> What {
         abnormal: true,
         crash: 12,
         pid: 1,
+        restart: 0,
+        max: 0,
     }
 }
 
