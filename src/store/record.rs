@@ -71,3 +71,31 @@ impl Chain {
         self.previous = sum;
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn j2_a_record_is_proven_by_its_epoch_its_number_and_what_was_before_it_each_alone() {
+        let here = Chain { epoch: 3, number: 7, previous: 0x1234 };
+        let mut record = Vec::new();
+        here.clone().append(b"body", &mut record);
+        assert_eq!(here.clone().take(&record), Some(&b"body"[..]));
+        for elsewhere in
+            [Chain { epoch: 4, ..here }, Chain { number: 8, ..here }, Chain { previous: 0x1235, ..here }]
+        {
+            assert_eq!(elsewhere.clone().take(&record), None, "{elsewhere:?}");
+        }
+    }
+
+    #[test]
+    fn j2_a_record_of_nothing_or_of_too_much_is_none() {
+        let chain = Chain::start(1, 0);
+        for length in [0, BODY_MAX as u32 + 1, u32::MAX] {
+            let mut bytes = length.to_le_bytes().to_vec();
+            bytes.extend([0; 64]);
+            assert_eq!(chain.clone().take(&bytes), None, "{length}");
+        }
+    }
+}
