@@ -498,6 +498,9 @@ impl Judge {
             all_up &= !supervisor.wanted_up(id) || up || state == State::Finished;
             // Whether it will be finished when its helpers are gone cannot be seen.
             unsure |= state == State::Stopping && self.known[child].over;
+            // Nor whether a temporary bystander that still lives is dropped already (E09).
+            unsure |=
+                policy.restart == Restart::Temporary && self.group_fell && self.known[child].life.is_some();
             let rests = matches!(state, State::Stopped | State::Finished | State::GaveUp);
             self.known[child].tried |= rests;
             if let Some(life) = self.known[child].life.as_ref().filter(|_| self.deadline) {
