@@ -64,6 +64,10 @@ fn word(word: &str) -> String {
     let stamp = core.len() >= 20 && core.contains('T') && core.ends_with('Z');
     let unit = ["ms", "µs", "ns", "s", "m", "h", "%"].iter().find_map(|u| core.strip_suffix(u));
     match core {
+        // Built-ins that die take numbers, too, in no order.
+        _ if word.contains("c-") && word.trim_matches(['(', ')', ',']).strip_prefix("c-").is_some_and(number) => {
+            "c-N".to_owned()
+        }
         _ if time => format!("HH:MM:SS.mmm{tail}"),
         _ if stamp => format!("STAMP{tail}"),
         _ if number(core) => format!("N{tail}"),
