@@ -187,11 +187,13 @@ fn b1_a_successor_waits_for_the_lock_and_takes_over_when_it_is_free() {
     let second = home.begin();
     // It waits in the kernel, not in a loop of its own: `/proc/locks` shows it as blocked.
     let waits = format!(" {} ", second.id());
+    let deadline = mainstay::sys::clock::now() + WATCHDOG;
     while !std::fs::read_to_string("/proc/locks")
         .unwrap()
         .lines()
         .any(|line| line.contains("->") && line.contains(&waits))
     {
+        assert!(mainstay::sys::clock::now() < deadline && !home.is_ready(), "two keepers at once");
         std::thread::yield_now();
     }
     assert!(!home.is_ready(), "two keepers at once");
