@@ -1,19 +1,10 @@
 #!/usr/bin/env bash
-# Makes a tree of its own in a temporary folder, runs every script of this folder against it, and takes it down.
-set -euo pipefail
+# Makes a tree of its own in a temporary folder, runs the scripts of this folder that kill and damage against it (all,
+# or those that are named: `all.sh storm.sh`), and takes it down. Must hold: what each of them says, and nothing is left.
+source "$(dirname "$0")/lib.sh"
 here=$(cd "$(dirname "$0")" && pwd)
-MAINSTAY=${MAINSTAY:-mainstay}
-export MAINSTAY
-folder=$(mktemp -d "${TMPDIR:-/tmp}/mainstay-scripts-XXXXXX")
-export RUNTIME_DIRECTORY=$folder/run STATE_DIRECTORY=$folder/state LOGS_DIRECTORY=$folder/log
-export MAINSTAY_CONFIG=$folder/mainstay.toml
 
-cleanup() {
-    "$MAINSTAY" shutdown --timeout 30s >/dev/null 2>&1 || true
-    rm -rf "$folder"
-}
-trap cleanup EXIT
-
+own_project
 cat >"$folder/mainstay.toml" <<'TOML'
 name = "scripts"
 
@@ -47,14 +38,9 @@ default = false
 default = true
 TOML
 
-"$MAINSTAY" run -d --wait
-"$here/kill-service.sh" web#2 worker
-"$here/kill-builtin.sh"
-"$here/damage-board.sh"
-ROUNDS=${ROUNDS:-20} "$here/kill-everything.sh"
-KILLS=${KILLS:-300} "$here/storm.sh"
-"$MAINSTAY" shutdown
-trap - EXIT
-left=$(grep -lsz "^RUNTIME_DIRECTORY=$RUNTIME_DIRECTORY$" /proc/[0-9]*/environ 2>/dev/null | grep -v "/proc/$$/" || true)
-[ -z "$left" ] || { echo "all.sh: FAILED: processes are left: $left" >&2; exit 1; }
-rm -rf "$folder"
+m run -d --wait
+export ROUNDS=${ROUNDS:-20} KILLS=${KILLS:-300}
+[ $# -gt 0 ] || set -- kill-service.sh kill-builtin.sh damage-board.sh kill-everything.sh storm.sh
+for script; do "$here/$script"; done
+end_project
+holds "nothing is left, after ${SECONDS}s"

@@ -15,9 +15,10 @@ truncate_to_nothing() { truncate -s 0 "$board"; }
 cut_short() { truncate -s 5000 "$board"; }
 overwrite() { head -c "$(stat -c %s "$board")" /dev/urandom | dd of="$board" conv=notrunc status=none; }
 fill_with_zeros() { head -c "$(stat -c %s "$board")" /dev/zero | dd of="$board" conv=notrunc status=none; }
-make_it_a_directory() { rm -f "$board" && mkdir "$board"; }
-make_it_a_fifo() { rm -f "$board" && mkfifo "$board"; }
-make_it_a_link() { rm -f "$board" && ln -s /dev/zero "$board"; }
+# The keeper puts a deleted board back at once, perhaps before the directory is there: then once more.
+make_it_a_directory() { until rm -f "$board" && mkdir "$board" 2>/dev/null; do :; done; }
+make_it_a_fifo() { mkfifo "$board.fifo" && mv -f "$board.fifo" "$board"; }
+make_it_a_link() { ln -s /dev/zero "$board.link" && mv -fT "$board.link" "$board"; }
 make_it_unreadable() { chmod 000 "$board"; }
 
 for damage in delete delete_both_links replace_by_garbage truncate_to_nothing cut_short overwrite fill_with_zeros \

@@ -4,10 +4,10 @@
 source "$(dirname "$0")/lib.sh"
 
 before_flags=$(flags)
+services() { living | grep -v '^mainstay\.'; }
+before=$(services)
 mapfile -t builtins < <(wanted --all | grep '^mainstay\.')
 [ "${#builtins[@]}" -gt 0 ] || fail 'there is no built-in service'
-declare -A services=()
-while read -r name; do services[$name]=$(pid_of "$name"); done < <(wanted)
 for name in "${builtins[@]}"; do
     for _ in {1..10}; do
         cursor=$(m cursor)
@@ -17,8 +17,6 @@ for name in "${builtins[@]}"; do
     flags_work
     holds "$name came back 10 times of 10"
 done
-for name in "${!services[@]}"; do
-    [ "$(pid_of "$name")" = "${services[$name]}" ] || fail "$name has another pid"
-done
-alone
+settled
+[ "$(services)" = "$before" ] || fail "a service has another pid: $(diff <(printf '%s\n' "$before") <(services) | tr '\n' ' ')"
 same_flags "$before_flags"

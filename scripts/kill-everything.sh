@@ -5,28 +5,30 @@
 source "$(dirname "$0")/lib.sh"
 
 rounds=${ROUNDS:-1}
-flag=$(m flag list --json | jq -r .name | head -n 1)
+flag=$(first_flag)
 [ -n "$flag" ] || fail 'the tree declares no flag'
-old=$(m flag get "$flag" --json | jq -r .value)
+old=$(flag_text "$flag")
 directory=$(runtime)
-if [ -z "$directory" ] || [ ! -d "$directory" ]; then fail "there is no runtime directory"; fi
+if [ -z "$directory" ] || [ ! -d "$directory" ]; then fail 'there is no runtime directory'; fi
 
 for ((round = 1; round <= rounds; round++)); do
-    value=on
-    [ $((round % 2)) = 1 ] || value=off
-    m flag set "$flag" "$value" >/dev/null || fail "cannot set $flag"
+    value=on other=off
+    [ $((round % 2)) = 1 ] || value=off other=on
+    m flag set "$flag" "$value" >/dev/null || fail "round $round: cannot set $flag"
     cursor=$(m cursor)
-    mapfile -t pids < <(m status --all --json | jq -r '.services[].pid | select(. != 0 and . != null)')
-    kill -KILL "${pids[@]}" 2>/dev/null || true
+    mapfile -t pids < <(living | cut -d ' ' -f 2)
+    kill_now "${pids[@]}"
     find "$directory" -mindepth 1 -delete 2>/dev/null || true
-    status=0
-    m flag on "$flag" || status=$?
-    case $value:$status in
+    answer=0
+    m flag on "$flag" || answer=$?
+    case $value:$answer in
     on:0 | off:1) ;;
-    *) fail "round $round: $flag is $value, and was read as exit $status" ;;
+    *) fail "round $round: $flag is $value, and was read as exit $answer" ;;
     esac
-    m flag set "$flag" "$value" >/dev/null || fail "round $round: $flag could not be set while everything was dead"
-    settled "$cursor"
+    m flag set "$flag" "$other" >/dev/null || fail "round $round: $flag could not be set while everything was dead"
+    [ "$(flag_text "$flag")" = "$other" ] || fail "round $round: $flag was set to $other, and does not read so"
+    exited "$cursor" "${pids[@]}"
+    settled
 done
 m flag set "$flag" "$old" >/dev/null
 holds "$rounds of $rounds rounds: all killed, all deleted, nothing lost"

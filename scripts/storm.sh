@@ -5,29 +5,34 @@
 source "$(dirname "$0")/lib.sh"
 
 kills=${KILLS:-200}
-RANDOM=${SEED:-$$}
-flag=$(m flag list --json | jq -r .name | head -n 1)
+seed=${SEED:-$$}
+RANDOM=$seed
+flag=$(first_flag)
 old=
-[ -z "$flag" ] || old=$(m flag get "$flag" --json | jq -r .value)
-cursor=$(m cursor)
+[ -z "$flag" ] || old=$(flag_text "$flag")
 killed=0
 while [ "$killed" -lt "$kills" ]; do
-    mapfile -t pids < <(m status --all --json | jq -r '.services[].pid | select(. != 0 and . != null)')
+    cursor=$(m cursor)
+    mapfile -t pids < <(living | cut -d ' ' -f 2)
+    struck=()
     for pid in "${pids[@]}"; do
-        if [ $((RANDOM % 2)) = 0 ] && kill -KILL "$pid" 2>/dev/null; then
-            killed=$((killed + 1))
-        fi
+        if [ $((RANDOM % 2)) = 0 ] && kill -KILL "$pid" 2>/dev/null; then struck+=("$pid"); fi
     done
+    killed=$((killed + ${#struck[@]}))
     # A service that reaches its own limit is parked: that is its right. The operator starts it again.
-    m start '*' --no-wait >/dev/null || fail 'cannot start what was parked'
+    m start '*' --no-wait >/dev/null || fail "seed $seed: cannot start what was parked"
     if [ -n "$flag" ]; then
         value=on
         [ $((RANDOM % 2)) = 0 ] || value=off
-        m flag set "$flag" "$value" >/dev/null || fail "cannot set $flag"
-        [ "$(m flag get "$flag" --json | jq -r .value)" = "$value" ] || fail "$flag is not $value"
+        m flag set "$flag" "$value" >/dev/null || fail "seed $seed: cannot set $flag"
+        [ "$(flag_text "$flag")" = "$value" ] || fail "seed $seed: $flag is not $value"
     fi
 done
-m start '*' --timeout "$timeout" >/dev/null || fail 'not everything is up again'
-settled "$cursor"
-[ -z "$flag" ] || m flag set "$flag" "$old" >/dev/null
-holds "$killed processes killed, all wanted are there once"
+[ "${#struck[@]}" = 0 ] || exited "$cursor" "${struck[@]}"
+m start '*' --timeout "$timeout" >/dev/null || fail "seed $seed: not everything is up again"
+settled
+if [ -n "$flag" ]; then
+    [ "$(flag_text "$flag")" = "$value" ] || fail "seed $seed: $flag is not $value, which was set last"
+    m flag set "$flag" "$old" >/dev/null
+fi
+holds "$killed processes killed (seed $seed), all wanted are there once"
