@@ -438,8 +438,12 @@ fn a_logger_that_must_not_read_yet_reads_nothing() {
     rig.sources[0].ready = Some("up".into());
     rig.write(web, Which::Out, b"up\n");
     let logger = rig.spawn();
+    let stepper = Stepper::seize(logger.pid);
     rig.send(&ToLogger::Hello { foreground: false, width: 3, project: "shop".into() });
     rig.tell_stream(web);
+    // It has seen both, and that the pipe has something.
+    assert_eq!(stepper.step(usize::MAX), Stopped::Idle);
+    stepper.release();
     rig.send(&ToLogger::Life { child: web, incarnation: 5 });
     rig.send(&ToLogger::Begin);
     assert_eq!(rig.receive(), FromLogger::ReadyLine { child: web, incarnation: 5 });
