@@ -107,9 +107,20 @@ impl Image {
         &self.cells
     }
 
-    pub(super) fn name_cells(&self, slot: usize) -> Range<usize> {
+    fn name_cells(&self, slot: usize) -> Range<usize> {
         let start = self.header.layout.name(slot);
         start..start + NAME_RECORD
+    }
+
+    /// The cells of a flag that was just added, in the order in which they must be stored (B3): its record,
+    /// its word, and then the entry that leads to them.
+    pub(super) fn order_of_insertion(
+        &self,
+        slot: usize,
+        entry: usize,
+    ) -> impl Iterator<Item = usize> + use<> {
+        let word = self.header.layout.word(slot);
+        self.name_cells(slot).chain([word, entry])
     }
 
     /// Every cell that a scrub compares, in the order in which a repair must store them (B3): what
@@ -159,6 +170,26 @@ mod tests {
             assert_eq!(search(&image, &name(n)), Some(n));
             assert_eq!(search(&image, &name(n + 5000)), None);
         }
+    }
+
+    #[test]
+    fn b3_whatever_is_stored_in_several_cells_is_stored_before_what_leads_to_it() {
+        let header = Header { incarnation: 5, generation_high: 0, inode: 1, layout: Layout::of(64) };
+        let mut image = Image::new(header, 0, 0);
+        let record = NameRecord::new(Name::new("flag").unwrap(), "").unwrap();
+        let entry = image.push(record, Body::Flag(Value::On.into())).unwrap();
+        let (word, names) = (header.layout.word(0), image.name_cells(0));
+        let in_order = |order: Vec<usize>| {
+            let at = |cell: usize| order.iter().position(|c| *c == cell).unwrap();
+            let last_of_name = names.clone().map(at).max().unwrap();
+            assert!(last_of_name < at(word) && at(word) < at(entry), "{order:?}");
+        };
+        in_order(image.order_of_insertion(0, entry).collect());
+        in_order(image.order_of_repair().collect());
+        // And everything that proves something is repaired, once.
+        let repaired: std::collections::HashSet<_> = image.order_of_repair().collect();
+        assert_eq!(repaired.len(), image.order_of_repair().count());
+        assert_eq!(repaired.len() + 5, header.layout.arena);
     }
 
     #[test]

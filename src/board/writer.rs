@@ -223,11 +223,8 @@ impl Writer {
         }
         let at = image.slots.len();
         let Ok(entry) = image.push(slot.record, slot.body) else { return false };
-        for cell in image.name_cells(at) {
-            self.publish(cell);
-        }
-        self.publish(self.standing.image.header.layout.word(at));
-        self.publish(entry);
+        let order = image.order_of_insertion(at, entry);
+        order.for_each(|cell| self.publish(cell));
         true
     }
 
