@@ -806,6 +806,34 @@ fn a_waiter_wakes_at_a_change_and_at_a_successor() {
     assert_eq!(Board::open(scene.path()).wait(3, Duration::ZERO), None);
 }
 
+#[test]
+fn every_change_wakes_who_sleeps_on_the_futex_word() {
+    let scene = Scene::new();
+    let mut writer = scene.writer(&flags(3));
+    let words = scene.words();
+    let (ready, when) = mpsc::channel();
+    std::thread::scope(|scope| {
+        let sleeper = scope.spawn(move || {
+            for _ in 0..50 {
+                let half = words.half(FUTEX);
+                let (value, start) = (half.load(Ordering::Acquire), mainstay::sys::clock::now());
+                ready.send(()).unwrap();
+                while half.load(Ordering::Acquire) == value {
+                    mainstay::sys::futex::wait(half, value, GENEROUS);
+                    assert!(mainstay::sys::clock::now().since(start) < GENEROUS, "nobody woke it");
+                }
+            }
+        });
+        for share in 1..=50 {
+            when.recv().unwrap();
+            // Until it sleeps, or nearly: a change before that needs no wake, and shows nothing.
+            (0..1000).for_each(|_| std::thread::yield_now());
+            writer.set("flag-0", Value::Share(share).into()).unwrap();
+        }
+        sleeper.join().unwrap();
+    });
+}
+
 // --- B7: who is asked when there is no board ------------------------------------------------------------
 
 struct Told {

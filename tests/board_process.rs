@@ -37,6 +37,7 @@ fn b7_a_sigbus_that_is_not_ours_kills_with_the_right_signal() {
         assert_eq!(status.signal(), Some(libc::SIGBUS), "{status}");
         return;
     }
+    nix::unistd::alarm::set(60); // A fault that nobody ends repeats for ever.
     // Ours first: it is survived, and leaves the guard standing.
     let ours = tempfile::tempfile().unwrap();
     ours.set_len(8192).unwrap();
