@@ -124,6 +124,8 @@ own_project() {
 take_down() {
     local code=$? one
     trap - EXIT
+    # A second signal, as `timeout` sends to a whole group, must not stop the taking down.
+    trap '' HUP INT TERM
     for one in $(jobs -p); do kill "$one" 2>/dev/null || true; done
     m shutdown --timeout 30s >/dev/null 2>&1 || true
     for one in $(marked "$RUNTIME_DIRECTORY"); do kill_now "$one"; done
@@ -159,7 +161,7 @@ born() { { sed 's/.*) //' <"/proc/$1/stat" | awk '$1 != "Z" && $1 != "X" { print
 flags() { m flag list --json | jq -r '"\(.name)=\(.text)"' | sort; }
 
 # The first flag, or nothing when the tree declares none.
-first_flag() { m flag list --json | jq -rn 'first(inputs.name) // empty'; }
+first_flag() { m flag list --json | jq -rs '.[0].name // empty'; }
 
 flag_text() { m flag get "$1"; }
 

@@ -131,11 +131,19 @@ TOML
 services=(redis postgres nginx)
 declare -A port=([redis]=$redis_port [postgres]=$pg_port [nginx]=$nginx_port)
 
-redis() { redis-cli -h 127.0.0.1 -p "$redis_port" --raw "$@"; }
+# A client may wait for ever for a server that died under it; it is ended, and said at the end.
+bounded() {
+    local code=0
+    timeout --signal=KILL "$timeout" "$@" || code=$?
+    [ "$code" != 137 ] || echo "$1" >>"$folder/stuck"
+    return "$code"
+}
+
+redis() { bounded redis-cli -h 127.0.0.1 -p "$redis_port" --raw "$@"; }
 postgres=(--host 127.0.0.1 --port "$pg_port" --username bench)
-sql() { PGCONNECT_TIMEOUT=10 "$bin/psql" "${postgres[@]}" --no-psqlrc --quiet --no-align --tuples-only \
+sql() { PGCONNECT_TIMEOUT=10 bounded "$bin/psql" "${postgres[@]}" --no-psqlrc --quiet --no-align --tuples-only \
     --dbname postgres --command "$1"; }
-back() { m wait "$1" --state ready --timeout "$timeout" >/dev/null 2>&1; }
+back() { bounded "$program" wait "$1" --state ready --timeout 30s >/dev/null 2>&1; }
 
 # Each load writes down what was acknowledged, and waits for its service when that is away.
 load_redis() {
@@ -154,17 +162,17 @@ load_postgres() {
 }
 load_pgbench() {
     while [ -e "$folder/loading" ]; do
-        "$bin/pgbench" "${postgres[@]}" --client 4 --transactions 100 --no-vacuum postgres >/dev/null 2>&1 || back postgres
+        bounded "$bin/pgbench" "${postgres[@]}" --client 4 --transactions 100 --no-vacuum postgres >/dev/null 2>&1 || back postgres
     done
 }
 load_redis_benchmark() {
     while [ -e "$folder/loading" ]; do
-        redis-benchmark -h 127.0.0.1 -p "$redis_port" -q -c 8 -n 2000 -t get,incr >/dev/null 2>&1 || back redis
+        bounded redis-benchmark -h 127.0.0.1 -p "$redis_port" -q -c 8 -n 2000 -t get,incr >/dev/null 2>&1 || back redis
     done
 }
 load_nginx() {
     while [ -e "$folder/loading" ]; do
-        if [ "$(curl --silent --max-time 10 "http://127.0.0.1:$nginx_port/[1-50]" | sort -u)" = here ]; then
+        if [ "$(bounded curl --silent --max-time 10 "http://127.0.0.1:$nginx_port/[1-50]" | sort -u)" = here ]; then
             echo here
         else
             back nginx
@@ -192,7 +200,8 @@ once() {
         inode=$(listeners "${port[$name]}")
         [ -n "$inode" ] || fail "seed $seed: $name does not listen on ${port[$name]}"
         [ "$(wc -l <<<"$inode")" = 1 ] || fail "seed $seed: more than one socket listens on ${port[$name]}"
-        find "/proc/$pid/fd" -lname "socket:\[$inode\]" | grep -q . ||
+        # Descriptors come and go while we look.
+        [ -n "$(find "/proc/$pid/fd" -lname "socket:\[$inode\]" 2>/dev/null || true)" ] ||
             fail "seed $seed: port ${port[$name]} is not that of $name, pid $pid"
     done
     local below wanted
@@ -255,6 +264,8 @@ done
 
 rm "$folder/loading"
 wait "${loads[@]}" || fail 'a load failed'
+[ ! -s "$folder/stuck" ] || holds "ended because they were stuck: $(sort "$folder/stuck" | uniq -c | tr '\n' ' ')"
+! grep -qsxF "$program" "$folder/stuck" || fail "seed $seed: \`mainstay wait\` did not return in time"
 acknowledged $((rounds + 1))
 settled
 once
