@@ -65,7 +65,9 @@ fn word(word: &str) -> String {
     let unit = ["ms", "µs", "ns", "s", "m", "h", "%"].iter().find_map(|u| core.strip_suffix(u));
     match core {
         // Built-ins that die take numbers, too, in no order.
-        _ if word.contains("c-") && word.trim_matches(['(', ')', ',']).strip_prefix("c-").is_some_and(number) => {
+        _ if word.contains("c-")
+            && word.trim_matches(['(', ')', ',']).strip_prefix("c-").is_some_and(number) =>
+        {
             "c-N".to_owned()
         }
         _ if time => format!("HH:MM:SS.mmm{tail}"),

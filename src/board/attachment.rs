@@ -10,7 +10,7 @@ use super::layout::{
     EMPTY, GENERATION, HEADER_CELLS, Header, Layout, NameRecord, PROBES, STATE, entry_slot, hash,
 };
 use super::place::{Candidate, Place};
-use crate::flags::Packed;
+use crate::flags::{Packed, Prefix};
 use crate::sys::clock;
 use crate::sys::mapping::Region;
 use crate::sys::shared_file::{self, Identity};
@@ -57,10 +57,9 @@ pub(super) struct View {
 
 /// What a search found.
 #[derive(Clone, Copy, Debug)]
-#[allow(clippy::large_enum_variant)] // Boxing the record would allocate, and reads do not.
 pub(super) enum Search {
-    /// The flag has this cell.
-    Found { view: View, cell: usize, record: NameRecord },
+    /// The flag has this slot.
+    Found { view: View, slot: usize },
     /// B3: an empty entry that proves itself was met.
     Absent,
     /// Something on the way did not prove itself.
@@ -136,15 +135,21 @@ impl Attachment {
                 return Search::Lost;
             }
             let load = |cell| self.region.load(cell);
-            match NameRecord::read(header.incarnation, layout.name(slot), load) {
-                Some(record) if record.name == *name => {
-                    return Search::Found { view, cell: layout.word(slot), record };
-                }
-                Some(_) => {}
+            match NameRecord::holds(header.incarnation, layout.name(slot), name, load) {
+                Some(true) => return Search::Found { view, slot },
+                Some(false) => {}
                 None => return Search::Lost,
             }
         }
         Search::Lost
+    }
+
+    /// What an id of the flag in `slot` is hashed behind; `None` when the record is lost.
+    #[inline]
+    pub(super) fn prefix(&self, view: View, slot: usize) -> Option<Prefix> {
+        let View { header } = view;
+        let load = |cell| self.region.load(cell);
+        Some(NameRecord::read(header.incarnation, header.layout.name(slot), load)?.prefix())
     }
 
     /// The number of the last change, when it proves itself.

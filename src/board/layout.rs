@@ -294,6 +294,35 @@ impl NameRecord {
         proven.then_some(NameRecord { name, salt, bucketing })
     }
 
+    /// Is `name` the name in the record at `cell`? `None` when the record's check fails. The same as
+    /// [`NameRecord::read`] and a comparison, without a copy: reads by name do this each time.
+    #[inline]
+    pub fn holds(incarnation: u64, cell: usize, name: &Packed, load: impl Fn(usize) -> u64) -> Option<bool> {
+        let seal = Seal::new(incarnation, cell);
+        let first = load(cell);
+        let [name_length, salt_length, bucketing, zero] = seal.open(first)?.to_le_bytes();
+        let used = |length: u8| usize::from(length).div_ceil(8);
+        if used(name_length) > NAME_CELLS
+            || used(salt_length) > NAME_CELLS
+            || zero != 0
+            || bucketing != BUCKETING
+        {
+            return None;
+        }
+        let mut all = seal.to_bits().wrapping_add(first.wrapping_mul(FACTORS[0]));
+        let mut same = name_length == name.length();
+        for at in 0..used(name_length) {
+            let word = load(cell + 1 + at);
+            same &= name.cell(at) == word;
+            all = all.wrapping_add(word.wrapping_mul(FACTORS[1 + at]));
+        }
+        for at in 0..used(salt_length) {
+            let word = load(cell + 1 + NAME_CELLS + at);
+            all = all.wrapping_add(word.wrapping_mul(FACTORS[1 + NAME_CELLS + at]));
+        }
+        (mix(all) == load(cell + NAME_RECORD - 1)).then_some(same)
+    }
+
     /// The part of the hash that comes before an id.
     pub fn prefix(&self) -> Prefix {
         Prefix::of(self.salt.as_ref().unwrap_or(&self.name))
@@ -334,11 +363,18 @@ mod tests {
         let read = |cells: [u64; NAME_RECORD], at| NameRecord::read(7, at, |cell| cells[cell - at]);
         assert_eq!(read(cells, 100), Some(record));
         assert_eq!(read(cells, 134), None, "a record in another place is none");
+        let holds = |cells: [u64; NAME_RECORD], name: &Packed| {
+            NameRecord::holds(7, 100, name, |cell| cells[cell - 100])
+        };
+        for other in ["new-checkou", "new-checkout2", "new-checkoux", "n", "x".repeat(128).as_str()] {
+            assert_eq!(holds(cells, Name::new(other).unwrap().packed()), Some(false), "{other}");
+        }
         for bit in 0..NAME_RECORD * 64 {
             let mut damaged = cells;
             damaged[bit / 64] ^= 1 << (bit % 64);
             let unused = matches!(bit / 64, 3..17 | 19..33);
             assert_eq!(read(damaged, 100).is_some(), unused, "bit {bit}");
+            assert_eq!(holds(damaged, &record.name), unused.then_some(true), "bit {bit}");
         }
     }
 

@@ -5,12 +5,12 @@
 //! the keeper or the journal say, else with the caller's default (B7). No thread, no signal but the SIGBUS
 //! guard, no allocation; handles and boards may be shared by threads and used after a fork.
 
-use super::attachment::{Attachment, Search};
+use super::attachment::{Attachment, Search, View};
 use super::fallback::{Answer, Fallback};
 use super::flag::{Flag, look_sometimes};
 use super::layout::FUTEX;
 use super::snapshot::{self, Snapshot};
-use crate::flags::{Body, Name, Prefix, Truth};
+use crate::flags::{Body, Name, Packed, Prefix, Truth};
 use crate::sys::{clock, futex};
 use crate::time::Duration;
 use std::io;
@@ -51,6 +51,13 @@ impl Reading {
     }
 }
 
+/// Where a flag was found that was looked up by name.
+enum Place {
+    Slot(View, usize),
+    Told(Prefix),
+    None,
+}
+
 /// The flags of one runtime directory. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Board {
@@ -77,7 +84,7 @@ impl Board {
     /// Reads a flag by name. Use a handle where it is read often: it costs a tenth, and remembers.
     #[inline]
     pub fn read(&self, name: &str) -> Reading {
-        self.read_with_salt(name).0
+        self.look_up(name).0
     }
 
     /// Is the flag on for everybody? `default` where it has no opinion, is a share, or is not known.
@@ -87,7 +94,6 @@ impl Board {
     }
 
     /// Is the flag on for this id?
-    #[inline]
     pub fn is_on_for(&self, name: &str, id: &str, default: bool) -> bool {
         match self.read_with_salt(name) {
             (Reading { truth: Some(truth), .. }, Some(prefix)) => truth.is_on_for(prefix, id),
@@ -97,48 +103,62 @@ impl Board {
     }
 
     /// A reading, and what an id is hashed behind.
-    #[inline]
     pub fn read_with_salt(&self, name: &str) -> (Reading, Option<Prefix>) {
-        let Ok(name) = Name::new(name) else { return (Reading::UNKNOWN, None) };
+        let (reading, place) = self.look_up(name);
+        let prefix = match place {
+            Place::Slot(view, slot) => self.attachment.prefix(view, slot),
+            Place::Told(prefix) => Some(prefix),
+            Place::None => None,
+        };
+        (reading, prefix)
+    }
+
+    #[inline]
+    fn look_up(&self, name: &str) -> (Reading, Place) {
+        // What is too long, or has other characters, is not in the index.
+        let Some(name) = Packed::new(name) else { return (Reading::UNKNOWN, Place::None) };
         look_sometimes(&self.attachment);
         match self.proven(&name) {
-            Some(reading) => reading,
-            None => self.read_slowly(&name),
+            Some(found) => found,
+            None => self.look_up_slowly(&name),
         }
     }
 
     #[inline]
-    fn proven(&self, name: &Name) -> Option<(Reading, Option<Prefix>)> {
-        let attachment = &*self.attachment;
-        let (view, cell, record) = match attachment.search(name.packed()) {
-            Search::Found { view, cell, record } => (view, cell, record),
-            Search::Absent => return Some((Reading::UNKNOWN, None)),
+    fn proven(&self, name: &Packed) -> Option<(Reading, Place)> {
+        let (view, slot) = match self.attachment.search(name) {
+            Search::Found { view, slot } => (view, slot),
+            Search::Absent => return Some((Reading::UNKNOWN, Place::None)),
             Search::Lost => return None,
         };
-        let body = view.header.seal(cell).open(attachment.region.load(cell));
+        let cell = view.header.layout.word(slot);
+        let body = view.header.seal(cell).open(self.attachment.region.load(cell));
         fence(Ordering::Acquire);
         match Body::from_bits(body?)? {
-            Body::Flag(truth) => Some((Reading::proven(truth), Some(record.prefix()))),
-            Body::Removed => Some((Reading::UNKNOWN, None)),
+            Body::Flag(truth) => Some((Reading::proven(truth), Place::Slot(view, slot))),
+            Body::Removed => Some((Reading::UNKNOWN, Place::None)),
             Body::Unused => None,
         }
     }
 
     #[cold]
-    fn read_slowly(&self, name: &Name) -> (Reading, Option<Prefix>) {
+    fn look_up_slowly(&self, name: &Packed) -> (Reading, Place) {
+        if name.text().is_none_or(|name| Name::new(&name).is_err()) {
+            return (Reading::UNKNOWN, Place::None);
+        }
         let now = clock::coarse();
         if self.attachment.recover(now)
-            && let Some(reading) = self.proven(name)
+            && let Some(found) = self.proven(name)
         {
-            return reading;
+            return found;
         }
-        match self.attachment.ask(name.packed(), now) {
-            None => (Reading::LOST, None),
-            Some(Answer::Unknown) => (Reading::UNKNOWN, None),
+        match self.attachment.ask(name, now) {
+            None => (Reading::LOST, Place::None),
+            Some(Answer::Unknown) => (Reading::UNKNOWN, Place::None),
             Some(Answer::Known { truth, salt }) => {
-                let prefix =
-                    if salt.is_empty() { Some(Prefix::of(name.packed())) } else { Prefix::new(&salt) };
-                (Reading { truth: Some(truth), source: Source::Asked }, prefix)
+                let own = Prefix::of(name);
+                let prefix = if salt.is_empty() { own } else { Prefix::new(&salt).unwrap_or(own) };
+                (Reading { truth: Some(truth), source: Source::Asked }, Place::Told(prefix))
             }
         }
     }

@@ -64,6 +64,7 @@ impl From<Value> for Truth {
 impl Truth {
     /// What it means without an id: `None` when it has no opinion, or asks for one (the caller's
     /// default holds).
+    #[inline]
     pub const fn is_on(self) -> Option<bool> {
         match self.value {
             _ if self.disabled => None,
@@ -75,6 +76,7 @@ impl Truth {
 
     /// What it means for `id`: `None` when it has no opinion, or the id is empty or too long and
     /// would be needed.
+    #[inline]
     pub fn is_on_for(self, prefix: Prefix, id: &str) -> Option<bool> {
         match self.value {
             Value::Share(share) if !self.disabled => prefix.position(id).map(|position| position < share),

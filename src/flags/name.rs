@@ -43,6 +43,7 @@ impl Name {
     }
 
     /// Its bytes in cells.
+    #[inline]
     pub fn packed(&self) -> &Packed {
         &self.0
     }
@@ -55,6 +56,7 @@ impl Name {
 
 impl Packed {
     /// `text` in cells; `None` when it is longer than [`NAME_MAX`] bytes.
+    #[inline]
     pub fn new(text: &str) -> Option<Packed> {
         let bytes = text.as_bytes();
         let length = u8::try_from(bytes.len()).ok().filter(|&l| usize::from(l) <= NAME_MAX)?;
@@ -75,11 +77,13 @@ impl Packed {
     }
 
     /// How many bytes.
+    #[inline]
     pub fn length(&self) -> u8 {
         self.length
     }
 
     /// The cells that hold bytes.
+    #[inline]
     pub fn used(&self) -> &[u64] {
         &self.cells[..usize::from(self.length).div_ceil(8)]
     }
@@ -90,6 +94,12 @@ impl Packed {
             *bytes = cell.to_le_bytes();
         }
         &buffer[..usize::from(self.length)]
+    }
+
+    /// The cell `at`; beyond the last, what zeros behind the bytes are.
+    #[inline]
+    pub fn cell(&self, at: usize) -> u64 {
+        self.cells.get(at).copied().unwrap_or(0)
     }
 
     /// As text; `None` when the bytes are no UTF-8.

@@ -90,6 +90,19 @@ impl Body {
         }
     }
 
+    /// What the bits of a proven flag mean for everybody, when they plainly say on or off. The common case
+    /// in two comparisons; `None`: look closer.
+    #[inline]
+    pub(crate) const fn plainly(bits: u32) -> Option<bool> {
+        const PLAIN_OFF: u32 = BOOL << KIND;
+        const PLAIN_ON: u32 = BOOL << KIND | ON;
+        match bits {
+            PLAIN_ON => Some(true),
+            PLAIN_OFF => Some(false),
+            _ => None,
+        }
+    }
+
     /// From bits; `None` when no writer of this version writes them.
     #[inline]
     pub const fn from_bits(bits: u32) -> Option<Body> {
@@ -121,7 +134,9 @@ mod tests {
     #[test]
     fn every_truth_comes_back_from_its_bits() {
         for truth in truths() {
-            assert_eq!(Body::from_bits(Body::Flag(truth).to_bits()), Some(Body::Flag(truth)));
+            let bits = Body::Flag(truth).to_bits();
+            assert_eq!(Body::from_bits(bits), Some(Body::Flag(truth)));
+            assert_eq!(Body::plainly(bits), truth.is_on(), "{truth:?}");
         }
         for body in [Body::Removed, Body::Unused] {
             assert_eq!(Body::from_bits(body.to_bits()), Some(body));
