@@ -229,10 +229,10 @@ pub fn past(directory: BorrowedFd<'_>) -> Past {
         let read = openat(directory, name, flags, Mode::empty())
             .map_err(io::Error::from)
             .and_then(|fd| File::from(fd).take(limit).read_to_end(&mut bytes));
-        if read.is_ok() {
-            if let Some(past) = parse(&bytes, boot()) {
-                return past;
-            }
+        if read.is_ok()
+            && let Some(past) = parse(&bytes, boot())
+        {
+            return past;
         }
         bytes.clear();
     }

@@ -20,6 +20,9 @@
 //! 8. [`services`]: keeper and logger, children like any other.
 //! 9. [`cli`], [`exit_code`]: the face.
 
+// Not in Cargo.toml: helpers of tests may unwrap, the library may not.
+#![cfg_attr(not(test), warn(clippy::unwrap_used))]
+
 pub mod board;
 pub mod cli;
 pub mod config;

@@ -537,7 +537,7 @@ const FAULTS: &[Fault] = &[
     ),
     (
         "mode taken away",
-        |s| fs::set_permissions(s.board(), fs::Permissions::from_mode(0)).unwrap(),
+        |s| fs::set_permissions(s.board(), fs::Permissions::from_mode(0o000)).unwrap(),
         |r| r == [Repair::Mode(0)],
     ),
 ];

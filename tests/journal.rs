@@ -611,7 +611,7 @@ proptest! {
     /// No bytes at all make recovery panic, take long, or believe something.
     #[test]
     fn no_bytes_make_recovery_panic(bytes in prop::collection::vec(any::<u8>(), 0..2000), start in any::<bool>()) {
-        let bytes = if start { [&plain_header()[..], &bytes].concat() } else { bytes };
+        let bytes = if start { [plain_header(), &bytes].concat() } else { bytes };
         if let Ok(reading) = store::read(&bytes) {
             prop_assert_eq!(reading.state, State::default());
         }

@@ -379,7 +379,7 @@ const DAMAGE: &[Damage] = &[
         symlink("board", d.join("board"))
     }),
     ("move away", |d, _| fs::rename(d.join("board"), d.join("away"))),
-    ("take the mode", |d, _| fs::set_permissions(d.join("board"), fs::Permissions::from_mode(0))),
+    ("take the mode", |d, _| fs::set_permissions(d.join("board"), fs::Permissions::from_mode(0o000))),
     ("file in the place of .kept", |d, _| {
         fs::remove_dir_all(d.join(".kept"))?;
         fs::write(d.join(".kept"), "")

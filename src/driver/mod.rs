@@ -43,7 +43,7 @@ use crate::supervisor::spec::ChildId;
 use crate::supervisor::{Action, Command, End, Event, Supervisor};
 use crate::sys::cgroup::Tree;
 use crate::sys::signal::Signals;
-use crate::sys::{clock, pidfd};
+use crate::sys::{clock, memory, pidfd};
 use crate::time::{Duration, Instant};
 use builtins::{Deaths, Program};
 use followers::Followers;
@@ -152,7 +152,20 @@ pub struct Driver {
     shutdowns: u32,
     /// A second look at something that could not be mended at once.
     look_again: Option<Instant>,
+    /// The beginning is over: what only it needed can be given back.
+    began: Beginning,
     end: Option<End>,
+}
+
+/// How far the beginning is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Beginning {
+    /// Not everything was up yet.
+    Now,
+    /// Everything is up; memory is given back at the end of this turn.
+    Over,
+    /// That was done.
+    Past,
 }
 
 impl Driver {
@@ -201,6 +214,10 @@ impl Driver {
     fn settle(&mut self) {
         self.feed_followers();
         self.flush_links();
+        if self.began == Beginning::Over {
+            self.began = Beginning::Past;
+            memory::trim();
+        }
     }
 
     fn on(&mut self, source: Source) {

@@ -1,8 +1,8 @@
 //! What the core reports → the numbered stream, the crash number, the logger.
 
-use super::Driver;
 use super::public::{self, Details};
 use super::ring::{Note, Subject};
+use super::{Beginning, Driver};
 use crate::config::plan::{Plan, Ready};
 use crate::ipc::builtin::ToLogger;
 use crate::supervisor::spec::{ChildId, Incarnation};
@@ -30,6 +30,9 @@ impl Driver {
             Report::AllUp => {
                 let after = now.since(self.unsettled);
                 self.note(Subject::Tree, Note::AllUp { after });
+                if self.began == Beginning::Now {
+                    self.began = Beginning::Over;
+                }
             }
         }
     }

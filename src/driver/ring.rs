@@ -1,7 +1,7 @@
 //! The numbered stream of events: a bounded ring of compact notes.
 //!
 //! A note is small and owns no text unless it must, so that a thousand deaths at once cost no allocation;
-//! names are put in when somebody reads ([`super::narrate`]). Numbers rise by one for ever, also across
+//! names are put in when somebody reads ([`super::public`]). Numbers rise by one for ever, also across
 //! supervisors of one project: the ledger keeps the next one.
 
 use crate::ipc::control::What;

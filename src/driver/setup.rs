@@ -85,6 +85,8 @@ impl Driver {
         let builtins: &[Builtin] =
             if plan.flags.is_empty() { &[Builtin::Logger] } else { &[Builtin::Logger, Builtin::Keeper] };
         let roster = Roster::new(&plan, builtins);
+        // The roster has it now.
+        let plan = Plan { tree: Default::default(), ..plan };
         let environments = Environments::new(&rooms);
         let program = Program::new(environments.inherited.clone(), &plan.flags)
             .map_err(|e| Failed::System("preparing the built-in services", e))?;
@@ -134,6 +136,7 @@ impl Driver {
             leaving: Vec::new(),
             shutdowns: 0,
             look_again: None,
+            began: super::Beginning::Now,
             end: None,
             cgroups,
             roster,

@@ -65,10 +65,10 @@ impl Slot {
     /// followed by process group and session.
     pub fn find_cgroup(&mut self, tree: Option<&Tree>, instance: &str) {
         let Some(tree) = tree else { return };
-        if std::mem::take(&mut self.cgroup_used_up) {
-            if let Some(group) = self.cgroup.take() {
-                let _ = tree.remove(group);
-            }
+        if std::mem::take(&mut self.cgroup_used_up)
+            && let Some(group) = self.cgroup.take()
+        {
+            let _ = tree.remove(group);
         }
         if self.cgroup.is_none() {
             self.cgroup = tree.group(instance).ok();

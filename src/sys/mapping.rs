@@ -1,9 +1,10 @@
-#![allow(unsafe_code)] // mmap, and atomics over memory that other processes write, have no safe form.
 //! Shared files as atomic words: nothing else is handed out, so users of this need no unsafe.
 //!
 //! [`Region`] only loads; [`WriteMapping`] stores too. Both are under the [`sigbus`](super::sigbus)
 //! guard: a truncated file reads as zeros. Bytes travel as words, never as slices. Loads are relaxed:
 //! on read-only pages Rust promises nothing else, so readers fence afterwards.
+
+#![allow(unsafe_code)] // mmap, and atomics over memory that other processes write, have no safe form.
 
 use super::sigbus::Guarded;
 use rustix::mm::{MapFlags, ProtFlags, mmap, mmap_anonymous, munmap};

@@ -1,9 +1,10 @@
-#![allow(unsafe_code)] // `getrandom` has no safe form among our dependencies' features.
 //! Files that other processes map: opened with suspicion, made whole, linked and put back.
 //!
 //! Every open is `O_NOFOLLOW|O_CLOEXEC|O_NONBLOCK` (a fifo in a file's place must not block) and then
 //! looks at what it got: regular, of the right owner (B8). No policy: what a wrong file means is the
 //! caller's business.
+
+#![allow(unsafe_code)] // `getrandom` has no safe form among our dependencies' features.
 
 use rustix::fs::{self as rfs, AtFlags, FileType, Mode, OFlags, Stat};
 use std::fs::File;

@@ -1,4 +1,3 @@
-#![allow(unsafe_code)] // sigaction and a handler that maps memory have no safe form.
 //! A guard that turns SIGBUS under our mappings into zeros.
 //!
 //! A file that was truncated, or cannot grow because its file system is full, kills whoever loads from
@@ -10,6 +9,8 @@
 //! Our own faults never do: the standard library's handler would restore the default action, and the
 //! second fault would kill. (`signal-hook` calls the previous handler first: that is why it is not used.)
 //! Nothing here allocates or locks in the handler, and two threads may fault on one range at once.
+
+#![allow(unsafe_code)] // sigaction and a handler that maps memory have no safe form.
 
 use std::io;
 use std::mem;

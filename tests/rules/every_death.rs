@@ -46,6 +46,7 @@ fn e01_to_e08_every_combination_of_strategy_restart_type_cause_and_position() {
     for strategy in [OneForOne, OneForAll, RestForOne] {
         for restart in [Permanent, Transient, Temporary] {
             for (cause, clean) in causes {
+                #[allow(clippy::needless_range_loop, reason = "the number is the member, not only an index")]
                 for dead in 0..3 {
                     for otp in [false, true] {
                         let plant = Plant::new().root(|root| {

@@ -288,8 +288,8 @@ impl Judge {
     fn start_order(&self, child: usize, supervisor: &Supervisor) {
         for (group, position) in self.chain(child).collect::<Vec<_>>() {
             for earlier in &self.tree.groups[group].after {
-                let below = (0..self.known.len()).filter(|other| self.is_below(*other, *earlier));
-                let tried = below.map(|other| self.known[other].tried).all(|tried| tried);
+                let mut below = (0..self.known.len()).filter(|other| self.is_below(*other, *earlier));
+                let tried = below.all(|other| self.known[other].tried);
                 self.check(tried || self.commanded, "a group starts after what it comes after was tried");
             }
             // From outside it is known who is before whom only while no command moved anything.

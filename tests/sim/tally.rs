@@ -42,10 +42,13 @@ struct Child {
     verdict: Option<bool>,
 }
 
+/// Whose death, in which life, how and whether it counts.
+type Death = (usize, Option<Life>, Option<(Cause, bool)>);
+
 /// What happened in one step.
 #[derive(Default)]
 struct Step {
-    death: Option<(usize, Option<Life>, Option<(Cause, bool)>)>,
+    death: Option<Death>,
     /// (who, whether its restart type starts it again, whether it had been up).
     counts: Option<(usize, bool, bool)>,
     cleared: Option<usize>,

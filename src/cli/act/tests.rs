@@ -1,3 +1,5 @@
+//! Tests of `start`, `stop` and `restart`: fixed inputs against expected text.
+
 use super::*;
 use crate::time::Wall;
 

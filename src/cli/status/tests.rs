@@ -1,3 +1,5 @@
+//! Tests of `status`: fixed inputs against expected text.
+
 use super::*;
 use crate::ipc::control::Head;
 

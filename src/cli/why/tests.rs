@@ -1,3 +1,5 @@
+//! Tests of `why`: fixed inputs against expected text.
+
 use super::*;
 use crate::time::Wall;
 

@@ -1,14 +1,14 @@
 //! The logger: every service's output → files, one for each service; and the record of every death.
 //!
 //! Invariants: no byte of a service is lost and none is doubled, and no service is stopped or killed,
-//! however often the logger itself is killed ([`transfer`] says how); what cannot be written (a full disk) is
+//! however often the logger itself is killed (`transfer` says how); what cannot be written (a full disk) is
 //! dropped and the number of bytes is said. A death is acknowledged when its record is complete, last words
 //! included.
 //!
 //! What it must not do: keep anything of a stream in memory (there may be thousands), wake up when nobody
 //! writes, wait for a terminal.
 //!
-//! [`line`] is what a log file consists of; [`run`] is the loop.
+//! [`mod@line`] is what a log file consists of; `run` is the loop.
 
 mod backwards;
 mod channel;
