@@ -152,9 +152,12 @@ fn signals_to_us_are_read_as_numbers() {
     in_own_process("listening");
 }
 
+/// Does its work when `signals_to_us_are_read_as_numbers` runs it in a process of its own.
 #[test]
-#[ignore = "run by signals_to_us_are_read_as_numbers in a process of its own"]
 fn listening() {
+    if !processes::inside() {
+        return;
+    }
     prepare_process().unwrap();
     let mut signals = Signals::install(&Signals::SUPERVISOR).unwrap();
     assert_eq!(signals.pending().count(), 0);
@@ -180,9 +183,12 @@ fn strangers_are_reaped_and_a_services_status_is_never_taken() {
 }
 
 /// S6.
+/// Does its work when `strangers_are_reaped_and_a_services_status_is_never_taken` runs it in a process of its own.
 #[test]
-#[ignore = "run by strangers_are_reaped_and_a_services_status_is_never_taken in a process of its own"]
 fn reaping() {
+    if !processes::inside() {
+        return;
+    }
     prepare_process().unwrap();
     let us = std::process::id();
     let (service, leash) = waiting();
@@ -235,9 +241,12 @@ fn helpers_that_hide_are_found_without_a_control_group() {
 }
 
 /// S3.
+/// Does its work when `helpers_that_hide_are_found_without_a_control_group` runs it in a process of its own.
 #[test]
-#[ignore = "run by helpers_that_hide_are_found_without_a_control_group in a process of its own"]
 fn finding_helpers() {
+    if !processes::inside() {
+        return;
+    }
     prepare_process().unwrap();
     let home = tempfile::tempdir().unwrap();
     let hidden = "setsid sh -c 'echo $$; exec cat <&3' & exit 0";
@@ -306,11 +315,14 @@ fn a_sweep_never_names_ourselves_or_who_started_us() {
         std::env::current_exe().unwrap().to_str().unwrap(),
         "sweeping",
         "--exact",
-        "--ignored",
         "--nocapture",
         "--test-threads=1",
     ]);
-    let variables = [("MAINSTAY_RUNTIME_DIR", home.path().to_str().unwrap()), ("MAINSTAY_INSTANCE", "shell")];
+    let variables = [
+        ("MAINSTAY_RUNTIME_DIR", home.path().to_str().unwrap()),
+        ("MAINSTAY_INSTANCE", "shell"),
+        (processes::INSIDE, "1"),
+    ];
     request.variables.extend(variables.map(|(name, value)| (name.into(), value.into())));
     let mut running = start(request).unwrap();
     let mut text = String::new();
@@ -319,9 +331,12 @@ fn a_sweep_never_names_ourselves_or_who_started_us() {
     assert!(text.contains("1 passed"), "{text}");
 }
 
+/// Does its work when `a_sweep_never_names_ourselves_or_who_started_us` runs it in a process of its own.
 #[test]
-#[ignore = "run by a_sweep_never_names_ourselves_or_who_started_us in a process of its own"]
 fn sweeping() {
+    if !processes::inside() {
+        return;
+    }
     let runtime = std::env::var_os("MAINSTAY_RUNTIME_DIR").unwrap();
     assert!(sweep(Path::new(&runtime)).unwrap().is_empty());
 }

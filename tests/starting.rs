@@ -163,9 +163,12 @@ fn a_user_is_told_what_only_root_may_do() {
     }
 }
 
+/// Does its work when `a_user_is_told_what_only_root_may_do` runs it in a process of its own.
 #[test]
-#[ignore = "run by a_user_is_told_what_only_root_may_do in a process of its own"]
 fn as_a_user() {
+    if !processes::inside() {
+        return;
+    }
     let hidden = tempfile::tempdir().unwrap();
     fs::set_permissions(hidden.path(), fs::Permissions::from_mode(0o700)).unwrap();
     let nobody = nix::unistd::Uid::from_raw(65534);
@@ -344,9 +347,12 @@ fn a_child_is_the_user_that_was_asked_for_and_we_stay_who_we_are() {
     }
 }
 
+/// Does its work when `a_child_is_the_user_that_was_asked_for_and_we_stay_who_we_are` runs it in a process of its own.
 #[test]
-#[ignore = "run by a_child_is_the_user_that_was_asked_for_and_we_stay_who_we_are in a process of its own"]
 fn becoming_somebody_else() {
+    if !processes::inside() {
+        return;
+    }
     for (user, uid, gid, groups) in [
         ("65534", "65534", "65534", None),
         ("3999999999:7", "3999999999", "7", Some("7")),
@@ -411,9 +417,12 @@ fn what_we_inherited_is_put_right_and_children_never_see_it() {
 }
 
 /// S1, S2.
+/// Does its work when `what_we_inherited_is_put_right_and_children_never_see_it` runs it in a process of its own.
 #[test]
-#[ignore = "run by what_we_inherited_is_put_right_and_children_never_see_it in a process of its own"]
 fn in_a_wreck_that_is_put_right() {
+    if !processes::inside() {
+        return;
+    }
     wreck();
     let inherited = prepare_process().unwrap();
     assert_eq!(inherited.umask, 0o146);
@@ -439,9 +448,12 @@ fn children_of_a_wreck_are_as_specified_all_the_same() {
 }
 
 /// S2: the table relies on nothing that S1 did.
+/// Does its work when `children_of_a_wreck_are_as_specified_all_the_same` runs it in a process of its own.
 #[test]
-#[ignore = "run by children_of_a_wreck_are_as_specified_all_the_same in a process of its own"]
 fn in_a_wreck() {
+    if !processes::inside() {
+        return;
+    }
     wreck();
     let null = File::options().read(true).write(true).open("/dev/null").unwrap();
     let _stdout = null.try_clone().unwrap();
@@ -473,9 +485,12 @@ fn neither_starts_nor_failures_leak_a_descriptor_or_a_process() {
     in_own_process("a_thousand_starts");
 }
 
+/// Does its work when `neither_starts_nor_failures_leak_a_descriptor_or_a_process` runs it in a process of its own.
 #[test]
-#[ignore = "run by neither_starts_nor_failures_leak_a_descriptor_or_a_process in a process of its own"]
 fn a_thousand_starts() {
+    if !processes::inside() {
+        return;
+    }
     let mut good = Launch::new(request(&["true"])).unwrap();
     let mut bad = Launch::new(request(&["./no/such"])).unwrap();
     let before = open_descriptors();
@@ -509,7 +524,8 @@ fn threads_may_start_children_at_the_same_time() {
 fn a_child_with_a_death_signal_dies_with_its_supervisor() {
     use std::process::{Command, Stdio};
     let mut supervisor = Command::new(std::env::current_exe().unwrap())
-        .args(["leaves_a_child_behind", "--exact", "--ignored", "--nocapture", "--test-threads=1"])
+        .args(["leaves_a_child_behind", "--exact", "--nocapture", "--test-threads=1"])
+        .env(processes::INSIDE, "1")
         .stdout(Stdio::piped())
         .stderr(Stdio::null())
         .spawn()
@@ -534,9 +550,12 @@ fn a_child_with_a_death_signal_dies_with_its_supervisor() {
     assert!(String::from_utf8_lossy(&text).contains("child "));
 }
 
+/// Does its work when `a_child_with_a_death_signal_dies_with_its_supervisor` runs it in a process of its own.
 #[test]
-#[ignore = "run by a_child_with_a_death_signal_dies_with_its_supervisor in a process of its own"]
 fn leaves_a_child_behind() {
+    if !processes::inside() {
+        return;
+    }
     let mut request = shell("kill -STOP $$");
     request.death_signal = Some(libc::SIGKILL);
     let started = Launch::new(request).unwrap().start(&[], None).unwrap();
@@ -567,9 +586,12 @@ fn without_newer_system_calls_the_older_ones_are_used() {
     in_own_process("behind_a_filter");
 }
 
+/// Does its work when `without_newer_system_calls_the_older_ones_are_used` runs it in a process of its own.
 #[test]
-#[ignore = "run by without_newer_system_calls_the_older_ones_are_used in a process of its own"]
 fn behind_a_filter() {
+    if !processes::inside() {
+        return;
+    }
     use mainstay::sys::cgroup::Tree;
     let home = tempfile::tempdir().unwrap();
     let tree = Tree::create("filter", home.path()).ok();

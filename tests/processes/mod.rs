@@ -122,17 +122,27 @@ pub fn write_script(path: &PathBuf, text: &str, mode: u32) {
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
 }
 
-/// Runs the ignored test `name` of this binary in a process of its own, and reads what it says: whatever
+/// Set for a test that another one runs in a process of its own.
+pub const INSIDE: &str = "MAINSTAY_TEST_INSIDE";
+
+/// Whether this test was run by another one; otherwise it has nothing to do.
+pub fn inside() -> bool {
+    std::env::var_os(INSIDE).is_some()
+}
+
+/// Runs the test `name` of this binary in a process of its own, and reads what it says: whatever
 /// it does to signals, limits or users is its own affair.
 pub fn in_own_process(name: &str) -> String {
     let output = Command::new(std::env::current_exe().unwrap())
-        .args([name, "--exact", "--ignored", "--nocapture", "--test-threads=1"])
+        .args([name, "--exact", "--nocapture", "--test-threads=1"])
+        .env(INSIDE, "1")
         .stdin(Stdio::null())
         .output()
         .unwrap();
     let text = String::from_utf8_lossy(&output.stdout).into_owned();
     let errors = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{name}: {}\n{text}\n{errors}", output.status);
+    assert!(text.contains("running 1 test"), "{name} is no test: {text}");
     text
 }
 
