@@ -267,7 +267,7 @@ mod tests {
             concat!(
                 r#"{"schema":1,"seq":41,"time":"2026-11-23T12:07:58.301Z","mono_ns":5,"service":"web","#,
                 r#""instance":"web#2","incarnation":3,"kind":"exited","code":null,"signal":"SIGKILL","core":false,"#,
-                r#""lived_ns":6,"asked":false,"abnormal":true,"crash":7,"pid":4188}"#
+                r#""lived_ns":6,"asked":false,"abnormal":true,"crash":7,"pid":4188,"restart":0,"max":0}"#
             )
         );
     }
