@@ -4,7 +4,7 @@ mod support;
 
 use nix::sys::signal::Signal;
 use std::fs;
-use std::io::Write;
+use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::process::Stdio;
@@ -596,6 +596,52 @@ fn random_bytes_on_the_control_socket_change_nothing() {
     }
     assert_eq!(pids(&project), before);
     all_there_once(&project);
+}
+
+/// All that a stream says until it ends, which it must do within a frame or two.
+fn answer(stream: &mut UnixStream) -> String {
+    const MOST: u64 = 256 << 10;
+    let mut text = String::new();
+    stream.take(MOST).read_to_string(&mut text).unwrap();
+    assert!((text.len() as u64) < MOST, "it goes on and on: {}", &text[..200]);
+    text
+}
+
+/// It was told so once for each turn of the loop, for ever, by a supervisor that did nothing but turn.
+#[test]
+fn a_client_that_says_nothing_is_told_so_once_and_let_go() {
+    let project = Project::running(SLEEPERS);
+    let mut stream = UnixStream::connect(project.path("run/control/supervisor")).unwrap();
+    stream.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
+    // A beginning, so that it knows which form to answer in.
+    stream.write_all(b"{").unwrap();
+    let text = answer(&mut stream);
+    assert_eq!(text.lines().count(), 1, "{text:?}");
+    assert!(text.contains("refused"), "{text:?}");
+    all_there_once(&project);
+}
+
+/// The first client's answer closed its connection and took the second from the backlog, into the same slot;
+/// then closing the first once more forgot the second, whose request came later and was never read.
+#[test]
+fn a_client_that_is_accepted_while_another_is_answered_is_answered_too() {
+    let project = Project::running(SLEEPERS);
+    let supervisor = project.supervisor();
+    let connect = || {
+        let stream = UnixStream::connect(project.path("run/control/supervisor")).unwrap();
+        stream.set_read_timeout(Some(std::time::Duration::from_secs(60))).unwrap();
+        stream
+    };
+    let request = b"{\"request\":\"cursor\"}\n";
+    kill(supervisor, Signal::SIGSTOP);
+    let mut first = connect();
+    first.write_all(request).unwrap();
+    let mut second = connect();
+    kill(supervisor, Signal::SIGCONT);
+    assert!(answer(&mut first).contains("done"));
+    second.write_all(request).unwrap();
+    let text = answer(&mut second);
+    assert!(text.contains("done"), "{text:?}");
 }
 
 /// A small file system of its own, gone afterwards.

@@ -41,10 +41,11 @@ impl Driver {
         }
     }
 
+    /// Closes a connection; one that is closed already stays so. Its slot may then be another's: closing
+    /// takes the next from the backlog.
     pub(super) fn drop_client(&mut self, connection: ConnectionId) {
-        if let Some(fd) = self.server.fd(connection) {
-            self.unwatch(fd);
-        }
+        let Some(fd) = self.server.fd(connection) else { return };
+        self.unwatch(fd);
         self.clients.remove(&(connection.to_u64() as u32));
         self.followers.forget(connection);
         self.server.close(connection);

@@ -253,8 +253,9 @@ impl Driver {
             self.try_ports(now);
         }
         if self.server.next_deadline().is_some_and(|deadline| deadline <= now) {
+            // Left open, its deadline would be over at each turn, and the loop would do nothing but turn.
             for connection in self.server.expire(now) {
-                self.followers.forget(connection);
+                self.drop_client(connection);
             }
         }
         if self.look_again.is_some_and(|moment| moment <= now) {
