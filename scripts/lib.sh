@@ -31,7 +31,8 @@ wanted() { status "$@" | jq -r '.services[] | select(.wanted == "up" and .state 
 # `INSTANCE PID INCARNATION` of everything that has a process, built-ins too, one a line.
 living() { status --all | jq -r '.services[] | select((.pid // 0) != 0) | "\(.instance) \(.pid) \(.incarnation)"'; }
 
-pid_of() { m pid "$1" 2>/dev/null || true; }
+# Nothing when it has no process; `mainstay` says why.
+pid_of() { m pid "$1" || true; }
 
 runtime() { dirname "$(m flag where --json | jq -r .board)"; }
 
