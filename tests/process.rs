@@ -791,3 +791,15 @@ needs = ["migrate"]
     assert_eq!(migrate["state"], "finished");
     assert_eq!(project.mainstay(&["status"]).code, 0);
 }
+
+#[test]
+fn a_status_of_thousands_is_whole() {
+    let project = Project::running(
+        "name = \"many\"\n[service.many]\ncommand = [\"sleep\", \"1\"]\ninstances = 5000\nautostart = false\nlog = \"none\"\n",
+    );
+    let status = project.status();
+    let names: std::collections::BTreeSet<&str> =
+        status["services"].as_array().unwrap().iter().map(|s| s["instance"].as_str().unwrap()).collect();
+    assert_eq!(names.len(), 5001, "all instances and the logger");
+    assert_eq!(project.mainstay(&["tree"]).ok().lines().filter(|line| line.contains("many#")).count(), 5000);
+}

@@ -68,7 +68,11 @@ impl Caller {
         let cursor = self.ask(&Request::Status { all: true }, |reply| match reply {
             Reply::Head(head) => snapshot.head = head,
             Reply::Service(service) => snapshot.services.push(service),
-            Reply::Group(group) => snapshot.groups.push(group),
+            // A large one comes in parts.
+            Reply::Group(group) => match snapshot.groups.last_mut().filter(|last| last.name == group.name) {
+                Some(last) => last.members.extend(group.members),
+                None => snapshot.groups.push(group),
+            },
             // Nothing else answers a status; a newer supervisor may say more than we know.
             Reply::Event(_)
             | Reply::Missed { .. }

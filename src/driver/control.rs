@@ -10,6 +10,20 @@ use crate::supervisor::spec::{ChildId, GroupId, Node, Strategy};
 use crate::supervisor::{Command, Event, State};
 use crate::sys::{clock, pidfd};
 use mio::Interest;
+use std::collections::VecDeque;
+
+/// More of a status is told only while less than this waits to be read.
+const PIECE: usize = 64 << 10;
+/// So many members of a group, each of at most 80 bytes, fit into one message.
+const MEMBERS: usize = 500;
+
+/// A status that is being told.
+pub(super) struct Telling {
+    connection: ConnectionId,
+    left: VecDeque<Node>,
+    /// The newest event when it was asked for.
+    cursor: u64,
+}
 
 impl Driver {
     pub(super) fn on_listener(&mut self) {
@@ -60,8 +74,8 @@ impl Driver {
         let refused = match request {
             Request::Cursor => None,
             Request::Status { all } => {
-                self.send_status(connection, all);
-                None
+                self.begin_status(connection, all, cursor);
+                return;
             }
             Request::Events { after, follow } => {
                 if !self.server.follow(connection) {
@@ -181,7 +195,7 @@ impl Driver {
         }
     }
 
-    fn send_status(&mut self, connection: ConnectionId, all: bool) {
+    fn begin_status(&mut self, connection: ConnectionId, all: bool, cursor: u64) {
         let now = clock::now();
         self.forget_old_restarts(now);
         let head = Head {
@@ -194,16 +208,51 @@ impl Driver {
             cursor: self.ring.newest(),
         };
         let _ = self.server.send(connection, &Reply::Head(head));
-        for child in self.roster.children() {
-            if all || self.roster.builtin(child).is_none() {
-                let service = self.describe(child);
-                let _ = self.server.send(connection, &Reply::Service(service));
+        let children = self.roster.children().filter(|c| all || self.roster.builtin(*c).is_none());
+        let children = children.map(Node::Child).collect::<Vec<_>>();
+        let groups = self.roster.user_groups().map(Node::Group);
+        let left = children.into_iter().chain(groups).collect();
+        self.telling.push(Telling { connection, left, cursor });
+    }
+
+    /// A status of ten thousand services is told in pieces, as its reader takes them.
+    pub(super) fn go_on_telling(&mut self) {
+        let mut telling = std::mem::take(&mut self.telling);
+        let now = clock::now();
+        telling.retain_mut(|one| {
+            while self.server.queued(one.connection) < PIECE {
+                let Some(node) = one.left.pop_front() else {
+                    let _ = self.server.send(one.connection, &Reply::Done { cursor: one.cursor });
+                    if self.server.finish(one.connection, now) == Still::Closed {
+                        self.drop_client(one.connection);
+                    }
+                    return false;
+                };
+                let told = match node {
+                    Node::Child(child) => {
+                        self.server.send(one.connection, &Reply::Service(self.describe(child)))
+                    }
+                    Node::Group(group) => self
+                        .describe_group(group)
+                        .into_iter()
+                        .try_for_each(|part| self.server.send(one.connection, &Reply::Group(part))),
+                };
+                if told.is_err() {
+                    self.drop_client(one.connection);
+                    return false;
+                }
             }
-        }
-        for group in self.roster.user_groups() {
-            let group = self.describe_group(group);
-            let _ = self.server.send(connection, &Reply::Group(group));
-        }
+            match self.server.flush(one.connection, now) {
+                Still::Open => true,
+                Still::Closed => {
+                    self.drop_client(one.connection);
+                    false
+                }
+            }
+        });
+        // A place that came free may have let the next one in.
+        telling.append(&mut self.telling);
+        self.telling = telling;
     }
 
     fn describe(&self, child: ChildId) -> Service {
@@ -261,10 +310,19 @@ impl Driver {
         }
     }
 
-    fn describe_group(&self, id: GroupId) -> Group {
+    /// In several parts when its members do not fit into one message.
+    fn describe_group(&self, id: GroupId) -> Vec<Group> {
         let group = &self.roster.tree().groups[id.0 as usize];
         let parent = group.parent.filter(|_| id != self.roster.user_root());
-        Group {
+        let members: Vec<String> = group
+            .members
+            .iter()
+            .map(|member| match member {
+                Node::Child(c) => self.roster.instance(*c).to_owned(),
+                Node::Group(g) => format!("@{}", self.roster.group(*g)),
+            })
+            .collect();
+        let part = |members: &[String]| Group {
             name: group.name.clone(),
             parent: parent.map(|p| self.roster.group(p).to_owned()).unwrap_or_default(),
             strategy: match group.strategy {
@@ -275,15 +333,9 @@ impl Driver {
             .into(),
             intensity: group.intensity.map_or(0, |i| i.max),
             period_ns: group.intensity.map_or(0, |i| public::nanos(i.within)),
-            members: group
-                .members
-                .iter()
-                .map(|member| match member {
-                    Node::Child(c) => self.roster.instance(*c).to_owned(),
-                    Node::Group(g) => format!("@{}", self.roster.group(*g)),
-                })
-                .collect(),
-        }
+            members: members.to_vec(),
+        };
+        if members.is_empty() { vec![part(&[])] } else { members.chunks(MEMBERS).map(part).collect() }
     }
 
     /// SIGUSR2: the state in words, to stderr.

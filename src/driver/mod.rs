@@ -147,6 +147,8 @@ pub struct Driver {
     next_crash: u64,
     /// Moments of the restarts within the last hour, oldest first.
     restarts: VecDeque<Instant>,
+    /// Statuses that are being told.
+    telling: Vec<control::Telling>,
     /// Clients whose connection closes when everything is down.
     leaving: Vec<ConnectionId>,
     shutdowns: u32,
@@ -213,6 +215,7 @@ impl Driver {
     /// Everything that a wake-up left to be sent goes out at its end, in one go.
     fn settle(&mut self) {
         self.feed_followers();
+        self.go_on_telling();
         self.flush_links();
         if self.began == Beginning::Over {
             self.began = Beginning::Past;

@@ -133,6 +133,7 @@ impl Driver {
             started: now,
             unsettled: now,
             restarts: VecDeque::new(),
+            telling: Vec::new(),
             leaving: Vec::new(),
             shutdowns: 0,
             look_again: None,

@@ -12,7 +12,7 @@ use serde::{Deserialize, Serialize};
 #[serde(tag = "request", rename_all = "snake_case", deny_unknown_fields)]
 pub enum Request {
     /// [`Reply::Head`], then one [`Reply::Service`] an instance and one [`Reply::Group`] a group in the
-    /// order of the tree, then `Done`. `all`: the built-in services too.
+    /// order of the tree (several in a row for a group of more than 500 members), then `Done`. `all`: the built-in services too.
     Status {
         /// The built-in services too.
         #[serde(default)]

@@ -41,11 +41,11 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::path::Path;
 
 /// The most connections at one time; later ones wait in the backlog.
-pub const CONNECTIONS: usize = 32;
+pub const CONNECTIONS: usize = 256;
 /// The most connections of one user who is neither root nor ourselves.
 pub const CONNECTIONS_PER_USER: usize = 8;
 /// The most connections that may stay for as long as they like.
-pub const FOLLOWERS: usize = 16;
+pub const FOLLOWERS: usize = 192;
 /// The most bytes that wait for one peer to read them.
 pub const OUTPUT: usize = 512 << 10;
 /// A request must be whole so long after its connection was taken.
