@@ -185,7 +185,6 @@ impl Driver {
 
     pub(super) fn say_life(&mut self, child: ChildId, incarnation: Incarnation) {
         self.logger.say(&ToLogger::Life { child: child.0, incarnation: incarnation.0 }, Vec::new());
-        self.logger.flush();
     }
 
     /// A fresh pair for the next life: what the last one had taken and not done is said again.
