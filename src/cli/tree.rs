@@ -112,6 +112,10 @@ impl<'a> Tree<'a> {
             (1, false) => extra.push("1 restart".to_owned()),
             (n, false) => extra.push(format!("{n} restarts")),
         }
+        if !service.needs.is_empty() {
+            let needs: Vec<String> = service.needs.iter().map(|need| printable(need)).collect();
+            extra.push(format!("needs {}", needs.join(", ")));
+        }
         if !service.as_wanted && !service.because.is_empty() {
             extra.push(printable(&service.because));
         }

@@ -16,6 +16,8 @@ use std::collections::VecDeque;
 const PIECE: usize = 64 << 10;
 /// So many members of a group, each of at most 80 bytes, fit into one message.
 const MEMBERS: usize = 500;
+/// So many needs of a service are shown: a status is no place for a thousand.
+const NEEDS: usize = 100;
 
 /// A status that is being told.
 pub(super) struct Telling {
@@ -281,8 +283,16 @@ impl Driver {
             cpu_ns: 0,
             memory: 0,
             because: self.because(child, state, slot),
+            needs: policy.needs.iter().take(NEEDS).map(|need| self.name_of(*need)).collect(),
             last_exit: slot.ended.as_ref().map(|ended| last_exit(ended, now)),
             builtin: self.roster.builtin(child).is_some(),
+        }
+    }
+
+    fn name_of(&self, node: Node) -> String {
+        match node {
+            Node::Child(c) => self.roster.instance(c).to_owned(),
+            Node::Group(g) => format!("@{}", self.roster.group(g)),
         }
     }
 
@@ -314,14 +324,7 @@ impl Driver {
     fn describe_group(&self, id: GroupId) -> Vec<Group> {
         let group = &self.roster.tree().groups[id.0 as usize];
         let parent = group.parent.filter(|_| id != self.roster.user_root());
-        let members: Vec<String> = group
-            .members
-            .iter()
-            .map(|member| match member {
-                Node::Child(c) => self.roster.instance(*c).to_owned(),
-                Node::Group(g) => format!("@{}", self.roster.group(*g)),
-            })
-            .collect();
+        let members: Vec<String> = group.members.iter().map(|member| self.name_of(*member)).collect();
         let part = |members: &[String]| Group {
             name: group.name.clone(),
             parent: parent.map(|p| self.roster.group(p).to_owned()).unwrap_or_default(),

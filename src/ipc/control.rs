@@ -162,6 +162,8 @@ pub struct Service {
     pub memory: u64,
     /// What it waits for, or why it is not as wanted, in words; may be empty.
     pub because: String,
+    /// What it needs, as the file names it: instances, and groups as `@name`.
+    pub needs: Vec<String>,
     /// How its last life ended; `None` when none did.
     pub last_exit: Option<LastExit>,
     /// A built-in service of mainstay.
