@@ -4,7 +4,7 @@
 //! happens in signal context. Exits of services come by pidfd, not from here: SIGCHLD only says that a
 //! stranger may have to be reaped.
 
-use nix::sys::signal::Signal;
+use nix::sys::signal::{SigSet, Signal};
 use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::SignalOnly;
 use std::io;
@@ -29,13 +29,25 @@ impl Signals {
 
     /// Starts listening to `signals`.
     ///
+    /// They are held back meanwhile: `signal-hook` installs its handler before it notes what the handler has to
+    /// do, and a signal in between would be swallowed. So each is either the default's or ours.
+    ///
     /// # Errors
     /// No descriptors are left, or a number is no signal that can be caught.
     pub fn install(signals: &[i32]) -> io::Result<Signals> {
         let (read, write) = UnixStream::pair()?;
         read.set_nonblocking(true)?;
         write.set_nonblocking(true)?;
-        Ok(Signals(SignalDelivery::with_pipe(read, write, SignalOnly, signals)?))
+        let mut held = SigSet::empty();
+        signals
+            .iter()
+            .filter_map(|&number| Signal::try_from(number).ok())
+            .for_each(|signal| held.add(signal));
+        let before = SigSet::thread_get_mask()?;
+        held.thread_block()?;
+        let delivery = SignalDelivery::with_pipe(read, write, SignalOnly, signals);
+        before.thread_set_mask()?;
+        Ok(Signals(delivery?))
     }
 
     /// The numbers that arrived since the last call, each once, in no order. Never blocks. Call it
