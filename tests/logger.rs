@@ -11,12 +11,13 @@ mod logger_rig;
 #[path = "support/stepper.rs"]
 mod stepper;
 
-use logger_rig::{Rig, WATCHDOG};
+use logger_rig::{Rig, WATCHDOG, await_readable};
 use mainstay::cli::logs;
 use mainstay::cli::output::{Output, Style};
 use mainstay::crash;
 use mainstay::ipc::builtin::{Death, FromLogger, ToLogger};
 use mainstay::services::logger::line::Which;
+use mainstay::supervisor::Cause;
 use std::collections::BTreeMap;
 use std::io::{BufRead, Write};
 use std::os::fd::AsFd;
@@ -432,6 +433,54 @@ fn a_life_is_known_before_its_bytes_are_taken_whenever_it_begins() {
 }
 
 #[test]
+fn a_death_that_comes_while_bytes_are_looked_at_has_them_once() {
+    for calls in 0..40 {
+        let mut rig = Rig::new();
+        let web = rig.web();
+        let logger = rig.spawn();
+        let stepper = Stepper::seize(logger.pid);
+        rig.tell();
+        assert_eq!(stepper.step(usize::MAX), Stopped::Idle);
+        rig.write(web, Which::Out, b"last word\n");
+        if calls > 0 && stepper.step(calls) == Stopped::Idle {
+            break;
+        }
+        // Draining takes what was looked at: it must not be taken once more from memory.
+        rig.send(&ToLogger::Death(death(web, 1, 1, 1)));
+        assert_eq!(stepper.step(usize::MAX), Stopped::Idle);
+        assert_eq!(rig.received(), Some(FromLogger::Recorded { seq: 1 }));
+        assert_eq!(rig.bytes("web")[&("web".into(), Which::Out)], b"last word\n", "{calls}");
+        stepper.release();
+        logger.finish();
+    }
+}
+
+#[test]
+fn a_logger_that_is_told_to_end_ends_whenever_it_is_told() {
+    let mut told = 0;
+    loop {
+        let mut rig = Rig::new();
+        rig.web();
+        let (logger, mut gate) = rig.spawn_behind_gate();
+        let stepper = Stepper::seize(logger.pid);
+        gate.write_all(b"\n").unwrap();
+        let stopped = stepper.step(told);
+        // While it is stopped, so that the signal comes exactly here.
+        mainstay::sys::pidfd::signal(&logger.pidfd, libc::SIGTERM).unwrap();
+        stepper.release();
+        await_readable(logger.pidfd.as_fd(), "the end of a logger that was told to end");
+        let cause = mainstay::sys::pidfd::peek(&logger.pidfd).unwrap().unwrap();
+        let before_it_listens = matches!(cause, Cause::Signal(libc::SIGTERM, _));
+        assert!(before_it_listens || cause == Cause::Code(0), "after {told} calls: {cause:?}");
+        if stopped == Stopped::Idle {
+            break;
+        }
+        told += 1;
+    }
+    assert!(told > 50, "only {told}");
+}
+
+#[test]
 fn a_logger_that_must_not_read_yet_reads_nothing() {
     let mut rig = Rig::new();
     let web = rig.web();
@@ -521,17 +570,21 @@ fn a_full_disk_stops_no_service_and_says_how_much_is_missing() {
         assert!(message.contains("web.log") && message.contains("No space left on device"), "{message}");
         await_empty(&rig, web, Which::Out);
         rig.send(&ToLogger::Death(death(web, 1, 1, 1)));
+        let mut troubles = Vec::new();
         loop {
             match rig.receive() {
                 FromLogger::Recorded { seq: 1 } => break,
-                FromLogger::Trouble { .. } => {}
+                FromLogger::Trouble { message } => troubles.push(message),
                 other => panic!("{other:?}"),
             }
         }
+        // A death's record may still have fitted: a piece that failed is cut off, and leaves that much room.
+        assert!(troubles.len() <= 1, "a file's trouble is said once: {troubles:?}");
+        assert!(troubles.iter().all(|trouble| trouble.contains("crashes.jsonl")), "{troubles:?}");
         std::fs::remove_file(&filler).unwrap();
         rig.write(web, Which::Out, b"there is room again\n");
         logger.finish();
-        assert_eq!(rig.received(), None, "a trouble is said once");
+        assert_eq!(rig.received(), None, "all was said before the death was acknowledged");
         let bytes = &rig.bytes("web")[&("web".into(), Which::Out)];
         assert!(bytes.ends_with(b"\nthere is room again\n"));
         let marks = rig.marks("web", "web");

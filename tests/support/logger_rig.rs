@@ -16,6 +16,7 @@ use rustix::net::{
 };
 use rustix::pipe::{PipeFlags, pipe_with};
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fs::File;
 use std::io::{IoSlice, Write};
 use std::mem::MaybeUninit;
@@ -26,6 +27,8 @@ use std::time::Duration;
 
 /// One watchdog for everything: far more than anything takes.
 pub const WATCHDOG: Duration = Duration::from_secs(120);
+
+const LOGGER: &str = env!("CARGO_BIN_EXE_mainstay");
 
 /// An instance with output.
 pub struct Source {
@@ -152,10 +155,21 @@ impl Rig {
 
     /// A logger that was told nothing yet.
     pub fn spawn(&self) -> Running {
-        let mut argv =
-            vec!["mainstay.logger".into(), "@logger".into(), "--logs".into(), self.logs.clone().into()];
+        self.spawn_as(LOGGER, &["mainstay.logger"], None)
+    }
+
+    /// The same, as a process that becomes the logger when something is written into the gate.
+    pub fn spawn_behind_gate(&self) -> (Running, File) {
+        let (read, write) = pipe_with(PipeFlags::CLOEXEC).unwrap();
+        let script = "read -r _ <&7; exec 7<&-; exec \"$0\" \"$@\"";
+        (self.spawn_as("/bin/sh", &["sh", "-c", script, LOGGER], Some(read)), write.into())
+    }
+
+    fn spawn_as(&self, program: &str, begin: &[&str], gate: Option<OwnedFd>) -> Running {
+        let mut argv: Vec<OsString> = begin.iter().map(Into::into).collect();
+        argv.extend(["@logger".into(), "--logs".into(), self.logs.clone().into()]);
         argv.extend(["--state".into(), self.state.clone().into()]);
-        let mut request = Request::new(Program::Named(env!("CARGO_BIN_EXE_mainstay").into()), argv);
+        let mut request = Request::new(Program::Named(program.into()), argv);
         request.descriptors = vec![
             (3, Arc::clone(&self.theirs)),
             (4, Arc::clone(&self.memory)),
@@ -163,6 +177,7 @@ impl Rig {
             (6, Arc::clone(&self.holding[1])),
         ];
         request.descriptors.extend(self.stdio.iter().cloned());
+        request.descriptors.extend(gate.map(|gate| (7, Arc::new(gate))));
         request.variables = self.variables.iter().map(|(k, v)| (k.into(), v.into())).collect();
         let started = Launch::new(request).unwrap().start(&[], None).unwrap();
         Running { pid: started.pid, pidfd: started.pidfd }

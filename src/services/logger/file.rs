@@ -1,6 +1,7 @@
 //! One log file: opened when it is needed, appended to, and looked at again each time, since others may
 //! delete, cut or fill it.
 
+use super::complaint::Complaint;
 use super::rotation;
 use rustix::fs::OFlags;
 use std::fs::{File, OpenOptions};
@@ -19,6 +20,8 @@ pub(super) struct LogFile {
     open: Option<Open>,
     /// Bytes of services that could not be written since it last worked, and why.
     pub(super) dropped: Option<(u64, String)>,
+    /// Writing to it fails.
+    pub(super) complaint: Complaint,
     /// Its last rotation failed.
     pub(super) stuck: bool,
 }
@@ -43,7 +46,15 @@ pub(super) struct End {
 impl LogFile {
     /// The log called `name`; nothing is opened yet.
     pub(super) fn new(name: &str, max_size: u64, files: u32) -> LogFile {
-        LogFile { name: name.into(), max_size, files, open: None, dropped: None, stuck: false }
+        LogFile {
+            name: name.into(),
+            max_size,
+            files,
+            open: None,
+            dropped: None,
+            complaint: Complaint::default(),
+            stuck: false,
+        }
     }
 
     /// `web`

@@ -2,7 +2,8 @@
 //!
 //! Invariants: no byte of a service is lost and none is doubled, and no service is stopped or killed,
 //! however often the logger itself is killed (`transfer` says how); what cannot be written (a full disk) is
-//! dropped and the number of bytes is said. A death is acknowledged when its record is complete, last words
+//! dropped and the number of bytes is said. The trouble is told once for each file, and again only after a
+//! minute without failures. A death is acknowledged when its record is complete, last words
 //! included.
 //!
 //! What it must not do: keep anything of a stream in memory (there may be thousands), wake up when nobody
@@ -13,6 +14,7 @@
 mod backwards;
 mod channel;
 mod child;
+mod complaint;
 mod file;
 pub mod line;
 mod memory;

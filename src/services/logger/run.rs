@@ -227,9 +227,7 @@ impl Logger {
 
     /// Says what is to be said, and waits for room when there is none.
     fn tell(&mut self) {
-        for message in std::mem::take(&mut self.state.troubles) {
-            self.channel.send(&FromLogger::Trouble { message });
-        }
+        self.say_troubles();
         let wait = !self.channel.flush() || !self.held.is_empty();
         if wait != self.writable_awaited {
             let interest = if wait { Interest::READABLE | Interest::WRITABLE } else { Interest::READABLE };
@@ -238,6 +236,12 @@ impl Logger {
             if registered.is_ok() {
                 self.writable_awaited = wait;
             }
+        }
+    }
+
+    fn say_troubles(&mut self) {
+        for message in std::mem::take(&mut self.state.troubles) {
+            self.channel.send(&FromLogger::Trouble { message });
         }
     }
 
@@ -339,6 +343,8 @@ impl Logger {
         }
         if let Some(seq) = seq {
             self.state.record();
+            // First what is wrong: who was told that a death is done with is told nothing more about it.
+            self.say_troubles();
             self.channel.send(&FromLogger::Recorded { seq });
         }
         Ok(())
@@ -400,12 +406,11 @@ impl Logger {
         let told = narrate::told(event);
         let written = self.append_own(&line::stamp(event.time), &told);
         if let Err(error) = &written
-            && !self.own_log.stuck
+            && self.own_log.complaint.is_news(clock::now())
         {
             let path = self.own_log.path(&self.logs);
             self.state.troubles.push(format!("cannot write `{}`: {error}", path.display()));
         }
-        self.own_log.stuck = written.is_err();
     }
 
     fn append_own(&mut self, stamp: &str, told: &narrate::Told) -> io::Result<()> {

@@ -2,6 +2,7 @@
 //! written, a life begins, deaths are recorded.
 
 use super::child::{Awaited, Child};
+use super::complaint::Complaint;
 use super::file::{End, LogFile};
 use super::line::{self, Kind, Start, Which};
 use super::memory::{Intent, Place, Word};
@@ -40,9 +41,9 @@ pub(super) struct State {
     crashes: Store,
     text: Vec<u8>,
     opened: usize,
-    /// What should be told the supervisor about files; each trouble once, until it is over.
+    /// What should be told the supervisor about files; each trouble once ([`Complaint`]).
     pub(super) troubles: Vec<String>,
-    crash_trouble: bool,
+    crash_complaint: Complaint,
     /// Records that are not written yet.
     records: Vec<Record>,
 }
@@ -87,7 +88,7 @@ impl State {
             text: Vec::new(),
             opened: 0,
             troubles: Vec::new(),
-            crash_trouble: false,
+            crash_complaint: Complaint::default(),
             records: Vec::new(),
         }
     }
@@ -402,14 +403,17 @@ impl State {
     fn trouble(&mut self, service: usize, bytes: usize, error: &io::Error) {
         let file = &mut self.services[service].file;
         let why = error.to_string();
+        let news = file.complaint.is_news(clock::now());
         match &mut file.dropped {
             Some((dropped, _)) => *dropped += bytes as u64,
             None => {
-                let path = file.path(&self.logs);
-                self.troubles.push(format!(
-                    "cannot write `{}`: {why}; output is dropped until it can be written, services go on",
-                    path.display()
-                ));
+                if news {
+                    let path = file.path(&self.logs);
+                    self.troubles.push(format!(
+                        "cannot write `{}`: {why}; output is dropped until it can be written, services go on",
+                        path.display()
+                    ));
+                }
                 file.dropped = Some((bytes as u64, why));
             }
         }
@@ -543,12 +547,11 @@ impl State {
     pub(super) fn record(&mut self) {
         let written = self.crashes.append(&std::mem::take(&mut self.records));
         if let Err(error) = &written
-            && !self.crash_trouble
+            && self.crash_complaint.is_news(clock::now())
         {
             let path = self.crashes.path().display();
             self.troubles.push(format!("cannot write a crash record to `{path}`: {error}"));
         }
-        self.crash_trouble = written.is_err();
     }
 
     /// Takes what an instance's pipes hold now; not what is written meanwhile, which may never end.
