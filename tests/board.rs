@@ -625,6 +625,19 @@ fn b5_an_orphan_is_left_by_its_readers_though_nobody_could_retire_it() {
 }
 
 #[test]
+fn b5_an_orphan_is_left_also_by_who_only_asks_for_ids() {
+    let scene = Scene::new();
+    drop(scene.writer(&flags(3)));
+    let flag = Board::open(scene.path()).flag("flag-1");
+    assert!(!flag.is_on_for("user:1"));
+    fs::remove_file(scene.board()).unwrap();
+    fs::remove_file(scene.kept()).unwrap();
+    let mut writer = scene.writer(&flags(3));
+    writer.set("flag-1", Value::On.into()).unwrap();
+    comes_to("the successor", || flag.is_on_for("user:1"));
+}
+
+#[test]
 fn b5_a_successor_that_was_never_named_is_retired_before_the_old_board_changes() {
     let scene = Scene::new();
     drop(scene.writer(&flags(3)));
@@ -905,6 +918,8 @@ fn handles_are_shared_by_threads_and_stay_good_through_successors() {
     let flag = Arc::new(board.flag("flag-1"));
     shared(&*flag);
     shared(&board);
+    // Before the first fault: what was never read is not known.
+    assert_eq!(flag.read().source, Source::Proven);
     let stop = Arc::new(AtomicBool::new(false));
     let readers: Vec<_> = (0..3)
         .map(|_| {

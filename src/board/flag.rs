@@ -11,21 +11,22 @@ use super::layout::STATE;
 use super::reader::{Reading, Source};
 use crate::flags::{Body, Name, Prefix, Seal, Truth};
 use crate::sys::clock;
-use crate::sys::mapping::Region;
+use crate::sys::mapping::Spot;
+use crate::time::Instant;
 use std::cell::Cell;
 use std::fmt;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering, fence};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 /// A flag of a [`Board`](super::Board).
 pub struct Flag {
-    region: Region,
+    state: Spot,
+    word: Spot,
     /// The word that the state of the board has while it is live; never matches before the first search.
     live: AtomicU64,
-    seal: AtomicU64,
-    cell: AtomicUsize,
     /// The word that was last proven, or [`TOLD`] and the body that somebody told us; 0: nothing yet.
     last: AtomicU64,
+    seal: AtomicU64,
     prefix: AtomicU64,
     name: Option<Name>,
     default: bool,
@@ -39,31 +40,49 @@ const TOLD: u64 = 0xffff_ffff << 32;
 /// last proven value is good enough.
 const TRIES: usize = 8;
 
-/// Reads of a thread between two looks at the clock: the clock costs three reads.
-const READS_PER_LOOK: u32 = 16;
+/// Reads of a thread between two looks at the clock, at most: the clock costs several reads.
+const READS_PER_LOOK: u32 = 64;
 
 thread_local! {
-    static READS: Cell<u32> = const { Cell::new(0) };
+    /// Reads until the next look at the clock.
+    static READS: Cell<u32> = const { Cell::new(1) };
+    /// What the clock said at the last look, and how many reads were between it and the one before.
+    static LOOKED: Cell<(Instant, u32)> = const { Cell::new((Instant::ZERO, 1)) };
 }
 
-/// Lets each 16th read of a thread look whether the board's name still leads to it, if it is time.
+/// Lets some reads of a thread look whether the board's name still leads to it, if it is time: each one
+/// where they are rare, each 64th at most.
 #[inline]
 pub(super) fn look_sometimes(attachment: &Attachment) {
-    let reads = READS.get().wrapping_add(1);
-    READS.set(reads);
-    if reads.is_multiple_of(READS_PER_LOOK) {
-        attachment.look(clock::coarse());
+    let left = READS.get().wrapping_sub(1);
+    READS.set(left);
+    if left == 0 {
+        look_at_the_clock(attachment);
     }
+}
+
+#[cold]
+#[inline(never)]
+fn look_at_the_clock(attachment: &Attachment) {
+    let now = clock::coarse();
+    // Twice as many reads each time while they all are within one tick of the clock; then from the start.
+    let reads = match LOOKED.get() {
+        (last, reads) if last == now => (2 * reads).min(READS_PER_LOOK),
+        _ => 1,
+    };
+    LOOKED.set((now, reads));
+    READS.set(reads);
+    attachment.look(now);
 }
 
 impl Flag {
     pub(super) fn new(attachment: Arc<Attachment>, name: &str) -> Flag {
         let flag = Flag {
-            region: attachment.region,
+            state: Spot::new(&attachment.region, STATE),
+            word: Spot::new(&attachment.region, 0),
             live: AtomicU64::new(u64::MAX),
-            seal: AtomicU64::new(0),
-            cell: AtomicUsize::new(0),
             last: AtomicU64::new(0),
+            seal: AtomicU64::new(0),
             prefix: AtomicU64::new(0),
             name: Name::new(name).ok(),
             default: false,
@@ -86,13 +105,19 @@ impl Flag {
         look_sometimes(&self.attachment);
         match self.as_before().and_then(Body::plainly) {
             Some(on) => on,
-            None => self.truth().and_then(Truth::is_on).unwrap_or(self.default),
+            None => self.is_on_otherwise(),
         }
+    }
+
+    #[inline(never)]
+    fn is_on_otherwise(&self) -> bool {
+        self.truth().and_then(Truth::is_on).unwrap_or(self.default)
     }
 
     /// Is it on for this id, of 1 to 1024 bytes?
     #[inline]
     pub fn is_on_for(&self, id: &str) -> bool {
+        look_sometimes(&self.attachment);
         let on = self
             .truth()
             .and_then(|truth| truth.is_on_for(Prefix::from_bits(self.prefix.load(Ordering::Relaxed)), id));
@@ -121,10 +146,10 @@ impl Flag {
     #[inline]
     fn as_before(&self) -> Option<u32> {
         let last = self.last.load(Ordering::Relaxed);
-        let state = self.region.load(STATE);
-        // B7: the state first, as in `proven`.
+        let state = self.state.load();
+        // B7: the state first, as in `newly_proven`.
         fence(Ordering::Acquire);
-        let word = self.region.load(self.cell.load(Ordering::Relaxed));
+        let word = self.word.load();
         fence(Ordering::Acquire);
         // Before the first proof, and after somebody told, `last` is no word that a cell can hold.
         (word == last && state == self.live.load(Ordering::Relaxed)).then_some(word as u32)
@@ -142,10 +167,10 @@ impl Flag {
     fn newly_proven(&self) -> Option<Truth> {
         for _ in 0..TRIES {
             let last = self.last.load(Ordering::Relaxed);
-            let state = self.region.load(STATE);
+            let state = self.state.load();
             // B7: the state first. A board that is live now has every value that was published before now.
             fence(Ordering::Acquire);
-            let word = self.region.load(self.cell.load(Ordering::Relaxed));
+            let word = self.word.load();
             fence(Ordering::Acquire);
             let body = Seal::from_bits(self.seal.load(Ordering::Relaxed)).open(word)?;
             if state != self.live.load(Ordering::Relaxed) {
@@ -171,7 +196,7 @@ impl Flag {
             let cell = view.header.layout.word(slot);
             let Some(prefix) = self.attachment.prefix(view, slot) else { return Search::Lost };
             self.live.store(view.header.live(), Ordering::Relaxed);
-            self.cell.store(cell, Ordering::Relaxed);
+            self.word.point_to(&self.attachment.region, cell);
             self.prefix.store(prefix.to_bits(), Ordering::Relaxed);
             self.seal.store(view.header.seal(cell).to_bits(), Ordering::Relaxed);
         }
@@ -209,7 +234,7 @@ impl Flag {
         if let Some(truth) = self.proven() {
             return Some(Reading::proven(truth));
         }
-        let body = view.header.seal(cell).open(self.region.load(cell))?;
+        let body = view.header.seal(cell).open(self.attachment.region.load(cell))?;
         (Body::from_bits(body) == Some(Body::Removed)).then_some(Reading::UNKNOWN)
     }
 

@@ -13,7 +13,7 @@ use std::io;
 use std::os::fd::BorrowedFd;
 use std::ptr::{self, NonNull};
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicU32, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicPtr, AtomicU32, AtomicU64, Ordering};
 
 #[cfg(not(all(target_pointer_width = "64", target_endian = "little")))]
 compile_error!("the board needs address-free 64-bit atomics, and is defined little-endian");
@@ -29,6 +29,40 @@ pub const REGION_BYTES: usize = 64 << 20;
 #[derive(Clone, Copy)]
 pub struct Region {
     words: &'static [AtomicU64],
+}
+
+/// The place of one word of a [`Region`], looked up once: its loads need no bound.
+#[derive(Debug)]
+pub struct Spot(AtomicPtr<AtomicU64>);
+
+/// What a spot shows that is not in a region.
+static ZERO: AtomicU64 = AtomicU64::new(0);
+
+impl Spot {
+    /// The word `cell` of `region`; 0 for ever beyond its end.
+    pub fn new(region: &Region, cell: usize) -> Spot {
+        Spot(AtomicPtr::new(Spot::find(region, cell)))
+    }
+
+    /// From now on it is this word. Others may load meanwhile: they find the old place or the new.
+    pub fn point_to(&self, region: &Region, cell: usize) {
+        self.0.store(Spot::find(region, cell), Ordering::Relaxed);
+    }
+
+    /// The word there. Relaxed.
+    #[inline]
+    pub fn load(&self) -> u64 {
+        let word = self.0.load(Ordering::Relaxed);
+        // SAFETY: `find` made it: a word of a region or `ZERO`, both readable for ever and reached as
+        // atomics only. No other thread has to be seen for that, so relaxed is enough.
+        let word = unsafe { &*word };
+        word.load(Ordering::Relaxed)
+    }
+
+    fn find(region: &Region, cell: usize) -> *mut AtomicU64 {
+        // Never stored through: mutable only because `AtomicPtr` holds nothing else.
+        ptr::from_ref(region.words.get(cell).unwrap_or(&ZERO)).cast_mut()
+    }
 }
 
 /// Regions without a user.
