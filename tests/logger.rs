@@ -152,6 +152,12 @@ fn hundreds_of_kills_under_load_lose_nothing_and_double_nothing_also_while_rotat
 /// A logger is killed after `first` system calls, its successor after `second`; the third ends the work.
 /// False: there were not so many calls to make.
 fn die_after(first: usize, second: Option<usize>) -> bool {
+    die_torn(first, second, None).0
+}
+
+/// The same; if the first logger's last call wrote into the log, only `torn` bytes of that got there. Also says
+/// how many bytes that call wrote.
+fn die_torn(first: usize, second: Option<usize>, torn: Option<u64>) -> (bool, u64) {
     let mut rig = Rig::new();
     let (one, two) = (rig.source("web", "web#1", 300, 1000), rig.source("web", "web#2", 300, 1000));
     rig.sources[0].ready = Some("listening".into());
@@ -168,14 +174,26 @@ fn die_after(first: usize, second: Option<usize>) -> bool {
     rig.write(two, Which::Err, b"oo\nagain unf");
     rig.deaths = vec![Death { instance: "web#1".into(), ..death(one, 1, 7, 1) }];
     rig.lives.insert(one, 3);
-    let (mut more, mut told) = (true, Vec::new());
+    let (mut more, mut told, mut shown, mut wrote) = (true, Vec::new(), Vec::new(), 0);
+    let length = |rig: &Rig| std::fs::metadata(rig.logs.join("web.log")).map_or(0, |log| log.len());
     for calls in std::iter::once(first).chain(second) {
         let logger = rig.spawn();
         let stepper = Stepper::seize(logger.pid);
         assert_eq!(stepper.step(usize::MAX), Stopped::Idle);
         rig.tell();
-        more &= stepper.step(calls) == Stopped::Called;
+        more &= stepper.step(calls - 1) == Stopped::Called;
+        let before = length(&rig);
+        more = more && stepper.step(1) == Stopped::Called;
         logger.kill();
+        if shown.is_empty() {
+            wrote = length(&rig).saturating_sub(before);
+            if let Some(torn) = torn.filter(|_| wrote > 0) {
+                let log = std::fs::File::options().write(true).open(rig.logs.join("web.log")).unwrap();
+                log.set_len(before + torn).unwrap();
+            }
+        }
+        // Somebody may have read what stands there now: it is never taken back.
+        shown.push(rig.whole_lines("web"));
         told.extend(std::iter::from_fn(|| rig.received()));
         if told.contains(&FromLogger::Recorded { seq: 1 }) {
             rig.deaths.clear(); // acknowledged: it is never sent again
@@ -189,6 +207,13 @@ fn die_after(first: usize, second: Option<usize>) -> bool {
     let logger = rig.start();
     logger.finish();
 
+    let lines = rig.whole_lines("web");
+    for shown in shown {
+        assert!(
+            lines.starts_with(&shown),
+            "killed after {first} and {second:?} calls: lines were taken back"
+        );
+    }
     // The line that the first life left unfinished is ended by its death's mark, if it was there in time.
     expected.insert(("web#1".to_owned(), Which::Err), b"last words\n".to_vec());
     expected.insert(("web#2".to_owned(), Which::Out), [&[0xff; 700][..], b"\n\n"].concat());
@@ -220,7 +245,22 @@ fn die_after(first: usize, second: Option<usize>) -> bool {
     );
     assert!(told.contains(&FromLogger::Recorded { seq: 1 }), "{told:?}");
     assert!(!told.iter().any(|message| matches!(message, FromLogger::Trouble { .. })), "{told:?}");
-    more
+    (more, wrote)
+}
+
+#[test]
+fn a_kill_that_tears_a_write_loses_nothing_and_takes_no_whole_line_back() {
+    let mut tears = 0;
+    for first in 1.. {
+        let (more, wrote) = die_torn(first, None, None);
+        for torn in (0..wrote).step_by(7) {
+            tears += u32::from(die_torn(first, None, Some(torn)).1 > 0);
+        }
+        if !more {
+            break;
+        }
+    }
+    assert!(tears > 100, "only {tears}");
 }
 
 #[test]

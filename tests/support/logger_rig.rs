@@ -262,6 +262,17 @@ impl Rig {
         files
     }
 
+    /// What can be read of a service's log, oldest first, also between two renames of a rotation; without a
+    /// last line that is unfinished.
+    pub fn whole_lines(&self, service: &str) -> Vec<u8> {
+        let current = self.logs.join(format!("{service}.log"));
+        let present = std::fs::read_dir(&self.logs).unwrap().count() as u32;
+        let files = (0..=present + 1).rev().filter_map(|n| std::fs::read(older(&current, n)).ok());
+        let mut lines = files.collect::<Vec<_>>().concat();
+        lines.truncate(lines.iter().rposition(|&byte| byte == b'\n').map_or(0, |newline| newline + 1));
+        lines
+    }
+
     pub fn bytes(&self, service: &str) -> BTreeMap<(String, Which), Vec<u8>> {
         bytes_of(&self.files(service))
     }

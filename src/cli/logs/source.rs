@@ -189,12 +189,16 @@ impl Source {
         Ok(!self.files.is_empty())
     }
 
-    /// After the file was cut (a full disk, an operator): reads on from its new end.
+    /// Goes back to the beginning of an unfinished line: a logger that died inside it is followed by one that cuts
+    /// it off, and something else may stand there by now. After the file was cut before that (a full disk, an
+    /// operator): reads on from its new end.
     pub(super) fn mind_cuts(&mut self) -> io::Result<()> {
         if let Some(reader) = &mut self.reader {
             let length = reader.get_ref().metadata()?.len();
-            if reader.stream_position()? > length {
-                reader.seek(SeekFrom::Start(length))?;
+            let read = reader.stream_position()?;
+            let line = read.saturating_sub(self.partial.len() as u64);
+            if read != line.min(length) {
+                reader.seek(SeekFrom::Start(line.min(length)))?;
                 self.partial.clear();
             }
         }

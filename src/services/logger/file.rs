@@ -9,6 +9,9 @@ use std::io::{self, Write};
 use std::os::unix::fs::{FileExt, MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
+/// More than one append ever is, in bytes.
+const TORN: u64 = 1 << 20;
+
 /// The log of one service.
 #[derive(Debug)]
 pub(super) struct LogFile {
@@ -135,21 +138,26 @@ impl LogFile {
     }
 }
 
-/// Cuts a file back to `offset`, if the file at `path` still is the one with this identity. True when it is.
-pub(super) fn cut_back(path: &Path, id: (u64, u64), offset: u64) -> io::Result<bool> {
+/// Cuts the unfinished line off that a file has behind `offset`, if the file at `path` still is the one with this
+/// identity. The whole lines behind `offset`; `None` when it is another file.
+pub(super) fn cut_back(path: &Path, id: (u64, u64), offset: u64) -> io::Result<Option<Vec<u8>>> {
     let found = std::fs::symlink_metadata(path)?;
     if !found.is_file() || (found.dev(), found.ino()) != id {
-        return Ok(false);
+        return Ok(None);
     }
     let file = open(path)?;
     let found = file.metadata()?;
     if (found.dev(), found.ino()) != id {
-        return Ok(false);
+        return Ok(None);
     }
-    if found.len() > offset {
-        file.set_len(offset)?;
+    let mut lines = vec![0; found.len().saturating_sub(offset).min(TORN) as usize];
+    file.read_exact_at(&mut lines, offset)?;
+    lines.truncate(lines.iter().rposition(|&byte| byte == b'\n').map_or(0, |newline| newline + 1));
+    let end = offset + lines.len() as u64;
+    if found.len() > end {
+        file.set_len(end)?;
     }
-    Ok(true)
+    Ok(Some(lines))
 }
 
 fn open(path: &Path) -> io::Result<File> {
@@ -217,15 +225,16 @@ mod tests {
     fn only_the_very_file_is_cut_back() {
         let directory = tempfile::tempdir().unwrap();
         let path = directory.path().join("web.log");
-        fs::write(&path, b"123456").unwrap();
+        fs::write(&path, b"12\n45\n7").unwrap();
         let id = {
             let m = fs::metadata(&path).unwrap();
             (m.dev(), m.ino())
         };
-        assert!(!cut_back(&path, (id.0, id.1 + 1), 2).unwrap());
-        assert!(cut_back(&path, id, 9).unwrap());
-        assert_eq!(fs::read(&path).unwrap(), b"123456");
-        assert!(cut_back(&path, id, 2).unwrap());
-        assert_eq!(fs::read(&path).unwrap(), b"12");
+        assert_eq!(cut_back(&path, (id.0, id.1 + 1), 2).unwrap(), None);
+        assert_eq!(cut_back(&path, id, 9).unwrap().unwrap(), b"");
+        assert_eq!(fs::read(&path).unwrap(), b"12\n45\n7");
+        assert_eq!(cut_back(&path, id, 1).unwrap().unwrap(), b"2\n45\n");
+        assert_eq!(fs::read(&path).unwrap(), b"12\n45\n");
+        assert_eq!(cut_back(&path, id, 6).unwrap().unwrap(), b"");
     }
 }

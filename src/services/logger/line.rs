@@ -150,6 +150,14 @@ pub fn compose(
     taken
 }
 
+/// How many bytes of a stream whole lines are that [`compose`] made; `joined`: the first goes on with a line.
+pub fn taken(lines: &[u8], joined: bool) -> usize {
+    let mut whole = lines.split_inclusive(|&byte| byte == b'\n');
+    let first = if joined { whole.next().map_or(0, <[u8]>::len) } else { 0 };
+    let texts = whole.map_while(|line| Line::parse(line).map(|line| line.text.len()));
+    first + texts.sum::<usize>()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,7 +14,7 @@ use std::os::unix::fs::FileExt;
 /// Where the words begin: one page after the intent.
 const WORDS: u64 = 4096;
 /// The intent's bytes, checksum included.
-const INTENT: usize = 96;
+const INTENT: usize = 104;
 
 /// How far a transfer has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub(super) enum Step {
     /// Nothing is under way. The holding pipe may hold bytes that are in their file already.
     #[default]
     Idle,
-    /// Something is being appended to the file: it ends at `offset`, or behind it, with what must be cut off.
+    /// Something is being appended to the file, which ended at `offset`. Whole lines behind that count as appended.
     Appending,
     /// The file has it. `bytes` of the pipe are not wanted any more, the words are not all set.
     Appended,
@@ -43,6 +43,10 @@ pub(super) struct Intent {
     pub(super) offset: u64,
     /// What instances' words are afterwards.
     pub(super) words: [Option<(u32, u64)>; 2],
+    /// How what is appended begins: this many bytes are not the service's ...
+    pub(super) lead: u32,
+    /// ... and its first bytes go on with the line that the file ends with.
+    pub(super) joined: bool,
 }
 
 impl Intent {
@@ -70,6 +74,7 @@ impl Intent {
             word(0).1,
             word(1).0,
             word(1).1,
+            u64::from(self.lead) | u64::from(self.joined) << 32,
         ];
         let mut bytes = [0; INTENT];
         for (place, field) in bytes.chunks_exact_mut(8).zip(fields) {
@@ -106,6 +111,8 @@ impl Intent {
             file: (field(4), field(5)),
             offset: field(6),
             words: [word(7), word(9)],
+            lead: (field(11) & u64::from(u32::MAX)) as u32,
+            joined: field(11) >> 32 != 0,
         })
     }
 }
@@ -157,6 +164,19 @@ impl Word {
         };
         Word { life: bits >> 24, ended: bits & 1 << 4 != 0, place: [place(bits), place(bits >> 2)] }
     }
+}
+
+/// Bits of a word whose stream `which` stands at a line's start.
+pub(super) fn at_line_start(bits: u64, which: Which) -> u64 {
+    bits & !(3 << (2 * which as u64))
+}
+
+/// Bits of a word of which nothing is the file's end any more.
+pub(super) fn not_at_file_end(bits: u64) -> u64 {
+    Which::BOTH.into_iter().map(|which| 2 * which as u64).fold(bits, |bits, shift| match bits >> shift & 3 {
+        2 => bits & !(3 << shift) | 1 << shift,
+        _ => bits,
+    })
 }
 
 fn name_hash(instance: &str) -> u64 {
@@ -221,6 +241,8 @@ mod tests {
         file: (1, 2),
         offset: 3,
         words: [Some((7, 8)), None],
+        lead: 9,
+        joined: true,
     };
 
     #[test]
@@ -250,6 +272,16 @@ mod tests {
         assert_eq!(Word::from_bits(word.to_bits("web#2"), "web#2"), word);
         assert_eq!(Word::from_bits(word.to_bits("web#2"), "web#3"), Word::default());
         assert_eq!(Word::from_bits(0, "web#2"), Word::default());
+        let bits = |place| Word { place, ..word }.to_bits("web#2");
+        assert_eq!(
+            at_line_start(word.to_bits("web#2"), Which::Err),
+            bits([Place::MidLine, Place::LineStart])
+        );
+        assert_eq!(not_at_file_end(word.to_bits("web#2")), bits([Place::MidLine, Place::MidLine]));
+        assert_eq!(
+            not_at_file_end(bits([Place::FileEnd, Place::LineStart])),
+            bits([Place::MidLine, Place::LineStart])
+        );
         let memory = memory();
         memory.set_word(7_679, 5).unwrap();
         memory.set_word(7_680, 5).unwrap();

@@ -48,6 +48,19 @@ pub(super) struct State {
     records: Vec<Record>,
 }
 
+/// What [`State::compose`] put into `text`.
+#[derive(Clone, Copy, Debug)]
+struct Composed {
+    /// The file's end before.
+    end: End,
+    /// How many bytes of the pipe it is.
+    taken: usize,
+    /// How many bytes come before theirs.
+    lead: usize,
+    /// They go on with the line that the file ends with.
+    joined: bool,
+}
+
 /// What taking from a pipe came to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Taken {
@@ -206,7 +219,7 @@ impl State {
         }
         let stamp = line::stamp(clock::wall());
         let taken = match self.compose(child, which, &stamp) {
-            Ok((end, taken)) => self.put(child, which, end, taken)?,
+            Ok(composed) => self.put(child, which, composed)?,
             Err(error) => {
                 self.drop_bytes(child, which, seen, &error)?;
                 seen
@@ -219,7 +232,7 @@ impl State {
     }
 
     /// Puts the lines of what was seen into `text`, after rotating when the file is full.
-    fn compose(&mut self, child: u32, which: Which, stamp: &str) -> io::Result<(End, usize)> {
+    fn compose(&mut self, child: u32, which: Which, stamp: &str) -> io::Result<Composed> {
         let service = self.child(child).map_or(0, |child| child.service);
         let mut end = self.end_of(service)?;
         if self.full(service, end, Some((child, which))) {
@@ -247,8 +260,9 @@ impl State {
         // What makes the file full is the last that goes into it.
         let enough = file.max_size.saturating_sub(end.offset).min(ENOUGH as u64) as usize;
         let origin = (stamp, &*known.instance, which);
+        let lead = self.text.len();
         let taken = line::compose(&mut self.text, &self.transfer.seen, origin, start, enough);
-        Ok((end, taken))
+        Ok(Composed { end, taken, lead, joined: start == Start::Joined })
     }
 
     /// Whether it must be rotated before more goes into it. A line of `writer` that the file ends with is
@@ -316,8 +330,9 @@ impl State {
         self.end_of(service)
     }
 
-    /// Appends `text`, `taken` bytes of the pipe, or drops them when that fails. Says how many it took.
-    fn put(&mut self, child: u32, which: Which, end: End, taken: usize) -> io::Result<usize> {
+    /// Appends `text`, or drops the bytes when that fails. Says how many it took.
+    fn put(&mut self, child: u32, which: Which, composed: Composed) -> io::Result<usize> {
+        let Composed { end, taken, lead, joined } = composed;
         let Some(known) = self.children.get(child as usize).and_then(Option::as_ref) else { return Ok(0) };
         let (service, before) = (known.service, known.word);
         let finished = self.transfer.seen[taken - 1] == b'\n';
@@ -325,7 +340,7 @@ impl State {
         word.place[which as usize] = if finished { Place::LineStart } else { Place::FileEnd };
         let mut intent = self.intent(service, child, which, word, end);
         intent.from = Some((child, which));
-        intent.bytes = taken as u32;
+        (intent.bytes, intent.lead, intent.joined) = (taken as u32, lead as u32, joined);
         let file = &mut self.services[service].file;
         match self.transfer.append(intent, file, &self.text)? {
             Ok(()) => {
@@ -451,6 +466,7 @@ impl State {
         self.text.push(b'\n');
         // Whose line is interrupted: also this instance's own.
         let mut intent = self.intent(service, child, Which::Out, word, end);
+        intent.lead = u32::from(end.inside_line);
         if let Some((owner, which)) = self.services[service].open
             && owner == child
         {

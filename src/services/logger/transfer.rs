@@ -11,8 +11,9 @@
 //! empty B
 //! ```
 //!
-//! The next life reads the intent. `Appending`: the file is cut back, and A still has everything.
-//! `Appended`: the file has everything; the words are set (again), and what B has not got yet is moved.
+//! The next life reads the intent. `Appending`: whole lines that are in the file stay there, since somebody may
+//! have read them already (`logs -f`); their bytes count as appended. An unfinished one is cut off, and A still has
+//! it. `Appended`: the file has everything; the words are set (again), and what B has not got yet is moved.
 //! `Idle`: only B is emptied.
 //!
 //! Everything that is in A is taken, an unfinished last line too (`memory::Place` remembers it). Leaving it in A
@@ -20,8 +21,8 @@
 //! before a writer filled it and went to sleep, so a large write behind a leftover would wake nobody, ever.
 
 use super::file::{LogFile, cut_back};
-use super::line::Which;
-use super::memory::{Intent, Memory, Step};
+use super::line::{self, Which};
+use super::memory::{Intent, Memory, Step, at_line_start, not_at_file_end};
 use crate::sys::pipe;
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -105,6 +106,31 @@ impl Transfer {
         self.empty_holding()
     }
 
+    /// The intent whose end is that these lines, and no more, were appended.
+    fn as_far_as(&self, intent: Intent, lines: &[u8]) -> Intent {
+        let bytes = match lines.get(intent.lead as usize..) {
+            Some(texts) if intent.from.is_some() => {
+                line::taken(texts, intent.joined).min(intent.bytes as usize)
+            }
+            _ => 0,
+        };
+        let mut words = intent.words;
+        match intent.from {
+            // They end with a newline.
+            Some((_, which)) if bytes > 0 => {
+                words[0] = words[0].map(|(child, word)| (child, at_line_start(word, which)));
+            }
+            // The mark is one line.
+            None if lines.len() > intent.lead as usize => {}
+            // Only the newline that ends somebody's unfinished line, or what was said about dropped bytes.
+            _ => {
+                let now = |(child, _)| (child, not_at_file_end(self.memory.word(child)));
+                words = words.map(|word| word.map(now));
+            }
+        }
+        Intent { bytes: bytes as u32, words, ..intent }
+    }
+
     fn empty_holding(&self) -> io::Result<()> {
         while pipe::splice(&self.holding.0, &self.nowhere, MOST)? > 0 {}
         Ok(())
@@ -120,14 +146,18 @@ impl Transfer {
         match intent.step {
             Step::Idle => self.empty_holding(),
             Step::Appending => {
+                self.empty_holding()?;
                 // The name is looked for by inode: nothing else about the service is sure any more.
-                for entry in std::fs::read_dir(logs).into_iter().flatten().flatten() {
-                    if cut_back(&entry.path(), intent.file, intent.offset).unwrap_or(false) {
-                        break;
-                    }
+                let mut entries = std::fs::read_dir(logs).into_iter().flatten().flatten();
+                let lines = entries
+                    .find_map(|entry| cut_back(&entry.path(), intent.file, intent.offset).ok().flatten())
+                    .unwrap_or_default();
+                if lines.is_empty() {
+                    return self.memory.set_intent(Intent::default());
                 }
-                self.memory.set_intent(Intent::default())?;
-                self.empty_holding()
+                let intent = self.as_far_as(intent, &lines);
+                let from = intent.from.and_then(|(child, which)| pipes(child, which));
+                self.finish(intent, from)
             }
             Step::Appended => {
                 let moved = pipe::waiting(&self.holding.0)? as usize;
