@@ -162,7 +162,16 @@ impl Rig {
     pub fn spawn_behind_gate(&self) -> (Running, File) {
         let (read, write) = pipe_with(PipeFlags::CLOEXEC).unwrap();
         let script = "read -r _ <&7; exec 7<&-; exec \"$0\" \"$@\"";
-        (self.spawn_as("/bin/sh", &["sh", "-c", script, LOGGER], Some(read)), write.into())
+        let running = self.spawn_as("/bin/sh", &["sh", "-c", script, LOGGER], Some(read));
+        // So that what it still has to do is always the same.
+        let waits = || {
+            let status = std::fs::read_to_string(format!("/proc/{}/status", running.pid)).unwrap();
+            status.lines().any(|line| line.starts_with("State:\tS"))
+        };
+        while !waits() {
+            std::thread::yield_now();
+        }
+        (running, write.into())
     }
 
     fn spawn_as(&self, program: &str, begin: &[&str], gate: Option<OwnedFd>) -> Running {
