@@ -94,6 +94,11 @@ impl Driver {
         for child in roster.children() {
             slots.push(slot(&plan, &roster, child, &environments, &program, inherited)?);
         }
+        // The launches have these now.
+        let mut plan = plan;
+        for program in &mut plan.programs {
+            (program.env, program.directory) = (Vec::new(), Default::default());
+        }
         let names: Vec<&str> = roster.children().map(|child| roster.instance(child)).collect();
         let ledger = Ledger::create(rooms.runtime_fd(), names.into_iter(), past.numbers)
             .map_err(|e| Failed::System("writing the ledger in the runtime directory", e))?;
