@@ -7,7 +7,6 @@ use super::{Driver, Source};
 use crate::config::plan::Ready;
 use crate::supervisor::spec::{ChildId, Incarnation};
 use crate::supervisor::{Cause, Event};
-use crate::sys::cgroup::Group;
 use crate::sys::launch::{StartError, Started, Step};
 use crate::sys::pidfd::Usage;
 use crate::sys::strays::{self, PastLife};
@@ -181,8 +180,8 @@ impl Driver {
         let left = self.who_left_something(&children);
         for (dead, leftovers) in dead.into_iter().zip(left) {
             let Dead { child, incarnation, pid, cause, usage } = dead;
+            let leftovers = leftovers && self.await_emptiness(child);
             if leftovers {
-                self.await_emptiness(child);
                 if self.slots[child.0 as usize].life.as_ref().is_some_and(|life| life.asked) {
                     self.stop(child, incarnation);
                 }
@@ -234,18 +233,43 @@ impl Driver {
         found.unwrap_or_default().into_iter().map(|stray| (stray.life, stray.pidfd)).collect()
     }
 
-    fn await_emptiness(&mut self, child: ChildId) {
-        self.clearing.push(child);
-        let Some(Ok(emptiness)) = self.slots[child.0 as usize].cgroup.as_ref().map(Group::emptiness) else {
-            return;
+    /// Waits for the last helper to go. False: it has gone meanwhile. (A task leaves its group a moment after
+    /// it can be reaped, so a first look may still count the main process.)
+    fn await_emptiness(&mut self, child: ChildId) -> bool {
+        let Some(cgroup) = &self.slots[child.0 as usize].cgroup else {
+            self.clearing.push(child);
+            return true;
         };
+        let Ok(emptiness) = cgroup.emptiness() else { return false };
         let _ = self.watch(Source::Cgroup(child.0), &emptiness, Interest::PRIORITY);
-        self.slot(child).emptiness = Some(emptiness);
         // It may have become empty before it was watched.
-        self.look_again = Some(clock::now());
+        if emptiness.is_empty().unwrap_or(true) {
+            self.unwatch(&emptiness);
+            return false;
+        }
+        self.slot(child).emptiness = Some(emptiness);
+        true
     }
 
-    /// A helper of a dead main process died, or something changed: who has nothing left now?
+    /// The cgroup of a dead main process changed.
+    pub(super) fn on_emptiness(&mut self, child: ChildId) {
+        let slot = &self.slots[child.0 as usize];
+        let Some(emptiness) = &slot.emptiness else { return };
+        if !emptiness.is_empty().unwrap_or(true) {
+            return;
+        }
+        self.unwatch(emptiness);
+        self.slot(child).emptiness = None;
+        self.cleared(child);
+    }
+
+    fn cleared(&mut self, child: ChildId) {
+        if let Some(life) = self.slot(child).life.take() {
+            self.tell(Event::Cleared(child, life.incarnation));
+        }
+    }
+
+    /// Without cgroups the death of a helper is only seen as SIGCHLD: one look finds who has nothing left.
     pub(super) fn look_at_leftovers(&mut self) {
         if self.clearing.is_empty() {
             return;
@@ -255,13 +279,8 @@ impl Driver {
         for (child, left) in clearing.into_iter().zip(left) {
             if left {
                 self.clearing.push(child);
-                continue;
-            }
-            if let Some(emptiness) = self.slot(child).emptiness.take() {
-                self.unwatch(&emptiness);
-            }
-            if let Some(life) = self.slot(child).life.take() {
-                self.tell(Event::Cleared(child, life.incarnation));
+            } else {
+                self.cleared(child);
             }
         }
     }

@@ -134,7 +134,7 @@ pub struct Driver {
     cgroups: Option<Tree>,
     /// Main processes that were reaped in this wake-up.
     dead: Vec<lives::Dead>,
-    /// Children whose main process is gone while helpers are still there.
+    /// Children without a cgroup whose main process is gone while helpers are still there.
     clearing: Vec<ChildId>,
     signals: Signals,
     poll: Poll,
@@ -232,7 +232,7 @@ impl Driver {
             Source::Logger => self.on_logger(),
             Source::Keeper => self.on_keeper(),
             Source::Exit(child) => self.on_exit(ChildId(child)),
-            Source::Cgroup(_) => self.look_at_leftovers(),
+            Source::Cgroup(child) => self.on_emptiness(ChildId(child)),
             Source::Probe(child) => self.on_probe(ChildId(child)),
             Source::Client(client) => self.on_client(client),
         }
