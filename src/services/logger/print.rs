@@ -108,7 +108,6 @@ mod tests {
             // Nobody reads: this would never end if it waited for the output.
             printer.print([&line[..], b"\n"].concat(), 1);
         }
-        assert!(printer.missed > 900, "{}", printer.missed);
         let reader = std::thread::spawn(move || {
             let mut all = Vec::new();
             read.read_to_end(&mut all).map(|_| all).unwrap()
@@ -120,12 +119,14 @@ mod tests {
         printer.finish(Duration::from_secs(60));
         let all = String::from_utf8(reader.join().unwrap()).unwrap();
         let shown = all.lines().filter(|line| line.len() == 9_999).count() as u64;
-        // More than one note: what the pipe itself holds made room once before it was full.
+        // More than one note: a thread that begins late empties the queue into the pipe while it is being filled.
         let noted = all.lines().filter_map(|line| {
             line.strip_prefix("… ")?.strip_suffix(" lines not shown here; they are in the logs")
         });
         let missed: u64 = noted.map(|number| number.parse::<u64>().unwrap()).sum();
         assert_eq!(shown + missed, 1000);
+        // All but what the queue and the pipe hold.
+        assert!(missed > 900, "{missed}");
     }
 
     #[test]
