@@ -74,6 +74,9 @@ fn a_service_that_says_nothing_but_its_command_has_every_default() {
             clean: vec![],
             needs: vec![],
             autostart: true,
+            significant: false,
+            ignore: None,
+            added: false,
         }
     );
     assert_eq!(

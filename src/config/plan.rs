@@ -1,10 +1,7 @@
 //! What a configuration means once it is read and checked: everything that the driver needs to run it.
 
 use crate::flags::Declaration;
-use crate::supervisor::spec::{
-    Backoff, Child, ChildId, DEFAULT_LIMIT, DEFAULT_STOP_SIGNAL, Grace, Group, GroupId, Node, OnLimit,
-    Restart, Strategy, Tree,
-};
+use crate::supervisor::spec::{Child, ChildId, Group, Node, Tree};
 use crate::time::Duration;
 use std::path::{Path, PathBuf};
 
@@ -31,31 +28,9 @@ impl Plan {
     /// `argv` holds at least the program; `directory` is absolute.
     pub fn for_command(project: &str, argv: &[String], directory: &Path) -> Plan {
         let name = super::words::name_of_program(argv.first().map_or("", String::as_str));
-        let child = Child {
-            name: name.clone(),
-            group: GroupId::ROOT,
-            restart: Restart::Permanent,
-            limit: Some(DEFAULT_LIMIT),
-            backoff: Backoff::default(),
-            ready_within: None,
-            grace: Grace::default(),
-            stop_signal: DEFAULT_STOP_SIGNAL,
-            clean: Vec::new(),
-            needs: Vec::new(),
-            autostart: true,
-        };
-        let root = Group {
-            name: project.to_owned(),
-            parent: None,
-            strategy: Strategy::OneForOne,
-            intensity: None,
-            on_limit: OnLimit::Escalate,
-            otp: false,
-            members: vec![Node::Child(ChildId(0))],
-            after: Vec::new(),
-            limit: None,
-            backoff: Backoff::default(),
-        };
+        let child = Child { name: name.clone(), ..Child::default() };
+        let root =
+            Group { name: project.to_owned(), members: vec![Node::Child(ChildId(0))], ..Group::default() };
         let program = Program {
             service: name.clone(),
             instance: name,

@@ -7,9 +7,7 @@
 //! at all: when the user's root escalates, the tree ends; a built-in never escalates.
 
 use crate::config::plan::Plan;
-use crate::supervisor::spec::{
-    Backoff, Child, ChildId, Grace, Group, GroupId, Intensity, Node, OnLimit, Restart, Strategy, Tree,
-};
+use crate::supervisor::spec::{Backoff, Child, ChildId, Group, GroupId, Intensity, Node, OnLimit, Tree};
 use crate::time::Duration;
 use wildmatch::WildMatch;
 
@@ -60,28 +58,18 @@ impl Roster {
         let shift = builtins.len() as u32;
         let mut tree = Tree::default();
         tree.groups.push(Group {
-            name: String::new(),
-            parent: None,
-            strategy: Strategy::OneForOne,
             intensity: Some(Intensity { max: 0, within: Duration::from_secs(1) }),
-            on_limit: OnLimit::Escalate,
-            otp: false,
             members: vec![Node::Group(BUILTIN_GROUP), Node::Group(USER_ROOT)],
-            after: Vec::new(),
-            limit: None,
             backoff: Backoff::NONE,
+            ..Group::default()
         });
         tree.groups.push(Group {
             name: BUILTIN.into(),
             parent: Some(GroupId::ROOT),
-            strategy: Strategy::OneForOne,
-            intensity: None,
             on_limit: OnLimit::Park,
-            otp: false,
             members: (0..shift).map(|i| Node::Child(ChildId(i))).collect(),
-            after: Vec::new(),
-            limit: None,
             backoff: Backoff::BUILT_IN,
+            ..Group::default()
         });
         let node = |n: &Node| match *n {
             Node::Child(ChildId(c)) => Node::Child(ChildId(c + shift)),
@@ -104,15 +92,10 @@ impl Roster {
             tree.children.push(Child {
                 name: builtin.name().into(),
                 group: BUILTIN_GROUP,
-                restart: Restart::Permanent,
                 limit: None,
                 backoff: Backoff::BUILT_IN,
                 ready_within: (*builtin == Builtin::Keeper).then_some(Duration::from_secs(10)),
-                grace: Grace::After(Duration::from_secs(5)),
-                stop_signal: libc::SIGTERM,
-                clean: Vec::new(),
-                needs: Vec::new(),
-                autostart: true,
+                ..Child::default()
             });
         }
         for child in &plan.tree.children {
@@ -230,6 +213,7 @@ impl Roster {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::supervisor::spec::{Grace, Restart, Strategy};
 
     fn roster() -> Roster {
         let child = |name: &str, group: u32| Child {
@@ -244,6 +228,7 @@ mod tests {
             clean: vec![],
             needs: vec![],
             autostart: true,
+            ..Child::default()
         };
         let group = |name: &str, parent: Option<u32>, members: Vec<Node>| Group {
             name: name.into(),
@@ -256,6 +241,7 @@ mod tests {
             after: vec![],
             limit: None,
             backoff: Backoff::NONE,
+            ..Group::default()
         };
         let mut plan = Plan::default();
         plan.tree.groups.push(group("shop", None, vec![Node::Group(GroupId(1)), Node::Child(ChildId(2))]));

@@ -64,6 +64,25 @@ pub struct Intensity {
     pub within: Duration,
 }
 
+/// When a group ends because its significant members did (OTP M).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum AutoShutdown {
+    /// Never.
+    #[default]
+    Never,
+    /// When one significant member ended by itself.
+    Any,
+    /// When the last significant member that was running or restarting ended by itself (M17).
+    All,
+}
+
+/// A group without named members: all are made at run time, from one template (OTP D).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Pool {
+    /// At most so many members, those that wait for their next try included (D20). `None`: no bound.
+    pub max_children: Option<u32>,
+}
+
 /// What a group does when its window is used up.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum OnLimit {
@@ -168,6 +187,34 @@ pub struct Child {
     pub needs: Vec<Node>,
     /// False: stays down until somebody starts it.
     pub autostart: bool,
+    /// Its end may end its group: see [`Group::auto_shutdown`]. Never together with `permanent` (B05).
+    pub significant: bool,
+    /// An exit with this code before it was ready means "nothing to run here" (OTP `ignore`, A12): no failure.
+    pub ignore: Option<u8>,
+    /// It is not in the file: it was added at run time. Made by [`super::Change::StartChild`].
+    pub added: bool,
+}
+
+impl Default for Child {
+    /// A permanent child of the root with mainstay's defaults.
+    fn default() -> Child {
+        Child {
+            name: String::new(),
+            group: GroupId::ROOT,
+            restart: Restart::Permanent,
+            limit: Some(DEFAULT_LIMIT),
+            backoff: Backoff::default(),
+            ready_within: None,
+            grace: Grace::default(),
+            stop_signal: DEFAULT_STOP_SIGNAL,
+            clean: Vec::new(),
+            needs: Vec::new(),
+            autostart: true,
+            significant: false,
+            ignore: None,
+            added: false,
+        }
+    }
 }
 
 /// Policy of one group.
@@ -195,6 +242,40 @@ pub struct Group {
     pub limit: Option<Intensity>,
     /// The wait before its own restarts as a member of its parent.
     pub backoff: Backoff,
+    /// When it is started again as a member of its parent. It never ends but by its limit or its significant
+    /// members, which OTP calls a shutdown: so only a permanent group is started again (I07).
+    pub restart: Restart,
+    /// Its end may end its parent.
+    pub significant: bool,
+    /// When its significant members end it.
+    pub auto_shutdown: AutoShutdown,
+    /// `Some`: its members are made at run time.
+    pub pool: Option<Pool>,
+    /// The window counts whole seconds, as OTP does (I03); else nanoseconds.
+    pub whole_seconds: bool,
+}
+
+impl Default for Group {
+    /// A group with mainstay's defaults; without a parent, as a root.
+    fn default() -> Group {
+        Group {
+            name: String::new(),
+            parent: None,
+            strategy: Strategy::OneForOne,
+            intensity: None,
+            on_limit: OnLimit::Escalate,
+            otp: false,
+            members: Vec::new(),
+            after: Vec::new(),
+            limit: None,
+            backoff: Backoff::default(),
+            restart: Restart::Permanent,
+            significant: false,
+            auto_shutdown: AutoShutdown::Never,
+            pool: None,
+            whole_seconds: false,
+        }
+    }
 }
 
 /// A whole tree. `groups[0]` is the root.

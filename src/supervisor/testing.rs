@@ -15,7 +15,7 @@ pub(super) fn child(group: u32) -> Child {
         stop_signal: 15,
         clean: Vec::new(),
         needs: Vec::new(),
-        autostart: true,
+        ..Child::default()
     }
 }
 
@@ -39,6 +39,7 @@ pub(super) fn group(_level: u32, members: usize) -> Group {
         after: Vec::new(),
         limit: None,
         backoff: Backoff::NONE,
+        ..Group::default()
     }
 }
 

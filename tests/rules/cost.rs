@@ -27,6 +27,7 @@ fn flat(count: u32, strategy: Strategy, otp: bool) -> Tree {
         clean: Vec::new(),
         needs: Vec::new(),
         autostart: true,
+        ..Child::default()
     };
     tree.children = vec![child; count as usize];
     tree

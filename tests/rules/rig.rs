@@ -28,6 +28,7 @@ impl Plant {
             after: Vec::new(),
             limit: None,
             backoff: Backoff::NONE,
+            ..Group::default()
         };
         Plant { tree: Tree { groups: vec![root], children: Vec::new() } }
     }
@@ -74,6 +75,7 @@ impl Plant {
             clean: Vec::new(),
             needs: Vec::new(),
             autostart: true,
+            ..Child::default()
         };
         change(&mut child);
         self.tree.children.push(child);

@@ -66,6 +66,7 @@ fn group(random: &mut Random, at: usize, parent: Option<GroupId>) -> Group {
         after: Vec::new(),
         limit: limit(random),
         backoff: backoff(random),
+        ..Group::default()
     }
 }
 
@@ -93,6 +94,7 @@ fn child(random: &mut Random, at: usize, group: GroupId) -> Child {
         clean: random.pick(&[vec![], vec![3]]),
         needs: Vec::new(),
         autostart: !random.one_in(8),
+        ..Child::default()
     }
 }
 

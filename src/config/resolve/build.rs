@@ -41,6 +41,7 @@ impl Resolver<'_> {
                     after: Vec::new(),
                     limit: self.limit(in_otp, part.restart.as_ref().map(|r| &r.value)).filter(|_| i != 0),
                     backoff: self.backoff(in_otp, part.backoff.as_ref().map(|b| &b.value)),
+                    ..Group::default()
                 }
             })
             .collect()
@@ -83,6 +84,7 @@ impl Resolver<'_> {
                     clean: clean.cloned().unwrap_or_default(),
                     needs: needs[i].clone(),
                     autostart: service.autostart.unwrap_or(true),
+                    ..Child::default()
                 });
             }
         }
