@@ -15,7 +15,7 @@ use std::io::{Read, Write};
 use std::net::Shutdown;
 use std::os::fd::{AsRawFd, OwnedFd};
 use std::os::unix::net::{UnixListener, UnixStream};
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 const NOW: Instant = Instant::from_nanos(1_000_000_000_000);
 
@@ -108,6 +108,23 @@ fn wait_for<T>(mut look: impl FnMut() -> Option<T>) -> T {
     }
 }
 
+/// Waits until the client of a connection is gone. Closing our copy of its end is not enough: a child that
+/// another test is just starting has one, too, from its fork to its exec.
+fn await_hang_up(world: &World, id: ConnectionId) {
+    let fd = world.server.fd(id).unwrap();
+    let timeout = rustix::event::Timespec { tv_sec: 120, tv_nsec: 0 };
+    let mut polled = [rustix::event::PollFd::new(&fd, rustix::event::PollFlags::empty())];
+    assert_eq!(rustix::event::poll(&mut polled, Some(&timeout)).unwrap(), 1, "somebody still has its end");
+    assert!(polled[0].revents().contains(rustix::event::PollFlags::HUP), "{:?}", polled[0].revents());
+}
+
+/// A name behind which nobody listens any more.
+fn stale(socket: &Path) {
+    drop(UnixListener::bind(socket).unwrap());
+    // For the same reason: nobody, and not only we.
+    wait_for(|| UnixStream::connect(socket).is_err().then_some(()));
+}
+
 #[test]
 fn a_person_at_nc_gets_json_without_any_codec() {
     let mut world = World::new();
@@ -133,6 +150,7 @@ fn half_a_goodbye_is_not_a_goodbye() {
     world.server.send(id, &event(1)).unwrap();
     assert_eq!(world.server.flush(id, NOW), Still::Open);
     drop(stream);
+    await_hang_up(&world, id);
     assert_eq!(world.server.readable(id, NOW), Received::Closed);
 }
 
@@ -355,7 +373,7 @@ fn a_path_longer_than_a_socket_address_is_bound_and_reached() {
 fn a_stale_name_is_taken_over_and_left_to_the_successor() {
     let directory = tempfile::tempdir().unwrap();
     let socket = directory.path().join("supervisor");
-    drop(UnixListener::bind(&socket).unwrap());
+    stale(&socket);
     let first = Server::<Control>::listen(&socket).unwrap();
     let mut second = Server::<Control>::listen(&socket).unwrap();
     drop(first);
@@ -387,7 +405,7 @@ fn nobody_there_is_told_with_the_path_that_was_tried() {
     let socket = directory.path().join("supervisor");
     for make in [false, true] {
         if make {
-            drop(UnixListener::bind(&socket).unwrap());
+            stale(&socket);
         }
         match Client::connect(&socket, None) {
             Err(CallError::Unreachable { socket: tried, .. }) => assert_eq!(tried, socket),

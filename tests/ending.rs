@@ -462,8 +462,19 @@ fn a_later_supervisor_finds_the_groups_again() {
 
 // Ports -------------------------------------------------------------------------------------------
 
+/// In a process of its own: a child that another test is just starting would have the listener, too, from its
+/// fork to its exec.
 #[test]
 fn a_port_is_traced_to_the_process_that_listens() {
+    in_own_process("tracing");
+}
+
+/// Does its work when `a_port_is_traced_to_the_process_that_listens` runs it in a process of its own.
+#[test]
+fn tracing() {
+    if !processes::inside() {
+        return;
+    }
     let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let number = listener.local_addr().unwrap().port();
     let mut request = shell("echo up; exec cat <&4");

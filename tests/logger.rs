@@ -11,7 +11,7 @@ mod logger_rig;
 #[path = "support/stepper.rs"]
 mod stepper;
 
-use logger_rig::{Rig, WATCHDOG, await_readable};
+use logger_rig::{Rig, WATCHDOG, await_no_reader, await_readable};
 use mainstay::cli::logs;
 use mainstay::cli::output::{Output, Style};
 use mainstay::crash;
@@ -557,6 +557,7 @@ fn who_follows_a_log_sees_every_line_once_across_rotations_and_deaths_of_the_log
         searched: Vec::new(),
     };
     let (read, write) = std::io::pipe().unwrap();
+    let written_to = write.try_clone().unwrap();
     let reader = std::thread::spawn(move || {
         let arguments = logs::Logs { follow: true, patterns: vec!["web".into()], ..logs::Logs::default() };
         let mut output = Output::new(Style::PLAIN, true, write, std::io::sink());
@@ -589,6 +590,7 @@ fn who_follows_a_log_sees_every_line_once_across_rotations_and_deaths_of_the_log
     assert!(rig.files("web").len() > 20);
     // Nobody reads any more: it ends with the next line.
     drop(lines);
+    await_no_reader(&written_to);
     rig.write(web, Which::Out, b"one more\n");
     assert_eq!(reader.join().unwrap().code().number(), 0);
     logger.finish();
@@ -670,9 +672,10 @@ fn a_screen_that_is_gone_is_no_trouble() {
     let web = rig.web();
     let (screen, output) = std::io::pipe().unwrap();
     let output = std::sync::Arc::new(std::os::fd::OwnedFd::from(output));
-    rig.stdio = vec![(1, output.clone()), (2, output)];
+    rig.stdio = vec![(1, output.clone()), (2, output.clone())];
     rig.foreground = true;
     drop(screen);
+    await_no_reader(&*output);
     let logger = rig.start();
     for _ in 0..100 {
         rig.write(web, Which::Out, b"a line\n");

@@ -9,7 +9,7 @@ use mainstay::sys::pidfd;
 use std::fs::File;
 use std::io::{BufRead, BufReader, PipeReader, PipeWriter, Read};
 use std::os::fd::{AsFd, OwnedFd};
-use std::path::PathBuf;
+use std::path::Path;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
@@ -116,9 +116,13 @@ pub fn am_root() -> bool {
     rustix::process::geteuid().is_root()
 }
 
-pub fn write_script(path: &PathBuf, text: &str, mode: u32) {
+/// Written by another process: a child that another test is just starting has a copy of every descriptor of ours
+/// from its fork to its exec, and the kernel executes no file that somebody has open for writing.
+pub fn write_script(path: &Path, text: &str, mode: u32) {
     use std::os::unix::fs::PermissionsExt;
-    std::fs::write(path, text).unwrap();
+    let mut shell = Command::new("/bin/sh");
+    shell.args(["-c", "printf %s \"$2\" >\"$1\"", "sh"]).arg(path).arg(text);
+    assert!(shell.status().unwrap().success(), "{}", path.display());
     std::fs::set_permissions(path, std::fs::Permissions::from_mode(mode)).unwrap();
 }
 

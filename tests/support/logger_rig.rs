@@ -98,6 +98,15 @@ pub fn await_readable(fd: BorrowedFd<'_>, what: &str) {
     assert_eq!(ready, 1, "waited too long for {what}");
 }
 
+/// Waits until nobody has the reading end of this pipe. To close one's own is not enough: a child that another
+/// test is just starting has a copy of every descriptor from its fork to its exec.
+pub fn await_no_reader(write: impl AsFd) {
+    let timeout = Timespec { tv_sec: WATCHDOG.as_secs() as i64, tv_nsec: 0 };
+    let mut polled = [PollFd::new(&write, PollFlags::empty())];
+    assert_eq!(poll(&mut polled, Some(&timeout)).unwrap(), 1, "somebody still has the reading end");
+    assert!(polled[0].revents().contains(PollFlags::ERR), "{:?}", polled[0].revents());
+}
+
 impl Rig {
     pub fn new() -> Rig {
         let directory = tempfile::tempdir().unwrap();
