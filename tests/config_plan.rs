@@ -91,6 +91,8 @@ fn a_service_that_says_nothing_but_its_command_has_every_default() {
             user: None,
             umask: None,
             ready: Ready::Nothing,
+            condition: None,
+            part: 0,
             log: Log::Logger { max_size: 10 << 20, files: 5 },
             line: 1,
         }

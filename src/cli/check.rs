@@ -6,7 +6,7 @@
 use super::here::{self, read_bounded};
 use crate::config::diagnostic::count;
 use crate::config::plan::Program;
-use crate::config::{self, Configuration, Diagnostic, Diagnostics, Origin, Places, Severity};
+use crate::config::{self, Configuration, Diagnostic, Diagnostics, Origin, PlaceOf, Places, Severity};
 use crate::exit_code::ExitCode;
 use crate::paths::{self, Choice, PathError, Project};
 use nix::unistd::{Group, Uid, User};
@@ -94,7 +94,11 @@ pub fn load(project: &Project, here: &Path) -> Result<Configuration, Diagnostics
 pub fn look_up(configuration: &mut Configuration) {
     let inherited = std::env::var("PATH").unwrap_or_default();
     for places in &configuration.places {
-        let program = &configuration.plan.programs[places.first];
+        let plan = &configuration.plan;
+        let program = match places.of {
+            PlaceOf::Service(at) => &plan.programs[plan.declared.services[at as usize].first as usize],
+            PlaceOf::Template(at) => &plan.templates[at as usize].program,
+        };
         let nowhere = directory(program, places);
         // A program is looked for from its directory; without one there is nothing more to say.
         let missing = if nowhere.is_none() { executable(program, places, &inherited) } else { None };
@@ -103,8 +107,16 @@ pub fn look_up(configuration: &mut Configuration) {
     }
 }
 
+/// Whether a text of a template is known only with its argument.
+fn waits(text: &str, places: &Places) -> bool {
+    matches!(places.of, PlaceOf::Template(_)) && text.contains('%')
+}
+
 fn directory(program: &Program, places: &Places) -> Option<Diagnostic> {
     let at = places.directory.clone()?;
+    if waits(&program.directory.to_string_lossy(), places) {
+        return None;
+    }
     let shown = program.directory.display();
     let message = match program.directory.metadata() {
         Ok(found) if found.is_dir() => return None,
@@ -115,7 +127,7 @@ fn directory(program: &Program, places: &Places) -> Option<Diagnostic> {
 }
 
 fn user(program: &Program, places: &Places) -> Option<Diagnostic> {
-    let (at, wanted) = (places.user.clone()?, program.user.as_deref()?);
+    let (at, wanted) = (places.user.clone()?, program.user.as_deref().filter(|name| !waits(name, places))?);
     let (name, group) = wanted.split_once(':').map_or((wanted, None), |(name, group)| (name, Some(group)));
     let uid = match name.parse::<u32>() {
         Ok(uid) => Some(Uid::from_raw(uid)),
@@ -137,7 +149,7 @@ fn user(program: &Program, places: &Places) -> Option<Diagnostic> {
 }
 
 fn executable(program: &Program, places: &Places, inherited: &str) -> Option<Diagnostic> {
-    let name = program.argv.first()?;
+    let name = program.argv.first().filter(|name| !waits(name, places))?;
     let message = if name.contains('/') {
         // Collected from its parts, so that `./web` is shown without its dot.
         let path: PathBuf = program.directory.join(name).components().collect();

@@ -60,16 +60,23 @@ pub(super) struct Fields<'a, 'i> {
     owner: &'a str,
     asked: Vec<&'static str>,
     unavailable: &'static [&'static str],
+    refused: &'static [(&'static str, &'static str)],
 }
 
 impl<'a, 'i> Fields<'a, 'i> {
     pub(super) fn new(problems: &'a mut Vec<Diagnostic>, table: &'a DeTable<'i>, owner: &'a str) -> Self {
-        Fields { problems, table, owner, asked: Vec::new(), unavailable: &[] }
+        Fields { problems, table, owner, asked: Vec::new(), unavailable: &[], refused: &[] }
     }
 
     /// Keys that are planned and do nothing yet: said plainly, never accepted in silence.
     pub(super) fn unavailable(mut self, keys: &'static [&'static str]) -> Self {
         self.unavailable = keys;
+        self
+    }
+
+    /// Keys that people look for here, and what to do instead.
+    pub(super) fn refused(mut self, keys: &'static [(&'static str, &'static str)]) -> Self {
+        self.refused = keys;
         self
     }
 
@@ -101,6 +108,11 @@ impl<'a, 'i> Fields<'a, 'i> {
             if self.unavailable.contains(&name) {
                 let message = format!("`{name}` is not available in this version of mainstay");
                 self.problems.push(Diagnostic::error(key.span(), message).label(label).help("remove it"));
+                continue;
+            }
+            if let Some((_, instead)) = self.refused.iter().find(|(key, _)| *key == name) {
+                let message = format!("`{name}` is not a key of a group");
+                self.problems.push(Diagnostic::error(key.span(), message).label(label).help(*instead));
                 continue;
             }
             let mut message = format!("unknown field `{}`", shorten(name));

@@ -4,6 +4,7 @@
 //! then what the keys say together. What only the system knows (is the program there?) is `cli::check`'s. Nothing here
 //! reads a file: the text is given, and environment files come through [`Origin::env_files`].
 
+pub mod declared;
 pub mod diagnostic;
 mod env_file;
 mod fields;
@@ -13,12 +14,14 @@ pub mod plan;
 mod policy;
 mod read;
 mod resolve;
+pub mod template;
 pub mod units;
 pub mod words;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Severity};
 pub use plan::Plan;
-pub use resolve::Places;
+pub use resolve::{PlaceOf, Places};
+pub use template::Template;
 
 use std::io;
 use std::path::Path;

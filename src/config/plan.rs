@@ -1,5 +1,7 @@
 //! What a configuration means once it is read and checked: everything that the driver needs to run it.
 
+use super::declared::{Declared, Member, Service};
+use super::template::Template;
 use crate::flags::Declaration;
 use crate::supervisor::spec::{Child, ChildId, Group, Node, Tree};
 use crate::time::Duration;
@@ -12,10 +14,16 @@ pub struct Plan {
     pub project: String,
     /// The file it was read from; `None` for `run -- CMD`.
     pub file: Option<PathBuf>,
+    /// The files of `conf.d` that were read after it, in order.
+    pub parts: Vec<PathBuf>,
     /// The tree as the core knows it: the user's groups and services only (built-ins are the driver's).
     pub tree: Tree,
     /// What each instance executes; the index is that of `tree.children`.
     pub programs: Vec<Program>,
+    /// What `tree` and `programs` were counted out from; [`Plan::scaled`] counts again.
+    pub declared: Declared,
+    /// What instances are made from at run time; none of them is in `tree`.
+    pub templates: Vec<Template>,
     /// The flags that the file declares, in its order.
     pub flags: Vec<Declaration>,
     /// How `mainstay.log`, the supervisor's own, is rotated.
@@ -31,23 +39,26 @@ impl Plan {
         let child = Child { name: name.clone(), ..Child::default() };
         let root =
             Group { name: project.to_owned(), members: vec![Node::Child(ChildId(0))], ..Group::default() };
+        let service = Service {
+            name: name.clone(),
+            first: 0,
+            count: 1,
+            numbered: false,
+            needs: Vec::new(),
+            spare: None,
+        };
         let program = Program {
             service: name.clone(),
             instance: name,
             argv: argv.to_vec(),
-            env: Vec::new(),
-            inherit_env: true,
             directory: directory.to_owned(),
-            user: None,
-            umask: None,
-            ready: Ready::Nothing,
-            log: Log::default(),
-            line: 0,
+            ..Program::default()
         };
         Plan {
             project: project.to_owned(),
             tree: Tree { groups: vec![root], children: vec![child] },
             programs: vec![program],
+            declared: Declared { services: vec![service], members: vec![vec![Member::Service(0)]] },
             ..Plan::default()
         }
     }
@@ -75,10 +86,42 @@ pub struct Program {
     pub umask: Option<u32>,
     /// How it says that it is ready.
     pub ready: Ready,
+    /// What must hold for it to be started; else there is nothing to run (OTP `ignore`, A12).
+    pub condition: Option<Condition>,
     /// Where its output goes.
     pub log: Log,
-    /// The line of the file in which the service is declared; 0 when there is none. For messages.
+    /// In which file it is declared: 0 for the plan's `file`, n for the nth of its `parts`. For messages.
+    pub part: u32,
+    /// The line of that file; 0 when there is none. For messages.
     pub line: u32,
+}
+
+impl Default for Program {
+    /// Nothing to execute yet, with every default.
+    fn default() -> Program {
+        Program {
+            service: String::new(),
+            instance: String::new(),
+            argv: Vec::new(),
+            env: Vec::new(),
+            inherit_env: true,
+            directory: PathBuf::from("/"),
+            user: None,
+            umask: None,
+            ready: Ready::Nothing,
+            condition: None,
+            log: Log::default(),
+            part: 0,
+            line: 0,
+        }
+    }
+}
+
+/// What is looked at before each start.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Condition {
+    /// Something is at this absolute path.
+    Exists(PathBuf),
 }
 
 /// How a service says that it is ready.

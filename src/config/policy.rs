@@ -5,7 +5,7 @@ use super::fields::{
     Context, Located, Value, array, boolean, integer, nonempty, number, table, with_unit, word,
 };
 use super::plan::{Log, Ready};
-use super::units;
+use super::{template, units};
 use crate::supervisor::spec::{Backoff, Grace, Intensity, Restart};
 use crate::time::Duration;
 
@@ -73,7 +73,19 @@ impl BackoffPart {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct ReadyPart {
     pub(super) how: Option<Ready>,
+    /// The port, when it depends on the argument of a template.
+    pub(super) port: Option<String>,
     pub(super) within: Option<Duration>,
+}
+
+/// Whose `ready` it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum ReadyOf {
+    Service,
+    /// The port and the text may hold its argument.
+    Template,
+    /// Says only how long.
+    Defaults,
 }
 
 /// `stop = …`
@@ -137,25 +149,22 @@ pub(super) fn period(context: &mut Context<'_>, value: &Value<'_>) -> Option<Dur
     Some(found)
 }
 
-/// `"permanent"`, or a table. A group has no policy and no clean codes of its own.
+/// `"permanent"`, or a table. A group has no clean codes of its own.
 pub(super) fn restart(context: &mut Context<'_>, value: &Value<'_>, of_group: bool) -> Option<RestartPart> {
-    if value.get_ref().is_str() && !of_group {
+    if value.get_ref().is_str() {
         let policy = word(context, value, &POLICIES, &POLICIES_ELSEWHERE)?;
         let policy = Some(Located { value: policy, span: value.span() });
         return Some(RestartPart { policy, ..RestartPart::default() });
     }
-    let expected = if of_group {
-        "a table such as { max = 5, within = \"30s\" }"
-    } else {
-        "\"permanent\", \"transient\", \"temporary\" or a table such as { policy = \"permanent\", max = 5, within = \"30s\" }"
-    };
+    let expected = "\"permanent\", \"transient\", \"temporary\" or a table such as \
+        { policy = \"permanent\", max = 5, within = \"30s\" }";
     let table = table(context, value, expected)?;
     let owner = context.inner_owner();
     let mut fields = context.fields(table, &owner);
-    let mut part = RestartPart::default();
-    if !of_group {
-        part.policy = fields.take("policy", |c, v| word(c, v, &POLICIES, &POLICIES_ELSEWHERE));
-    }
+    let mut part = RestartPart {
+        policy: fields.take("policy", |c, v| word(c, v, &POLICIES, &POLICIES_ELSEWHERE)),
+        ..RestartPart::default()
+    };
     part.max = fields.take("max", |c, v| match v.get_ref().as_str() {
         Some("unlimited") => Some(None),
         Some(_) => {
@@ -213,7 +222,7 @@ pub(super) fn backoff(context: &mut Context<'_>, value: &Value<'_>) -> Option<Ba
 }
 
 /// `{ tcp = 8080, within = "10s" }` and its like; in `[defaults]` only `within`.
-pub(super) fn ready(context: &mut Context<'_>, value: &Value<'_>, in_defaults: bool) -> Option<ReadyPart> {
+pub(super) fn ready(context: &mut Context<'_>, value: &Value<'_>, of: ReadyOf) -> Option<ReadyPart> {
     let table = table(
         context,
         value,
@@ -222,16 +231,28 @@ pub(super) fn ready(context: &mut Context<'_>, value: &Value<'_>, in_defaults: b
     let owner = context.inner_owner();
     let mut fields = context.fields(table, &owner).unavailable(&["unix", "http", "exec", "fd", "alive"]);
     let within = fields.take("within", period).map(|l| l.value);
-    if in_defaults {
+    if of == ReadyOf::Defaults {
         fields.finish(None);
-        return Some(ReadyPart { how: None, within });
+        return Some(ReadyPart { within, ..ReadyPart::default() });
     }
+    let template = of == ReadyOf::Template;
     let before = fields.problems.len();
+    let mut port = None;
     let mut ways = Vec::new();
-    ways.extend(fields.take("tcp", |c, v| {
-        integer(c, v, 1..=65_535).and_then(|port| u16::try_from(port).ok()).map(Ready::Tcp)
+    ways.extend(fields.take("tcp", |c, v| match v.get_ref().as_str() {
+        Some(text) if template && text.contains("%i") => {
+            template::check(text, true).map_err(|reason| c.invalid(v.span(), &reason)).ok()?;
+            port = Some(text.to_owned());
+            // Stands for a port that nobody knows yet.
+            Some(Ready::Tcp(0))
+        }
+        _ => integer(c, v, 1..=65_535).and_then(|port| u16::try_from(port).ok()).map(Ready::Tcp),
     }));
-    ways.extend(fields.take("output", |c, v| nonempty(c, v).map(Ready::Output)));
+    ways.extend(fields.take("output", |c, v| {
+        let text = nonempty(c, v)?;
+        template::check(&text, template).map_err(|reason| c.invalid(v.span(), &reason)).ok()?;
+        Some(Ready::Output(text))
+    }));
     ways.extend(fields.take("notify", |c, v| match boolean(c, v)? {
         true => Some(Ready::Notify),
         false => {
@@ -245,7 +266,7 @@ pub(super) fn ready(context: &mut Context<'_>, value: &Value<'_>, in_defaults: b
     fields.finish(None);
     let wrong = context.problems.len() > before;
     match ways.as_slice() {
-        [one] => Some(ReadyPart { how: Some(one.value.clone()), within }),
+        [one] => Some(ReadyPart { how: Some(one.value.clone()), port, within }),
         [] => {
             if !wrong {
                 context.invalid(value.span(), "it does not say how: `tcp`, `output` or `notify`");

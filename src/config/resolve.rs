@@ -5,34 +5,42 @@
 
 mod build;
 mod needs;
+mod rules;
 
 use super::Origin;
+use super::declared::{CHILDREN_MAX, Declared, Member};
 use super::diagnostic::Diagnostic;
 use super::fields::{Located, Span, shorten};
 use super::order::Item;
 use super::plan::Plan;
-use super::policy::RestartPart;
-use super::read::{Document, GroupPart, ServicePart};
+use super::read::{Document, GroupPart, Semantics, ServicePart};
 use super::words::suggest;
-use crate::supervisor::spec::{Backoff, Restart, Tree};
+use crate::supervisor::spec::{GroupId, Tree};
 use std::collections::HashMap;
 
-/// All instances of all services: more than any machine has processes for.
-const CHILDREN_MAX: usize = 100_000;
 /// Groups in groups.
 const DEPTH_MAX: usize = 64;
 
 /// Where the keys stand that only the system can judge; one for each service, in the order of the file.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct Places {
-    /// The first instance, by its place in `plan.programs`.
-    pub first: usize,
+    /// Whose they are.
+    pub of: PlaceOf,
     /// The value of `command`.
     pub command: Span,
     /// The value of `directory`, when it is written.
     pub directory: Option<Span>,
     /// The value of `user`, when it is written.
     pub user: Option<Span>,
+}
+
+/// A service or a template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PlaceOf {
+    /// Its place in `plan.declared.services`.
+    Service(u32),
+    /// Its place in `plan.templates`.
+    Template(u32),
 }
 
 pub(super) struct Resolver<'a> {
@@ -46,11 +54,11 @@ pub(super) struct Resolver<'a> {
     parents: Vec<usize>,
     /// For each service the group it is in.
     homes: Vec<usize>,
-    otp: Vec<bool>,
-    /// Members of each group in the order of the file.
+    semantics: Vec<Semantics>,
+    /// Members of each group in the order of the file, templates among them.
     members: Vec<Vec<Item>>,
-    /// The first instance of each service, by its place among all.
-    firsts: Vec<usize>,
+    /// Where each service of the document will stand in the plan.
+    plan_places: Vec<PlaceOf>,
 }
 
 impl<'a> Resolver<'a> {
@@ -72,9 +80,9 @@ impl<'a> Resolver<'a> {
             services,
             parents: vec![0; document.groups.len() + 1],
             homes: vec![0; document.services.len()],
-            otp: vec![false; document.groups.len() + 1],
+            semantics: vec![Semantics::Mainstay; document.groups.len() + 1],
             members: vec![Vec::new(); document.groups.len() + 1],
-            firsts: Vec::with_capacity(document.services.len()),
+            plan_places: plan_places(document),
         }
     }
 
@@ -95,18 +103,22 @@ impl<'a> Resolver<'a> {
         if !self.count_instances() {
             return (Plan::default(), Vec::new());
         }
-        self.check_services();
+        self.check_rules();
         let needs = self.find_needs();
-        let plan = Plan {
+        let (services, templates, prototypes) = self.build_services(needs);
+        let mut plan = Plan {
             project: project.clone(),
             file: Some(self.origin.file.to_owned()),
-            tree: Tree { groups: self.build_groups(project), children: self.build_children(&needs) },
-            programs: self.build_programs(),
+            tree: Tree { groups: self.build_groups(project), children: Vec::new() },
+            declared: Declared { services, members: self.declared_members() },
+            templates,
             flags: self.document.flags.clone(),
             log: self.log_base(),
+            ..Plan::default()
         };
-        let places = self.document.services.iter().zip(&self.firsts).map(|(service, first)| Places {
-            first: *first,
+        plan.count_out(prototypes);
+        let places = self.document.services.iter().zip(&self.plan_places).map(|(service, of)| Places {
+            of: *of,
             command: service.command.as_ref().map_or_else(|| service.at.clone(), |c| c.span.clone()),
             directory: service.directory.as_ref().map(|d| d.span.clone()),
             user: service.user.as_ref().map(|u| u.span.clone()),
@@ -203,17 +215,20 @@ impl<'a> Resolver<'a> {
 
     /// A group inside an OTP group is one too, unless it says otherwise.
     fn find_semantics(&mut self) {
-        self.otp[0] = self.document.root.otp.unwrap_or(false);
-        for start in 1..self.parents.len() {
+        for start in 0..self.parents.len() {
             let mut at = start;
-            self.otp[start] = loop {
-                match self.part(at).otp {
+            self.semantics[start] = loop {
+                match self.part(at).semantics {
                     Some(said) => break said,
-                    None if at == 0 => break false,
+                    None if at == 0 => break Semantics::Mainstay,
                     None => at = self.parents[at],
                 }
             };
         }
+    }
+
+    fn otp(&self, group: usize) -> bool {
+        self.semantics[group].is_otp()
     }
 
     fn find_members(&mut self) {
@@ -250,13 +265,22 @@ impl<'a> Resolver<'a> {
         }
     }
 
-    // Services: what each lacks or says in vain.
+    /// The members as the plan keeps them: a template is none before it has an instance.
+    fn declared_members(&self) -> Vec<Vec<Member>> {
+        let member = |item: &Item| match *item {
+            Item::Group(group) => Some(Member::Group(GroupId(index(group)))),
+            Item::Service(service) => match self.plan_places[service] {
+                PlaceOf::Service(place) => Some(Member::Service(place)),
+                PlaceOf::Template(_) => None,
+            },
+        };
+        self.members.iter().map(|items| items.iter().filter_map(member).collect()).collect()
+    }
 
     /// False when there are more instances than can be counted out.
     fn count_instances(&mut self) -> bool {
         let mut total = 0;
         for service in &self.document.services {
-            self.firsts.push(total);
             total += instances(service);
             if total > CHILDREN_MAX {
                 let message = format!("more than {CHILDREN_MAX} instances in all services together");
@@ -266,91 +290,21 @@ impl<'a> Resolver<'a> {
         }
         true
     }
-
-    fn check_services(&mut self) {
-        for (i, service) in self.document.services.iter().enumerate() {
-            if !service.has_command {
-                let message = format!("service `{}` has no `command`", shorten(&service.name));
-                let problem = Diagnostic::error(service.at.clone(), message);
-                self.problems.push(problem.help("add: command = [\"./program\", \"argument\"]"));
-            }
-            let home = self.homes[i];
-            if self.otp[home] {
-                let part = service.restart.as_ref();
-                self.refuse_in_otp(
-                    home,
-                    part,
-                    service.backoff.as_ref().map(|b| (b.span.clone(), b.value.over(Backoff::default()))),
-                );
-            }
-            self.warn_of_a_limit_in_vain(service);
-        }
-        for (i, part) in self.document.groups.iter().enumerate() {
-            if self.otp[self.parents[i + 1]] {
-                let restart = part.restart.as_ref().map(|r| &r.value);
-                self.refuse_in_otp(
-                    self.parents[i + 1],
-                    restart,
-                    part.backoff.as_ref().map(|b| (b.span.clone(), b.value.over(Backoff::default()))),
-                );
-            }
-            self.check_window(part, self.otp[i + 1]);
-        }
-        self.check_window(&self.document.root, self.otp[0]);
-    }
-
-    /// S9: under OTP's semantics there is one window, the group's, and no wait.
-    fn refuse_in_otp(
-        &mut self,
-        group: usize,
-        restart: Option<&RestartPart>,
-        backoff: Option<(Span, Backoff)>,
-    ) {
-        let label = format!("{} has OTP's semantics", self.group_name(group));
-        let max = restart
-            .and_then(|r| r.max.as_ref())
-            .filter(|max| max.value.is_some())
-            .map(|max| max.span.clone());
-        let within = restart.and_then(|r| r.within.as_ref()).map(|within| within.span.clone());
-        if let Some(at) = max.or(within) {
-            let problem = Diagnostic::error(at, "under OTP's semantics a member has no limit of its own");
-            self.problems.push(problem.label(&label).help("write `intensity` and `period` in the group"));
-        }
-        if let Some((at, _)) = backoff.filter(|(_, backoff)| *backoff != Backoff::NONE) {
-            let problem = Diagnostic::error(at, "under OTP's semantics a restart never waits");
-            self.problems.push(problem.label(&label).help("remove `backoff`"));
-        }
-    }
-
-    fn check_window(&mut self, part: &GroupPart, otp: bool) {
-        if let (None, Some(period), false) = (&part.intensity, &part.period, otp) {
-            let problem =
-                Diagnostic::error(period.span.clone(), "`period` without `intensity` limits nothing");
-            self.problems.push(problem.help("add `intensity`: how many restarts are allowed within it"));
-        }
-    }
-
-    fn warn_of_a_limit_in_vain(&mut self, service: &ServicePart) {
-        let Some(restart) = &service.restart else { return };
-        let policy = restart.policy.as_ref().or(self.document.defaults.restart.policy.as_ref());
-        if let (Some(Restart::Temporary), Some(max)) = (policy.map(|p| p.value), &restart.max) {
-            let problem = Diagnostic::warning(
-                max.span.clone(),
-                "a temporary service is never restarted: `max` limits nothing",
-            );
-            self.problems.push(problem.label(format!("in service `{}`", shorten(&service.name))));
-        }
-    }
 }
 
+/// How many there are when the tree starts.
 fn instances(service: &ServicePart) -> usize {
-    service.instances.unwrap_or(1) as usize
+    if service.template { 0 } else { service.instances.unwrap_or(1) as usize }
 }
 
-/// `web`, or `web#1` to `web#4`.
-fn instance_names(service: &ServicePart) -> impl Iterator<Item = String> {
-    let count = instances(service);
-    (1..=count).map(move |n| if count == 1 { service.name.clone() } else { format!("{}#{n}", service.name) })
+fn plan_places(document: &Document) -> Vec<PlaceOf> {
+    let (mut services, mut templates) = (0, 0);
+    let place = |service: &ServicePart| {
+        let count = if service.template { &mut templates } else { &mut services };
+        *count += 1;
+        if service.template { PlaceOf::Template(*count - 1) } else { PlaceOf::Service(*count - 1) }
+    };
+    document.services.iter().map(place).collect()
 }
 
 /// Counts are bounded by `CHILDREN_MAX` and by the size of the file.

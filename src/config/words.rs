@@ -14,19 +14,49 @@ const SUGGESTED_MAX: usize = 100;
 /// # Errors
 /// The rule that it breaks.
 pub fn check_name(name: &str) -> Result<(), String> {
-    if name.is_empty() {
-        return Err("it is empty".to_owned());
-    }
-    if name.len() > NAME_MAX {
-        return Err(format!("it has {} bytes, {NAME_MAX} are allowed", name.len()));
-    }
-    if let Some(bad) = name.chars().find(|c| !in_name(*c)) {
-        return Err(format!("it contains {bad:?}; letters, digits, `.`, `_` and `-` are allowed"));
-    }
+    check_characters(name, NAME_MAX)?;
     if !name.starts_with(|c: char| c.is_ascii_alphanumeric()) {
         return Err("it must begin with a letter or a digit".to_owned());
     }
     Ok(())
+}
+
+/// Whether `name` may name a service (`web`, false) or a template of services (`worker@`, true).
+///
+/// # Errors
+/// The rule that it breaks.
+pub fn check_service_name(name: &str) -> Result<bool, String> {
+    match name.split_once('@') {
+        None => check_name(name).map(|()| false),
+        Some((base, "")) => check_name(base).map(|()| true),
+        Some((base, _)) => {
+            let base = if check_name(base).is_ok() { base } else { "worker" };
+            Err(format!(
+                "a template ends in `@`, as \"{base}@\"; its instances are made while it runs and not named here"
+            ))
+        }
+    }
+}
+
+/// Whether a template can have this argument: 1 to 64 bytes of `[A-Za-z0-9._-]`, since it becomes part of file names.
+///
+/// # Errors
+/// The rule that it breaks.
+pub fn check_argument(argument: &str) -> Result<(), String> {
+    check_characters(argument, NAME_MAX)
+}
+
+/// Whether an instance made at run time can have this name: `mailer`, or `worker@mail`.
+///
+/// # Errors
+/// The rule that it breaks.
+pub fn check_instance_name(name: &str) -> Result<(), String> {
+    let (base, argument) = name.split_once('@').map_or((name, None), |(base, rest)| (base, Some(rest)));
+    check_name(base)?;
+    if base.starts_with(RESERVED_PREFIX) {
+        return Err("names that begin with `mainstay` are the built-ins'".to_owned());
+    }
+    argument.map_or(Ok(()), check_argument)
 }
 
 /// Whether `name` may name a flag: 1 to 128 bytes of `[A-Za-z0-9._-]`.
@@ -34,11 +64,15 @@ pub fn check_name(name: &str) -> Result<(), String> {
 /// # Errors
 /// The rule that it breaks.
 pub fn check_flag_name(name: &str) -> Result<(), String> {
+    check_characters(name, FLAG_NAME_MAX)
+}
+
+fn check_characters(name: &str, max: usize) -> Result<(), String> {
     if name.is_empty() {
         return Err("it is empty".to_owned());
     }
-    if name.len() > FLAG_NAME_MAX {
-        return Err(format!("it has {} bytes, {FLAG_NAME_MAX} are allowed", name.len()));
+    if name.len() > max {
+        return Err(format!("it has {} bytes, {max} are allowed", name.len()));
     }
     match name.chars().find(|c| !in_name(*c)) {
         Some(bad) => Err(format!("it contains {bad:?}; letters, digits, `.`, `_` and `-` are allowed")),

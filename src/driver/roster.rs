@@ -252,14 +252,7 @@ mod tests {
                 service: service.into(),
                 instance: instance.into(),
                 argv: vec!["x".into()],
-                env: vec![],
-                inherit_env: true,
-                directory: "/".into(),
-                user: None,
-                umask: None,
-                ready: Default::default(),
-                log: Default::default(),
-                line: 0,
+                ..Default::default()
             });
         }
         Roster::new(&plan, &[Builtin::Logger, Builtin::Keeper])

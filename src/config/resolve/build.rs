@@ -1,15 +1,17 @@
 //! Checked parts → the tree and its programs, with every default filled in.
 
-use super::{Resolver, index, instance_names, instances};
+use super::{PlaceOf, Resolver, index, instances};
+use crate::config::declared::{Need, Service};
 use crate::config::diagnostic::{Diagnostic, Lines, count};
 use crate::config::env_file;
 use crate::config::fields::Located;
-use crate::config::order::Item;
-use crate::config::plan::{Log, Program};
+use crate::config::plan::{Condition, Log, Program};
 use crate::config::policy::{BackoffPart, RestartPart};
+use crate::config::read::{Semantics, ServicePart};
+use crate::config::template::{Blanks, Template};
 use crate::supervisor::spec::{
-    Backoff, Child, ChildId, DEFAULT_LIMIT, DEFAULT_READY_WITHIN, DEFAULT_STOP_SIGNAL, Group, GroupId,
-    Intensity, Node, OTP_INTENSITY, Restart,
+    AutoShutdown, Backoff, Child, DEFAULT_LIMIT, DEFAULT_READY_WITHIN, DEFAULT_STOP_SIGNAL, Group, GroupId,
+    Intensity, OTP_INTENSITY, Pool, Restart,
 };
 use std::collections::HashMap;
 use std::path::PathBuf;
@@ -19,8 +21,9 @@ impl Resolver<'_> {
         (0..self.members.len())
             .map(|i| {
                 let part = self.part(i);
-                let in_otp = i != 0 && self.otp[self.parents[i]];
-                let window = if self.otp[i] { Some(OTP_INTENSITY) } else { None };
+                let in_otp = i != 0 && self.otp(self.parents[i]);
+                let restart = part.restart.as_ref().map(|r| &r.value);
+                let window = if self.otp(i) { Some(OTP_INTENSITY) } else { None };
                 let period = part.period.as_ref().map(|p| p.value);
                 let intensity = match &part.intensity {
                     Some(max) => {
@@ -35,60 +38,90 @@ impl Resolver<'_> {
                     parent: (i != 0).then(|| GroupId(index(self.parents[i]))),
                     strategy: part.strategy.unwrap_or_default(),
                     intensity,
-                    on_limit: part.on_limit.unwrap_or_default(),
-                    otp: self.otp[i],
-                    members: self.members[i].iter().flat_map(|item| self.nodes(*item)).collect(),
+                    on_limit: part.on_limit.as_ref().map(|l| l.value).unwrap_or_default(),
+                    otp: self.otp(i),
+                    // Those of the file are counted out with the services.
+                    members: Vec::new(),
                     after: Vec::new(),
-                    limit: self.limit(in_otp, part.restart.as_ref().map(|r| &r.value)).filter(|_| i != 0),
+                    limit: self.limit(in_otp, restart).filter(|_| i != 0),
                     backoff: self.backoff(in_otp, part.backoff.as_ref().map(|b| &b.value)),
-                    ..Group::default()
+                    // `[defaults]` speaks of services: a tree whose groups stay down after their first limit is
+                    // never meant by "transient" for all.
+                    restart: restart.and_then(|r| r.policy.as_ref()).map_or(Restart::Permanent, |p| p.value),
+                    significant: part.significant.as_ref().is_some_and(|s| s.value),
+                    auto_shutdown: part.auto_shutdown.as_ref().map_or(AutoShutdown::Never, |a| a.value),
+                    pool: part
+                        .pool
+                        .as_ref()
+                        .map(|_| Pool { max_children: part.max_children.as_ref().map(|m| m.value) }),
+                    whole_seconds: self.semantics[i] == Semantics::OtpSeconds,
                 }
             })
             .collect()
     }
 
-    fn nodes(&self, item: Item) -> Vec<Node> {
-        match item {
-            Item::Group(group) => vec![Node::Group(GroupId(index(group)))],
-            Item::Service(service) => {
-                let first = self.firsts[service];
-                let count = instances(&self.document.services[service]);
-                (first..first + count).map(|child| Node::Child(ChildId(index(child)))).collect()
+    /// Services, templates, and what an instance of each service is.
+    pub(super) fn build_services(
+        &mut self,
+        needs: Vec<Vec<Need>>,
+    ) -> (Vec<Service>, Vec<Template>, Vec<(Child, Program)>) {
+        let (mut services, mut templates, mut prototypes) = (Vec::new(), Vec::new(), Vec::new());
+        let lines = Lines::of(self.text);
+        let mut env_files = HashMap::new();
+        let document = self.document;
+        for (i, (part, needs)) in document.services.iter().zip(needs).enumerate() {
+            let child = self.build_child(i);
+            let (program, own_env) = self.build_program(part, &lines, &mut env_files);
+            let name = part.name.clone();
+            if let PlaceOf::Template(_) = self.plan_places[i] {
+                let blanks = Blanks {
+                    folder: self.origin.folder().to_owned(),
+                    directory: part.directory.as_ref().map(|d| d.value.clone()),
+                    exists: part.exists.clone(),
+                    port: part.ready.as_ref().and_then(|r| r.port.clone()),
+                    own_env,
+                };
+                let child = Child { name: name.clone(), ..child };
+                templates.push(Template { name, child, program, needs, blanks });
+                continue;
             }
+            let count = index(instances(part));
+            services.push(Service { name, first: 0, count, numbered: count > 1, needs, spare: None });
+            prototypes.push((child, program));
+        }
+        (services, templates, prototypes)
+    }
+
+    /// The policy of an instance, without its name and its needs.
+    fn build_child(&self, service: usize) -> Child {
+        let defaults = &self.document.defaults;
+        let part = &self.document.services[service];
+        let home = self.homes[service];
+        let otp = self.otp(home);
+        let restart = part.restart.as_ref();
+        let clean = restart.and_then(|r| r.clean.as_ref()).or(defaults.restart.clean.as_ref());
+        let stop = part.stop.clone().unwrap_or_default();
+        let ready = part.ready.as_ref();
+        Child {
+            group: GroupId(index(home)),
+            restart: self.policy(part),
+            limit: self.limit(otp, restart),
+            backoff: self.backoff(otp, part.backoff.as_ref().map(|b| &b.value)),
+            ready_within: ready.map(|r| r.within.or(defaults.ready_within).unwrap_or(DEFAULT_READY_WITHIN)),
+            grace: stop.grace.or(defaults.stop.grace).unwrap_or_default(),
+            stop_signal: stop.signal.or(defaults.stop.signal).unwrap_or(DEFAULT_STOP_SIGNAL),
+            clean: clean.cloned().unwrap_or_default(),
+            autostart: part.autostart.unwrap_or(true),
+            significant: part.significant.as_ref().is_some_and(|s| s.value),
+            ignore: part.ignore.as_ref().map(|i| i.value),
+            ..Child::default()
         }
     }
 
-    pub(super) fn build_children(&self, needs: &[Vec<Node>]) -> Vec<Child> {
-        let defaults = &self.document.defaults;
-        let mut children = Vec::new();
-        for (i, service) in self.document.services.iter().enumerate() {
-            let otp = self.otp[self.homes[i]];
-            let restart = service.restart.as_ref();
-            let policy = restart.and_then(|r| r.policy.as_ref()).or(defaults.restart.policy.as_ref());
-            let clean = restart.and_then(|r| r.clean.as_ref()).or(defaults.restart.clean.as_ref());
-            let stop = service.stop.clone().unwrap_or_default();
-            let within = service
-                .ready
-                .as_ref()
-                .map(|r| r.within.or(defaults.ready_within).unwrap_or(DEFAULT_READY_WITHIN));
-            for name in instance_names(service) {
-                children.push(Child {
-                    name,
-                    group: GroupId(index(self.homes[i])),
-                    restart: policy.map_or(Restart::Permanent, |p| p.value),
-                    limit: self.limit(otp, restart),
-                    backoff: self.backoff(otp, service.backoff.as_ref().map(|b| &b.value)),
-                    ready_within: within,
-                    grace: stop.grace.or(defaults.stop.grace).unwrap_or_default(),
-                    stop_signal: stop.signal.or(defaults.stop.signal).unwrap_or(DEFAULT_STOP_SIGNAL),
-                    clean: clean.cloned().unwrap_or_default(),
-                    needs: needs[i].clone(),
-                    autostart: service.autostart.unwrap_or(true),
-                    ..Child::default()
-                });
-            }
-        }
-        children
+    /// When a service is started again.
+    pub(super) fn policy(&self, service: &ServicePart) -> Restart {
+        let said = service.restart.as_ref().and_then(|r| r.policy.as_ref());
+        said.or(self.document.defaults.restart.policy.as_ref()).map_or(Restart::Permanent, |p| p.value)
     }
 
     fn limit(&self, otp: bool, part: Option<&RestartPart>) -> Option<Intensity> {
@@ -116,38 +149,39 @@ impl Resolver<'_> {
         self.document.log.as_ref().map_or_else(Log::default, |part| part.over(&Log::default()))
     }
 
-    pub(super) fn build_programs(&mut self) -> Vec<Program> {
+    /// What an instance executes, without its name; and where in its environment the service's own variables begin.
+    fn build_program(
+        &mut self,
+        part: &ServicePart,
+        lines: &Lines,
+        env_files: &mut HashMap<PathBuf, Option<Vec<(String, String)>>>,
+    ) -> (Program, usize) {
+        let defaults = &self.document.defaults;
+        let folder = self.origin.folder();
         let log = self.log_base();
-        let log = self.document.defaults.log.as_ref().map_or(log.clone(), |part| part.over(&log));
-        let lines = Lines::of(self.text);
-        let mut files = HashMap::new();
-        let mut programs = Vec::new();
-        for service in &self.document.services {
-            let directory = match &service.directory {
-                Some(directory) => self.origin.folder().join(&directory.value),
-                None => self.origin.folder().to_owned(),
-            };
-            let mut env = self.document.defaults.env.clone();
-            for file in &service.env_files {
-                env.extend(self.read_env_file(file, &mut files));
-            }
-            env.extend(service.env.iter().cloned());
-            let program = Program {
-                service: service.name.clone(),
-                instance: String::new(),
-                argv: service.command.as_ref().map(|c| c.value.clone()).unwrap_or_default(),
-                env,
-                inherit_env: service.inherit_env.or(self.document.defaults.inherit_env).unwrap_or(true),
-                directory,
-                user: service.user.as_ref().map(|u| u.value.clone()),
-                umask: service.umask,
-                ready: service.ready.as_ref().and_then(|r| r.how.clone()).unwrap_or_default(),
-                log: service.log.as_ref().map_or_else(|| log.clone(), |part| part.over(&log)),
-                line: index(lines.line(service.at.start)),
-            };
-            programs.extend(instance_names(service).map(|instance| Program { instance, ..program.clone() }));
+        let log = defaults.log.as_ref().map_or(log.clone(), |part| part.over(&log));
+        let mut env = defaults.env.clone();
+        for file in &part.env_files {
+            env.extend(self.read_env_file(file, env_files));
         }
-        programs
+        let own_env = env.len();
+        env.extend(part.env.iter().cloned());
+        let program = Program {
+            service: part.name.clone(),
+            instance: String::new(),
+            argv: part.command.as_ref().map(|c| c.value.clone()).unwrap_or_default(),
+            env,
+            inherit_env: part.inherit_env.or(defaults.inherit_env).unwrap_or(true),
+            directory: part.directory.as_ref().map_or_else(|| folder.to_owned(), |d| folder.join(&d.value)),
+            user: part.user.as_ref().map(|u| u.value.clone()),
+            umask: part.umask,
+            ready: part.ready.as_ref().and_then(|r| r.how.clone()).unwrap_or_default(),
+            condition: part.exists.as_ref().map(|path| Condition::Exists(folder.join(path))),
+            log: part.log.as_ref().map_or_else(|| log.clone(), |part| part.over(&log)),
+            part: 0,
+            line: index(lines.line(part.at.start)),
+        };
+        (program, own_env)
     }
 
     /// Each file is read once, however many services name it. `?` in front: it may be absent.

@@ -1,27 +1,26 @@
 //! `needs`: names → nodes of the tree, and circles of services that would wait for each other for ever.
 
-use super::{Resolver, index, instances};
+use super::{PlaceOf, Resolver, index, instances};
+use crate::config::declared::{NEEDS_MAX, Need};
 use crate::config::diagnostic::Diagnostic;
 use crate::config::fields::{Located, shorten};
 use crate::config::order::{Graph, Item, Why};
 use crate::config::read::ServicePart;
-use crate::supervisor::spec::{ChildId, GroupId, Node, Strategy};
+use crate::supervisor::spec::{GroupId, Strategy};
 use std::collections::HashSet;
 
-/// All needs of all instances, each counted out.
-const NEEDS_MAX: usize = 1_000_000;
 /// Names of one circle that are shown.
 const CIRCLE_SHOWN: usize = 12;
 /// Circles of needs that are listed.
 const CIRCLES_MAX: usize = 20;
 
 impl Resolver<'_> {
-    /// The needs of each service, as nodes of the tree.
-    pub(super) fn find_needs(&mut self) -> Vec<Vec<Node>> {
+    /// The needs of each service, each once.
+    pub(super) fn find_needs(&mut self) -> Vec<Vec<Need>> {
         let mut graph = Graph::new(self.document.services.len(), self.members.len());
         for (group, members) in self.members.iter().enumerate() {
             let part = self.part(group);
-            let in_order = self.otp[group] || part.strategy == Some(Strategy::RestForOne);
+            let in_order = self.otp(group) || part.strategy == Some(Strategy::RestForOne);
             for (i, item) in members.iter().enumerate() {
                 graph.member(group, *item);
                 if let (true, Some(earlier)) = (in_order, i.checked_sub(1)) {
@@ -32,15 +31,20 @@ impl Resolver<'_> {
         let mut all = Vec::with_capacity(self.document.services.len());
         let mut total = 0;
         for (i, service) in self.document.services.iter().enumerate() {
-            let mut nodes = Vec::new();
-            for need in &service.needs {
-                if let Some(item) = self.resolve_need(service, need, &mut nodes) {
-                    graph.needs(i, item, need.span.clone());
+            let mut needs = Vec::new();
+            let mut each = 0;
+            let mut seen = HashSet::new();
+            for wanted in &service.needs {
+                if let Some((item, need)) = self.resolve_need(service, wanted) {
+                    graph.needs(i, item, wanted.span.clone());
+                    if seen.insert(need) {
+                        needs.push(need);
+                        each += self.counted_out(item, need);
+                    }
                 }
             }
-            let mut seen = HashSet::new();
-            nodes.retain(|node| seen.insert(*node));
-            total += nodes.len() * instances(service);
+            // A template has no instances yet; one must fit all the same.
+            total += each * instances(service).max(1);
             if total > NEEDS_MAX {
                 let message = format!("more than {NEEDS_MAX} needs, counted for each instance");
                 let problem = Diagnostic::error(service.at.clone(), message);
@@ -48,7 +52,7 @@ impl Resolver<'_> {
                     .push(problem.help("put the needed services in a group and need the group: \"@name\""));
                 return vec![Vec::new(); self.document.services.len()];
             }
-            all.push(nodes);
+            all.push(needs);
         }
         for circle in graph.circles(CIRCLES_MAX) {
             self.report_circle(&circle);
@@ -56,19 +60,20 @@ impl Resolver<'_> {
         all
     }
 
-    fn resolve_need(
-        &mut self,
-        service: &ServicePart,
-        need: &Located<String>,
-        nodes: &mut Vec<Node>,
-    ) -> Option<Item> {
+    fn counted_out(&self, item: Item, need: Need) -> usize {
+        match (item, need) {
+            (Item::Service(service), Need::Service(_)) => instances(&self.document.services[service]),
+            _ => 1,
+        }
+    }
+
+    fn resolve_need(&mut self, service: &ServicePart, need: &Located<String>) -> Option<(Item, Need)> {
         let wanted = need.value.as_str();
         let unknown =
             |what: &str| format!("service `{}` needs `{}`, {what}", shorten(&service.name), shorten(wanted));
         if let Some(group) = wanted.strip_prefix('@') {
             if let Some(found) = self.groups.get(group) {
-                nodes.push(Node::Group(GroupId(index(*found))));
-                return Some(Item::Group(*found));
+                return Some((Item::Group(*found), Need::Group(GroupId(index(*found)))));
             }
             let problem = Diagnostic::error(need.span.clone(), unknown("which does not exist"));
             self.problems.push(match self.nearest_group(group) {
@@ -77,9 +82,18 @@ impl Resolver<'_> {
             });
             return None;
         }
+        if let Some((template, _)) = wanted.split_once('@')
+            && self.services.contains_key(&wanted[..=template.len()])
+        {
+            let message = unknown("which is made while the tree runs");
+            let problem = Diagnostic::error(need.span.clone(), message);
+            self.problems.push(problem.help("need the group of the template: \"@group\""));
+            return None;
+        }
         let (name, number) =
             wanted.split_once('#').map_or((wanted, None), |(name, number)| (name, Some(number)));
-        let Some(found) = self.services.get(name).copied() else {
+        let found = self.services.get(name).copied();
+        let Some((found, PlaceOf::Service(place))) = found.map(|at| (at, self.plan_places[at])) else {
             let problem = Diagnostic::error(need.span.clone(), unknown("which does not exist"));
             self.problems.push(if self.groups.contains_key(name) {
                 problem.label(format!("a group is needed as `@{name}`"))
@@ -91,15 +105,11 @@ impl Resolver<'_> {
             });
             return None;
         };
-        let (first, count) = (self.firsts[found], instances(&self.document.services[found]));
+        let count = instances(&self.document.services[found]);
         match number.map(str::parse::<usize>) {
-            // Two services that need each other's ten thousand instances are two lists of ten thousand.
-            None if nodes.len() + count <= NEEDS_MAX => {
-                nodes.extend((first..first + count).map(|child| Node::Child(ChildId(index(child)))));
-            }
-            None => {}
+            None => Some((Item::Service(found), Need::Service(place))),
             Some(Ok(n)) if (1..=count).contains(&n) && count > 1 => {
-                nodes.push(Node::Child(ChildId(index(first + n - 1))));
+                Some((Item::Service(found), Need::Instance(place, index(n))))
             }
             Some(_) => {
                 let problem =
@@ -108,10 +118,9 @@ impl Resolver<'_> {
                     1 => format!("`{name}` has one instance: write `{name}`"),
                     _ => format!("`{name}` has the instances `{name}#1` to `{name}#{count}`"),
                 }));
-                return None;
+                None
             }
         }
-        Some(Item::Service(found))
     }
 
     fn report_circle(&mut self, circle: &[(Item, Why)]) {
@@ -154,7 +163,7 @@ impl Resolver<'_> {
             _ => None,
         });
         if let Some(group) = ordered {
-            let why = if self.otp[group] { "has OTP's semantics" } else { "is rest_for_one" };
+            let why = if self.otp(group) { "has OTP's semantics" } else { "is rest_for_one" };
             let help = format!(
                 "{} {why}: its members start in the order of the file, each after the one before it",
                 self.group_name(group)
