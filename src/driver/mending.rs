@@ -3,11 +3,9 @@
 use super::ring::{Note, Subject};
 use super::{Driver, Source};
 use crate::ipc::control::What;
-use crate::ledger::{Ledger, Numbers};
 use crate::sys::clock;
 use crate::time::Duration;
 use mio::Interest;
-use std::os::fd::AsFd;
 
 /// How long until what could not be mended is looked at again.
 const AGAIN: Duration = Duration::from_millis(100);
@@ -29,8 +27,9 @@ impl Driver {
         if mended.keeper {
             self.hand_to_keeper(self.rooms.keeper_listener());
         }
-        if !self.ledger.mend(self.rooms.runtime_fd()) {
-            self.write_ledger_anew();
+        let runtime = self.rooms.runtime_fd();
+        if !self.ledger.mend(runtime) && self.ledger.renew(runtime).is_err() {
+            self.look_again = Some(clock::now() + AGAIN);
         }
         if !mended.what.is_empty() {
             self.ask_keeper_to_look();
@@ -51,29 +50,6 @@ impl Driver {
         self.unwatch(self.server.listener_fd());
         if watched.is_ok() {
             let _ = self.server.serve_at(listener);
-        }
-    }
-
-    fn write_ledger_anew(&mut self) {
-        let names: Vec<&str> = self.roster.children().map(|child| self.roster.instance(child)).collect();
-        let numbers = Numbers {
-            incarnation: self.core.next_incarnation().0,
-            crash: self.next_crash,
-            event: self.ring.newest() + 1,
-        };
-        match Ledger::create(self.rooms.runtime_fd(), names.into_iter(), numbers) {
-            Ok(ledger) => {
-                self.ledger = ledger;
-                for child in self.roster.children() {
-                    if let Some(life) = self.slots[child.0 as usize].life.as_ref().filter(|life| !life.reaped)
-                    {
-                        self.ledger.intend(child, life.incarnation);
-                        self.ledger.began(child, life.pid, life.pidfd.as_fd(), life.started);
-                    }
-                }
-                self.ledger.next_incarnation(numbers.incarnation);
-            }
-            Err(_) => self.look_again = Some(clock::now() + AGAIN),
         }
     }
 }
