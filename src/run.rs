@@ -87,7 +87,7 @@ pub fn supervise(
     let driver = Driver::new(plan, options, rooms, &past, &inherited, signals).map_err(failed)?;
     listening();
     match driver.run() {
-        Ok(End::Shutdown) => Ok(()),
+        Ok(End::Shutdown | End::Finished(_)) => Ok(()),
         Ok(End::LimitReached(_) | End::StartFailed(_)) => Err(Failure::new(
             ExitCode::Failed,
             "the restart limit of the whole tree was reached; everything is stopped",

@@ -24,9 +24,11 @@ impl Driver {
                     GroupReport::Restarting(by) => Note::GroupRestarting(by),
                     GroupReport::LimitReached { by } => Note::LimitReached(by),
                     GroupReport::GaveUp => Note::GroupGaveUp,
+                    GroupReport::AutoShutdown { .. } | GroupReport::ShutdownErrors { .. } => return,
                 };
                 self.note(Subject::Group(group), note);
             }
+            Report::Rolled { .. } => {}
             Report::AllUp => {
                 let after = now.since(self.unsettled);
                 self.note(Subject::Tree, Note::AllUp { after });
@@ -60,7 +62,7 @@ impl Driver {
             }
             ChildReport::Stopping => Note::Stopping,
             ChildReport::Killing => Note::Killing,
-            ChildReport::Exited { cause, lived, asked, abnormal } => {
+            ChildReport::Exited { cause, lived, asked, abnormal, shutdown_error: _ } => {
                 self.unsettled = now;
                 let never_ready = self.slot(child).never_ready.is_some();
                 let crash = if never_ready || (abnormal && !asked) { self.crash_number() } else { 0 };
@@ -85,6 +87,7 @@ impl Driver {
             ChildReport::Stopped => Note::Stopped,
             ChildReport::Finished => Note::Finished,
             ChildReport::GaveUp => Note::GaveUp,
+            ChildReport::Ignored | ChildReport::Removed => return,
         };
         self.note(Subject::Child(child, incarnation), note);
     }

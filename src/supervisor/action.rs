@@ -29,6 +29,8 @@ pub enum End {
     LimitReached(Option<ChildId>),
     /// OTP A09: this child could not be started when the tree was.
     StartFailed(ChildId),
+    /// The root's significant members have done their work (OTP M03): this one was the last.
+    Finished(ChildId),
 }
 
 /// A change worth telling.
@@ -49,6 +51,16 @@ pub enum Report {
         group: GroupId,
         /// What happened.
         what: GroupReport,
+    },
+    /// A rolling restart ended: all its members are as good as it gets again; or this one is not, and those after
+    /// it were left as they are.
+    Rolled {
+        /// The answer of [`super::Supervisor::roll`].
+        roll: u32,
+        /// How many were restarted.
+        done: u32,
+        /// Who did not come up.
+        failed: Option<ChildId>,
     },
     /// Everything that is wanted up is up (or ready): once after boot, and again whenever it becomes
     /// true after it was not.
@@ -90,6 +102,9 @@ pub enum ChildReport {
         asked: bool,
         /// True when it counts as abnormal (OTP: neither normal nor shutdown), asked or not.
         abnormal: bool,
+        /// It was asked to stop and ended otherwise than asked (OTP `shutdown_error`, K09). Pools are
+        /// reported together, see [`GroupReport::ShutdownErrors`].
+        shutdown_error: bool,
     },
     /// It will be started again at this moment: restart `attempt` in its window.
     BackingOff {
@@ -104,6 +119,11 @@ pub enum ChildReport {
     Finished,
     /// Down, because its own limit was reached (S8).
     GaveUp,
+    /// There was nothing to run (OTP `ignore`): no failure. `Finished` or `Removed` follows.
+    Ignored,
+    /// It is no member any more: it was deleted, or it vanishes when it ends (OTP E07). The last report about it;
+    /// its number names nobody until [`super::Supervisor::recycle`].
+    Removed,
 }
 
 /// What happened to a group.
@@ -118,6 +138,19 @@ pub enum GroupReport {
     },
     /// All members are down and it stays so (`on_limit = "park"`, or its own limit in its parent).
     GaveUp,
+    /// Its significant members have done their work (OTP M): this one was the last. All others go down.
+    AutoShutdown {
+        /// The significant member.
+        by: ChildId,
+    },
+    /// A pool is down, and so many of its members did not end as they were asked to (OTP K11): once for each
+    /// cause.
+    ShutdownErrors {
+        /// How they ended.
+        cause: Cause,
+        /// How many.
+        count: u32,
+    },
 }
 
 /// What an instance is doing, in the words of `status`.

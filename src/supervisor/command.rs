@@ -4,10 +4,12 @@
 //! does). Starts by command count nowhere (I09).
 
 use super::facts::Facts;
-use super::group::{Phase, Then};
+use super::group::{Phase, Then, Why};
 use super::service::{self, Goal};
+use super::shape::GROUP;
 use super::spec::Node;
 use super::{Command, End, Supervisor};
+use std::collections::HashSet;
 
 impl Supervisor {
     pub(super) fn command(&mut self, command: Command) {
@@ -32,48 +34,56 @@ impl Supervisor {
     }
 
     /// Wanted up, with all that it needs, and what that needs.
-    fn start(&mut self, node: usize) {
-        let mut seen = vec![false; self.nodes.len()];
+    pub(super) fn start(&mut self, node: usize) {
+        let mut seen = HashSet::from([node]);
         let mut wanted = vec![node];
-        seen[node] = true;
         while let Some(node) = wanted.pop() {
             self.want_up(node);
-            for at in self.shape.below(node) {
-                let child = self.shape.order[at] as usize;
-                for at in self.shape.needs.range(child) {
-                    let needed = self.shape.needs.item(at);
-                    if !std::mem::replace(&mut seen[needed], true) {
-                        wanted.push(needed);
-                    }
-                }
-            }
+            self.each_below(node, |supervisor, child| {
+                let needed = supervisor.shape.needs(child).iter().map(|needed| *needed as usize);
+                wanted.extend(needed.filter(|needed| seen.insert(*needed)));
+            });
         }
     }
 
     fn want_up(&mut self, node: usize) {
-        for at in self.shape.below(node) {
-            let child = self.shape.order[at] as usize;
-            self.want_child_up(child);
-        }
+        self.each_below(node, Supervisor::want_child_up);
         if let Some(group) = self.shape.as_group(node) {
-            for at in self.shape.inner(group) {
-                let inner = self.shape.groups_in_order[at] as usize;
-                self.revive(inner);
-                self.line_up(inner, 0);
-            }
+            self.groups[group].commanded = true;
+            self.each_inner(group, &mut |supervisor, inner| {
+                supervisor.groups[inner].stopped = false;
+                supervisor.revive(inner);
+                supervisor.line_up(inner);
+                supervisor.refresh_group(inner);
+            });
+        } else if let Some(group) = self.shape.parent(node) {
+            self.join_line_if_later(group, node);
         }
         self.revive_above(node);
+    }
+
+    /// A group that starts one by one is not over its start: who comes now waits for its turn.
+    fn join_line_if_later(&mut self, group: usize, member: usize) {
+        let line = &self.groups[group].line;
+        if line.first().is_some_and(|first| first < self.shape.position(member)) {
+            self.join_line(group, member);
+        }
     }
 
     fn revive_above(&mut self, node: usize) {
         let above: Vec<usize> = self.shape.above(node).collect();
         for group in above.into_iter().rev() {
+            self.groups[group].stopped = false;
             self.revive(group);
+            self.refresh_group(group);
         }
     }
 
     fn want_child_up(&mut self, child: usize) {
         let service = &mut self.services[child];
+        if service.doomed {
+            return;
+        }
         if service.goal == Goal::Parked || service.not_before.is_some() {
             self.nodes[child].window.clear();
             self.nodes[child].attempt = 0;
@@ -88,23 +98,23 @@ impl Supervisor {
     fn revive(&mut self, group: usize) {
         let node = self.shape.group_node(group);
         match self.groups[group].phase {
-            Phase::GaveUp => {
+            Phase::Closed(_) => {
                 self.forget(node);
                 self.begin_afresh(group);
             }
-            Phase::BackingOff { from, fresh, .. } => {
+            Phase::BackingOff { fresh, .. } => {
                 self.forget(node);
                 if fresh {
                     self.begin_afresh(group);
                 } else {
-                    self.let_go(group, from as usize);
+                    self.let_go(group);
                 }
             }
-            Phase::Falling { from, remaining, then: Then::Restart(Some(_)) } => {
-                self.set_group_phase(group, Phase::Falling { from, remaining, then: Then::Restart(None) });
+            Phase::Falling { remaining, then: Then::Restart(Some(_)) } => {
+                self.set_group_phase(group, Phase::Falling { remaining, then: Then::Restart(None) });
             }
-            Phase::Falling { from, remaining, then: Then::Park } => {
-                self.set_group_phase(group, Phase::Falling { from, remaining, then: Then::Fresh });
+            Phase::Falling { remaining, then: Then::Park } => {
+                self.set_group_phase(group, Phase::Falling { remaining, then: Then::Fresh });
             }
             Phase::Open | Phase::Falling { .. } => {}
         }
@@ -116,27 +126,52 @@ impl Supervisor {
     }
 
     /// Wanted down until somebody starts it.
-    fn want_down(&mut self, node: usize) {
-        for at in self.shape.below(node).rev() {
-            self.set_goal(self.shape.order[at] as usize, Goal::Down);
-        }
+    pub(super) fn want_down(&mut self, node: usize) {
+        self.break_off(node);
+        self.each_below_last_first(node, |supervisor, child| supervisor.set_goal(child, Goal::Down));
         let Some(group) = self.shape.as_group(node) else { return };
-        for at in self.shape.inner(group) {
-            let inner = self.shape.groups_in_order[at] as usize;
-            match self.groups[inner].phase {
-                Phase::Open => {}
-                Phase::Falling { from, remaining, .. } => {
-                    self.set_group_phase(inner, Phase::Falling { from, remaining, then: Then::Rest });
-                }
-                Phase::BackingOff { .. } | Phase::GaveUp => self.open(inner),
+        self.each_inner(group, &mut |supervisor, inner| match supervisor.groups[inner].phase {
+            Phase::Open => {}
+            Phase::Falling { remaining, .. } => {
+                supervisor.set_group_phase(inner, Phase::Falling { remaining, then: Then::Rest });
+            }
+            Phase::BackingOff { .. } | Phase::Closed(_) => supervisor.open(inner),
+        });
+        self.each_inner(group, &mut |supervisor, inner| {
+            supervisor.groups[inner].stopped = true;
+            supervisor.refresh_group(inner);
+        });
+    }
+
+    /// Under OTP semantics, who stops the member whose restart fails breaks the loop (J02, J04): those that the
+    /// strategy took down with it and that wait behind it stay down, until somebody starts them.
+    fn break_off(&mut self, node: usize) {
+        let Some(group) = self.shape.parent(node).filter(|group| self.tree.groups[*group].otp) else {
+            return;
+        };
+        let position = self.shape.position(node);
+        if self.groups[group].initial || self.nodes[node].facts.has(Facts::ALIVE) {
+            return;
+        }
+        if self.groups[group].line.first() != Some(position) {
+            return;
+        }
+        for later in position + 1..self.shape.positions(group) {
+            let waits = self.groups[group].line.contains(later);
+            if let Some(member) = self.shape.member(group, later).filter(|_| waits) {
+                self.groups[group].line.remove(later);
+                self.each_below_last_first(member, |supervisor, child| {
+                    supervisor.set_goal(child, Goal::Down)
+                });
             }
         }
     }
 
     /// Stopped, then started; what was stopped by command before stays so, unless nothing else is in it.
     fn restart(&mut self, node: usize) {
-        let wanted = |child: u32| self.services[child as usize].goal != Goal::Down;
-        if !self.shape.order[self.shape.below(node)].iter().any(|child| wanted(*child)) {
+        let mut wanted = false;
+        self.each_below(node, |supervisor, child| wanted |= supervisor.services[child].goal != Goal::Down);
+        if !wanted {
             self.start(node);
             return;
         }
@@ -146,7 +181,7 @@ impl Supervisor {
         }
     }
 
-    fn restart_child(&mut self, child: usize) {
+    pub(super) fn restart_child(&mut self, child: usize) {
         if self.nodes[child].facts.has(Facts::ALIVE) {
             let dying = matches!(self.services[child].phase, service::Phase::Clearing { .. });
             self.services[child].bounce = !dying;
@@ -156,20 +191,18 @@ impl Supervisor {
     }
 
     fn restart_group(&mut self, group: usize) {
-        let node = self.shape.group_node(group);
+        let node = group | GROUP;
         self.forget(node);
-        for at in self.shape.below(node) {
-            let child = self.shape.order[at] as usize;
-            if self.services[child].goal != Goal::Down {
-                self.want_child_up(child);
+        self.each_below(node, |supervisor, child| {
+            if supervisor.services[child].goal != Goal::Down {
+                supervisor.want_child_up(child);
             }
-        }
-        for at in self.shape.inner(group) {
-            let inner = self.shape.groups_in_order[at] as usize;
-            if self.groups[inner].phase == Phase::GaveUp {
-                self.revive(inner);
+        });
+        self.each_inner(group, &mut |supervisor, inner| {
+            if supervisor.groups[inner].phase == Phase::Closed(Why::GaveUp) {
+                supervisor.revive(inner);
             }
-        }
+        });
         self.revive_above(node);
         self.fall(group, 0, Then::Fresh);
     }

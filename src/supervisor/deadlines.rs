@@ -1,27 +1,41 @@
 //! The moments at which something is due, at most one for each node of the tree.
 //!
 //! Invariant: a binary heap whose entries know their places, so that changing or clearing a deadline is
-//! O(log n), nothing stale is ever kept, and the next one is a look at the top. It never allocates after
-//! it was made.
+//! O(log n), nothing stale is ever kept, and the next one is a look at the top. It allocates only when a node is
+//! added.
 
+use super::shape::ByNode;
 use crate::time::Instant;
 
 /// Not in the heap.
 const NOWHERE: u32 = u32::MAX;
 
-/// The deadlines of a fixed number of nodes.
+/// The deadlines of all nodes.
 #[derive(Clone, Debug)]
 pub(super) struct Deadlines {
     /// (when, whose), smallest first; ties go to the smaller node, so that runs repeat exactly.
     heap: Vec<(Instant, u32)>,
     /// Where each node's entry is in `heap`.
-    places: Vec<u32>,
+    places: ByNode<u32>,
 }
 
 impl Deadlines {
-    /// None of `nodes` has a deadline.
-    pub(super) fn new(nodes: usize) -> Deadlines {
-        Deadlines { heap: Vec::with_capacity(nodes), places: vec![NOWHERE; nodes] }
+    /// No node has a deadline.
+    pub(super) fn new(children: usize, groups: usize) -> Deadlines {
+        let places = ByNode::new(NOWHERE, children, groups);
+        Deadlines { heap: Vec::with_capacity(children + groups), places }
+    }
+
+    /// There is one more child.
+    pub(super) fn add_child(&mut self) {
+        self.places.children.push(NOWHERE);
+        let nodes = self.places.children.len() + self.places.groups.len();
+        self.heap.reserve(nodes - self.heap.len());
+    }
+
+    /// There is one more group.
+    pub(super) fn add_group(&mut self) {
+        self.places.groups.push(NOWHERE);
     }
 
     /// The earliest deadline and its node.
@@ -92,7 +106,7 @@ mod tests {
 
     #[test]
     fn it_agrees_with_a_scan() {
-        let mut deadlines = Deadlines::new(50);
+        let mut deadlines = Deadlines::new(50, 0);
         let mut plain: Vec<Option<Instant>> = vec![None; 50];
         let mut random = 1_u64;
         for _ in 0..20_000 {

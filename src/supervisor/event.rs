@@ -24,6 +24,9 @@ pub enum Event {
     StartFailed(ChildId, Incarnation),
     /// The service reported that it is ready. A second report changes nothing.
     Ready(ChildId, Incarnation),
+    /// There is nothing to run: a condition that was declared is false (OTP `ignore`, A12). No process was made.
+    /// An answer to [`super::Action::Start`], like the two above.
+    Ignored(ChildId, Incarnation),
     /// The main process ended. `leftovers`: other processes of this life are still there.
     Exited {
         /// Whose.

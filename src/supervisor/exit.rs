@@ -5,9 +5,10 @@
 //! I09).
 
 use super::event::Cause;
-use super::group::Then;
+use super::facts::Facts;
+use super::group::{Then, Why};
 use super::service::{Force, Goal, Phase, Rest, is_abnormal};
-use super::spec::{ChildId, DEFAULT_LIMIT, Intensity, OnLimit, Restart};
+use super::spec::{AutoShutdown, ChildId, DEFAULT_LIMIT, Grace, Intensity, OnLimit, Restart};
 use super::{ChildReport, End, GroupReport, Supervisor, backoff, group, strategy};
 use crate::time::{Duration, Instant};
 
@@ -40,6 +41,7 @@ impl Supervisor {
     fn run(&mut self, child: usize, since: Instant) {
         self.services[child].tried = true;
         self.services[child].commanded = false;
+        self.services[child].fresh = false;
         self.set_phase(child, Phase::Running { since, healthy: self.now });
     }
 
@@ -56,6 +58,27 @@ impl Supervisor {
         }
     }
 
+    /// There is nothing to run, says a condition that was declared. There is no process.
+    pub(super) fn ignored(&mut self, child: usize) {
+        if self.services[child].phase != Phase::Launching {
+            return;
+        }
+        let asked = !self.desired(child);
+        self.report_child(child, ChildReport::Ignored);
+        self.dead(child, Phase::Idle(Rest::Unsettled));
+        if !asked {
+            self.nothing_to_run(child);
+        }
+    }
+
+    /// It is not started again by itself, and whatever needs it may start. A temporary child and one of a pool
+    /// is not kept (A13–A16, D12).
+    fn nothing_to_run(&mut self, child: usize) {
+        self.services[child].commanded = false;
+        self.services[child].fresh = false;
+        self.set_goal(child, Goal::Done { clean: true });
+    }
+
     /// The main process ended.
     pub(super) fn exited(&mut self, child: usize, cause: Cause, leftovers: bool) {
         let (since, healthy, sent, failed) = match self.services[child].phase {
@@ -68,9 +91,15 @@ impl Supervisor {
             Phase::Idle(_) | Phase::Waiting | Phase::BackingOff { .. } | Phase::Clearing { .. } => return,
         };
         let asked = !self.desired(child) || (sent.is_some() && !failed);
+        let ignores = matches!(self.services[child].phase, Phase::Launching | Phase::Starting { .. })
+            && matches!((self.tree.children[child].ignore, cause), (Some(code), Cause::Code(c)) if code == c);
         let abnormal = failed || is_abnormal(&self.tree.children[child], cause);
         let lived = self.now.since(since);
-        self.report_child(child, ChildReport::Exited { cause, lived, asked, abnormal });
+        let shutdown_error = asked && sent.is_some() && self.ended_otherwise(child, cause, abnormal);
+        self.report_child(child, ChildReport::Exited { cause, lived, asked, abnormal, shutdown_error });
+        if ignores {
+            self.report_child(child, ChildReport::Ignored);
+        }
         let after = if leftovers {
             Phase::Clearing { force: sent.unwrap_or_else(|| self.signal(child)) }
         } else {
@@ -80,10 +109,38 @@ impl Supervisor {
         if asked {
             return;
         }
+        if ignores {
+            self.nothing_to_run(child);
+            return;
+        }
         match healthy {
             Some(healthy) => self.decide(child, abnormal, self.now.since(healthy), None),
             None => self.failed_start(child, abnormal, None),
         }
+    }
+
+    /// Whether a child that was asked to stop ended otherwise than asked (K09). One that is to be killed at once
+    /// dies of that; any other of its stop signal, or, unless OTP says that it is permanent, cleanly.
+    fn ended_otherwise(&mut self, child: usize, cause: Cause, abnormal: bool) -> bool {
+        let policy = &self.tree.children[child];
+        let Some(parent) = self.shape.parent(child) else { return false };
+        let strict = self.tree.groups[parent].otp && policy.restart == Restart::Permanent;
+        let as_asked = match (policy.grace, cause) {
+            (Grace::Kill, Cause::Signal(9, _)) => true,
+            (Grace::Kill, _) => false,
+            (_, Cause::Signal(signal, _)) => signal == policy.stop_signal,
+            (_, _) => !strict && !abnormal,
+        };
+        let together = self.ending.is_some() || self.is_held(child) || self.groups[parent].stopped;
+        if !as_asked && together && self.tree.groups[parent].pool.is_some() {
+            let errors = &mut self.groups[parent].shutdown_errors;
+            match errors.iter_mut().find(|(known, _)| *known == cause) {
+                Some((_, count)) => *count += 1,
+                None => errors.push((cause, 1)),
+            }
+            return false;
+        }
+        !as_asked
     }
 
     /// Nothing of this life is left.
@@ -104,16 +161,29 @@ impl Supervisor {
     fn failed_start(&mut self, child: usize, abnormal: bool, retry: Option<Instant>) {
         let otp = self.shape.parent(child).filter(|group| self.tree.groups[*group].otp);
         let commanded = std::mem::replace(&mut self.services[child].commanded, false);
+        if std::mem::replace(&mut self.services[child].fresh, false) {
+            // It was never there (C15).
+            self.services[child].doomed = true;
+            self.set_goal(child, Goal::Down);
+            return;
+        }
         match otp {
             Some(group) if self.groups[group].initial && self.in_line(child, group) => {
                 self.start_of_group_failed(group, child);
             }
             Some(_) if commanded => self.set_goal(child, Goal::Down),
-            _ => {
-                let counts_as_abnormal = abnormal || otp.is_some();
-                self.decide(child, counts_as_abnormal, Duration::ZERO, retry);
+            Some(_) if self.tree.children[child].restart != Restart::Temporary => {
+                self.nodes[child].retry = Some(ChildId(child as u32));
+                self.services[child].not_before = Some(self.now);
+                self.touch(child);
             }
+            _ => self.decide(child, abnormal || otp.is_some(), Duration::ZERO, retry),
         }
+    }
+
+    /// The next try of a member whose restart failed is due: it is a restart like any other (I05).
+    pub(super) fn try_again(&mut self, node: usize, by: ChildId) {
+        self.member_died(node, by, Duration::ZERO, None);
     }
 
     /// A death that nobody asked for: the restart type decides.
@@ -124,7 +194,25 @@ impl Supervisor {
             }
             (Restart::Transient, false) | (Restart::Temporary, _) => {
                 self.set_goal(child, Goal::Done { clean: !abnormal });
+                if self.tree.children[child].significant {
+                    self.significant_ended(child, ChildId(child as u32));
+                }
             }
+        }
+    }
+
+    /// A significant member ended by itself and is not started again (M).
+    fn significant_ended(&mut self, node: usize, by: ChildId) {
+        let Some(parent) = self.shape.parent(node) else { return };
+        let held = self.groups[parent].counts[Facts::HOLDING.bit()] > 0;
+        let over = match self.tree.groups[parent].auto_shutdown {
+            AutoShutdown::Never => false,
+            AutoShutdown::Any => true,
+            AutoShutdown::All => !held,
+        };
+        if over && self.ending.is_none() {
+            self.report_group(parent, GroupReport::AutoShutdown { by });
+            self.end_group(parent, End::Finished(by));
         }
     }
 
@@ -143,13 +231,16 @@ impl Supervisor {
             self.end(End::LimitReached(Some(by)));
             return;
         };
+        if self.shape.as_group(node).is_some_and(|group| self.groups[group].doomed) {
+            return;
+        }
         let limit = self.counted_limit(node);
         if !self.nodes[node].window.allow(limit, self.now) {
             self.park(node);
             return;
         }
         if let Some(intensity) = self.tree.groups[parent].intensity
-            && !self.groups[parent].window.allow(intensity, self.now)
+            && !self.count_in_group(parent, intensity)
         {
             self.limit_reached(parent, by);
             return;
@@ -166,6 +257,16 @@ impl Supervisor {
                 self.fall(parent, from, Then::Restart(until));
             }
         }
+    }
+
+    /// Counts a restart in the window of `group`. False: it is used up.
+    fn count_in_group(&mut self, group: usize, intensity: Intensity) -> bool {
+        const SECOND: u64 = 1_000_000_000;
+        let now = match self.tree.groups[group].whole_seconds {
+            true => Instant::from_nanos(self.now.as_nanos() / SECOND * SECOND),
+            false => self.now,
+        };
+        self.groups[group].window.allow(intensity, now)
     }
 
     /// The wait before the next life of `node` (S7).
@@ -187,10 +288,13 @@ impl Supervisor {
 
     fn restart_member(&mut self, node: usize, until: Option<Instant>) {
         match (self.shape.as_group(node), until) {
-            (None, until) => self.services[node].not_before = until,
+            (None, until) => {
+                self.services[node].not_before = until;
+                self.touch(node);
+            }
             (Some(group), None) => self.begin_afresh(group),
             (Some(group), Some(until)) => {
-                self.set_group_phase(group, group::Phase::BackingOff { from: 0, until, fresh: true });
+                self.set_group_phase(group, group::Phase::BackingOff { until, fresh: true });
             }
         }
     }
@@ -200,7 +304,7 @@ impl Supervisor {
         match self.shape.as_group(node) {
             None => self.set_goal(node, Goal::Parked),
             Some(group) => {
-                self.set_group_phase(group, group::Phase::GaveUp);
+                self.set_group_phase(group, group::Phase::Closed(Why::GaveUp));
                 self.report_group(group, GroupReport::GaveUp);
             }
         }
@@ -209,36 +313,80 @@ impl Supervisor {
     /// The window of `group` is used up (I07).
     fn limit_reached(&mut self, group: usize, by: ChildId) {
         self.report_group(group, GroupReport::LimitReached { by });
-        match (self.tree.groups[group].on_limit, self.tree.groups[group].parent) {
-            (OnLimit::Park, _) => self.fall(group, 0, Then::Park),
-            (OnLimit::Escalate, Some(_)) => self.fall(group, 0, Then::Escalate(by)),
-            (OnLimit::Escalate, None) => self.end(End::LimitReached(Some(by))),
+        match self.tree.groups[group].on_limit {
+            OnLimit::Park => self.fall(group, 0, Then::Park),
+            OnLimit::Escalate => self.end_group(group, End::LimitReached(Some(by))),
         }
     }
 
-    /// All members of `group` are down because its window was used up: the parent decides.
+    /// All members of `group` go down, and then it ends as `end` says; the root ends everything.
+    fn end_group(&mut self, group: usize, end: End) {
+        match self.shape.parent(self.shape.group_node(group)) {
+            Some(_) => self.fall(group, 0, Then::End(end)),
+            None => self.end(end),
+        }
+    }
+
+    /// All members of `group` are down because its window was used up, or because its significant members have
+    /// done their work. OTP calls both a shutdown: only a permanent group is started again (I07).
     ///
-    /// The next try waits for the next deadline even if it need not wait: a tree whose every start fails
-    /// cannot spin in one turn.
-    pub(super) fn group_died(&mut self, group: usize, by: ChildId) {
+    /// Without OTP's windows the next try waits for the next deadline even if it need not wait: a tree whose every
+    /// start fails cannot spin in one turn.
+    pub(super) fn group_ended(&mut self, group: usize, end: End) {
+        let (by, why) = match end {
+            End::Finished(by) => (by, Why::Finished),
+            End::StartFailed(by) | End::LimitReached(Some(by)) => (by, Why::GaveUp),
+            End::LimitReached(None) | End::Shutdown => return,
+        };
+        if self.tree.groups[group].restart == Restart::Permanent {
+            self.group_died(group, by);
+            return;
+        }
+        let node = self.shape.group_node(group);
+        if why == Why::Finished {
+            self.each_below_last_first(node, |supervisor, child| {
+                if supervisor.services[child].goal == Goal::Up {
+                    supervisor.set_goal(child, Goal::Done { clean: true });
+                }
+            });
+        }
+        self.set_group_phase(group, group::Phase::Closed(why));
+        if why == Why::GaveUp {
+            self.report_group(group, GroupReport::GaveUp);
+        }
+        if self.tree.groups[group].significant {
+            self.significant_ended(node, by);
+        }
+    }
+
+    /// `group` has to be started again, if the limits of its parent allow it.
+    fn group_died(&mut self, group: usize, by: ChildId) {
+        self.groups[group].commanded = false;
         let healthy = self.groups[group].healthy.map(|since| self.now.since(since)).unwrap_or_default();
-        self.member_died(self.shape.group_node(group), by, healthy, Some(self.now));
+        let node = self.shape.group_node(group);
+        let bounded = self.shape.parent(node).is_some_and(|parent| self.tree.groups[parent].otp);
+        self.member_died(node, by, healthy, Some(self.now).filter(|_| !bounded));
     }
 
     /// Under OTP semantics a group whose first start fails is not started (A09): what was started is stopped.
     fn start_of_group_failed(&mut self, group: usize, by: usize) {
-        match self.tree.groups[group].parent {
-            Some(_) => self.fall(group, 0, Then::StartFailed(ChildId(by as u32))),
-            None => self.end(End::StartFailed(ChildId(by as u32))),
-        }
+        self.end_group(group, End::StartFailed(ChildId(by as u32)));
     }
 
     /// What was started of `group` is stopped again: to its parent it is a child that failed to start (A10).
     pub(super) fn group_start_failed(&mut self, group: usize, by: ChildId) {
-        let Some(parent) = self.tree.groups[group].parent.map(|parent| parent.0 as usize) else { return };
         let node = self.shape.group_node(group);
+        let Some(parent) = self.shape.parent(node) else { return };
+        let commanded = std::mem::replace(&mut self.groups[group].commanded, false);
         if self.tree.groups[parent].otp && self.groups[parent].initial && self.in_line(node, parent) {
             self.start_of_group_failed(parent, by.0 as usize);
+        } else if self.tree.groups[parent].otp && commanded {
+            // Somebody started it, and is told; nobody tries again (C16).
+            self.want_down(node);
+            self.open(group);
+        } else if self.tree.groups[parent].otp {
+            self.nodes[node].retry = Some(by);
+            self.set_group_phase(group, group::Phase::BackingOff { until: self.now, fresh: true });
         } else {
             self.group_died(group, by);
         }
@@ -250,11 +398,10 @@ impl Supervisor {
             return;
         }
         self.ending = Some(end);
-        for at in (0..self.shape.order.len()).rev() {
-            let child = self.shape.order[at] as usize;
-            self.refresh(child);
-            self.touch(child);
-        }
+        self.each_child_last_first(|supervisor, child| {
+            supervisor.refresh(child);
+            supervisor.touch(child);
+        });
         // Nobody waits for a group any more.
         for group in 0..self.groups.len() {
             self.deadlines.set(self.shape.group_node(group), None);
@@ -284,13 +431,17 @@ impl Supervisor {
     /// Kills everything that is still there.
     pub(super) fn hurry_up(&mut self) {
         self.hurry = true;
-        for at in (0..self.shape.order.len()).rev() {
-            let child = self.shape.order[at] as usize;
-            match self.services[child].phase {
-                Phase::Stopping { force: Force::At(_) | Force::Never, .. }
-                | Phase::Clearing { force: Force::At(_) | Force::Never } => self.kill_rest(child),
-                _ => self.touch(child),
-            }
+        self.each_child_last_first(|supervisor, child| match supervisor.services[child].phase {
+            Phase::Stopping { force: Force::At(_) | Force::Never, .. }
+            | Phase::Clearing { force: Force::At(_) | Force::Never } => supervisor.kill_rest(child),
+            _ => supervisor.touch(child),
+        });
+    }
+
+    fn each_child_last_first(&mut self, act: impl Fn(&mut Supervisor, usize)) {
+        for at in (0..self.shape.tops.len()).rev() {
+            let top = self.shape.group_node(self.shape.tops[at] as usize);
+            self.each_below_last_first(top, &act);
         }
     }
 }

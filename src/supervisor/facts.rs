@@ -5,8 +5,8 @@
 //! after one; nobody ever scans members. When a fact flips, those whose turn may have come are put on
 //! the work-list; nothing is decided here.
 
-use super::service::{Goal, Phase, Rest};
-use super::{Supervisor, Work, group};
+use super::service::{Goal, Phase};
+use super::{GroupReport, Supervisor, Work, group};
 
 /// A set of facts about a node.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -14,7 +14,7 @@ pub(super) struct Facts(u8);
 
 impl Facts {
     /// How many there are.
-    pub(super) const COUNT: usize = 7;
+    pub(super) const COUNT: usize = 8;
     /// It has a process, or may have one any moment. A group: a member has.
     pub(super) const ALIVE: Facts = Facts(1);
     /// Alive, and going down. A group: a member is.
@@ -31,6 +31,13 @@ impl Facts {
     pub(super) const WANTING: Facts = Facts(32);
     /// It never was up, failed, or down for good. A group: a member never was.
     pub(super) const UNTRIED: Facts = Facts(64);
+    /// Significant, and running or restarting: it keeps its group from shutting down by itself (M17).
+    pub(super) const HOLDING: Facts = Facts(128);
+
+    /// Where a group counts it.
+    pub(super) const fn bit(self) -> usize {
+        self.0.trailing_zeros() as usize
+    }
 
     /// Whether all facts of `other` are in.
     pub(super) fn has(self, other: Facts) -> bool {
@@ -49,7 +56,7 @@ impl Facts {
 
 impl Supervisor {
     /// The facts of a child follow from its goal and its phase.
-    fn child_facts(&self, child: usize) -> Facts {
+    pub(super) fn child_facts(&self, child: usize) -> Facts {
         let service = &self.services[child];
         let alive = service.phase.alive();
         let (up, leaving) = match service.phase {
@@ -68,14 +75,19 @@ impl Supervisor {
             .and(Facts::when(!satisfied && (service.goal == Goal::Up || alive), Facts::PENDING))
             .and(Facts::when(!as_wanted && matches!(service.goal, Goal::Up | Goal::Parked), Facts::WANTING))
             .and(Facts::when(!service.tried, Facts::UNTRIED))
+            .and(Facts::when(
+                service.goal == Goal::Up && self.tree.children[child].significant,
+                Facts::HOLDING,
+            ))
     }
 
     /// The facts of a group follow from how many members have each.
     fn group_facts(&self, group: usize) -> Facts {
         let run = &self.groups[group];
-        let any = |fact: Facts| run.counts[fact.0.trailing_zeros() as usize] > 0;
-        let childless = self.tree.groups[group].members.is_empty();
-        let gave_up = run.phase == group::Phase::GaveUp;
+        let any = |fact: Facts| run.counts[fact.bit()] > 0;
+        let childless = self.shape.member_count(group) == 0;
+        let gave_up = run.phase == group::Phase::Closed(group::Why::GaveUp);
+        let lives = !run.stopped && !matches!(run.phase, group::Phase::Closed(_));
         Facts::when(any(Facts::ALIVE), Facts::ALIVE)
             .and(Facts::when(any(Facts::STOPPING), Facts::STOPPING))
             .and(Facts::when(!any(Facts::MISSING) && (any(Facts::SATISFIED) || childless), Facts::SATISFIED))
@@ -83,6 +95,7 @@ impl Supervisor {
             .and(Facts::when(any(Facts::PENDING) && !gave_up, Facts::PENDING))
             .and(Facts::when(any(Facts::WANTING), Facts::WANTING))
             .and(Facts::when(any(Facts::UNTRIED), Facts::UNTRIED))
+            .and(Facts::when(lives && self.tree.groups[group].significant, Facts::HOLDING))
     }
 
     /// Brings a child's facts up to date, and everything that counts them.
@@ -104,17 +117,41 @@ impl Supervisor {
             self.nodes[node].facts = new;
             self.flipped(node, old, new);
             let Some(parent) = self.shape.parent(node) else { return };
-            let counts = &mut self.groups[parent].counts;
-            for (bit, count) in counts.iter_mut().enumerate() {
-                match ((old.0 >> bit) & 1, (new.0 >> bit) & 1) {
-                    (0, 1) => *count += 1,
-                    (1, 0) => *count -= 1,
-                    _ => {}
-                }
-            }
+            self.recount(parent, old, new);
             new = self.group_facts(parent);
             node = self.shape.group_node(parent);
         }
+    }
+
+    /// A member of `group` had the facts `old` and has `new`.
+    fn recount(&mut self, group: usize, old: Facts, new: Facts) {
+        for (bit, count) in self.groups[group].counts.iter_mut().enumerate() {
+            match ((old.0 >> bit) & 1, (new.0 >> bit) & 1) {
+                (0, 1) => *count += 1,
+                (1, 0) => *count -= 1,
+                _ => {}
+            }
+        }
+    }
+
+    /// `node` has just become a member: its group counts its facts.
+    pub(super) fn count_in(&mut self, node: usize) {
+        self.count_member(node, Facts(0), self.nodes[node].facts, 1);
+    }
+
+    /// `node` is about to leave its group, which no longer counts its facts.
+    pub(super) fn count_out(&mut self, node: usize) {
+        self.count_member(node, self.nodes[node].facts, Facts(0), -1);
+    }
+
+    fn count_member(&mut self, node: usize, old: Facts, new: Facts, more: i32) {
+        let Some(parent) = self.shape.parent(node) else { return };
+        self.recount(parent, old, new);
+        if self.shape.is_child(node) {
+            let workers = &mut self.groups[parent].workers;
+            *workers = workers.saturating_add_signed(more);
+        }
+        self.refresh_group(parent);
     }
 
     /// Tells those who wait for a fact of `node` that it came or went.
@@ -137,6 +174,13 @@ impl Supervisor {
             }
             self.leave_line(node);
         }
+        if went(Facts::ALIVE)
+            && let Some(group) = self.shape.as_group(node)
+        {
+            for (cause, count) in std::mem::take(&mut self.groups[group].shutdown_errors) {
+                self.report_group(group, GroupReport::ShutdownErrors { cause, count });
+            }
+        }
         if went(Facts::ALIVE) && self.nodes[node].held {
             self.count_fallen(node);
         }
@@ -145,8 +189,8 @@ impl Supervisor {
     /// What waits for `node` has one thing less (`met`) or more to wait for. `needs`: the children that need
     /// it; else the groups that come after it.
     fn tell_dependents(&mut self, node: usize, met: bool, needs: bool) {
-        for at in self.shape.dependents.range(node) {
-            let dependent = self.shape.dependents.item(at);
+        for at in 0..self.shape.dependents(node).len() {
+            let dependent = self.shape.dependents(node)[at] as usize;
             if self.shape.is_child(dependent) != needs {
                 continue;
             }
@@ -160,8 +204,8 @@ impl Supervisor {
 
     /// What `node` depends on has one thing more (`stopping`) or less to wait for before its own stop.
     fn tell_needed(&mut self, node: usize, stopping: bool) {
-        for at in self.shape.needs.range(node) {
-            let needed = self.shape.needs.item(at);
+        for at in 0..self.shape.needs(node).len() {
+            let needed = self.shape.needs(node)[at] as usize;
             let count = &mut self.nodes[needed].stopping_dependents;
             *count = if stopping { *count + 1 } else { *count - 1 };
             if *count == 0 && self.nodes[needed].facts.has(Facts::STOPPING) {
@@ -180,8 +224,8 @@ impl Supervisor {
             leaving.insert(self.shape.position(node));
         } else {
             leaving.remove(self.shape.position(node));
-            if let Some(next) = leaving.last() {
-                self.touch_last_first(self.shape.member(parent, next));
+            if let Some(next) = leaving.last().and_then(|next| self.shape.member(parent, next)) {
+                self.touch_last_first(next);
             }
         }
     }
@@ -192,9 +236,17 @@ impl Supervisor {
             return;
         };
         if self.groups[parent].line.remove(self.shape.position(node)) {
-            match self.groups[parent].line.first() {
-                Some(next) => self.touch(self.shape.member(parent, next)),
-                None => self.groups[parent].initial = false,
+            self.call_next(parent);
+        }
+    }
+
+    /// The first in the line of `group` may start; when there is none, its start is over.
+    pub(super) fn call_next(&mut self, group: usize) {
+        match self.groups[group].line.first().and_then(|next| self.shape.member(group, next)) {
+            Some(next) => self.touch(next),
+            None => {
+                self.groups[group].initial = false;
+                self.groups[group].commanded = false;
             }
         }
     }
@@ -210,37 +262,64 @@ impl Supervisor {
         }
     }
 
-    /// Computes all facts and counts from nothing, before the tree starts.
+    /// Computes all facts and counts from nothing: before the tree starts, and when it was replaced.
     pub(super) fn count_from_scratch(&mut self) {
         for child in 0..self.services.len() {
-            if self.services[child].goal == Goal::Down {
-                self.services[child].phase = Phase::Idle(Rest::Stopped);
-                self.services[child].tried = true;
-            }
             self.nodes[child].facts = self.child_facts(child);
         }
-        // Inner groups come after the groups that they are members of.
-        for at in (0..self.shape.groups_in_order.len()).rev() {
-            let group = self.shape.groups_in_order[at] as usize;
-            let mut counts = [0; Facts::COUNT];
-            for position in 0..self.tree.groups[group].members.len() {
-                let facts = self.nodes[self.shape.member(group, position)].facts;
-                for (bit, count) in counts.iter_mut().enumerate() {
-                    *count += u32::from((facts.0 >> bit) & 1);
-                }
+        for at in 0..self.shape.tops.len() {
+            self.count_below(self.shape.tops[at] as usize);
+        }
+        for child in 0..self.services.len() {
+            self.count_needs(child);
+        }
+        for group in 0..self.groups.len() {
+            self.count_needs(self.shape.group_node(group));
+        }
+    }
+
+    /// Recursion is as deep as groups nest.
+    fn count_below(&mut self, group: usize) {
+        let (mut counts, mut workers, mut remaining) = ([0; Facts::COUNT], 0, 0);
+        let ordered = self.shape.ordered(group);
+        self.groups[group].leaving.clear();
+        for position in 0..self.shape.positions(group) {
+            let Some(member) = self.shape.member(group, position) else { continue };
+            match self.shape.as_group(member) {
+                Some(inner) => self.count_below(inner),
+                None => workers += 1,
             }
-            self.groups[group].counts = counts;
-            self.nodes[self.shape.group_node(group)].facts = self.group_facts(group);
+            let facts = self.nodes[member].facts;
+            for (bit, count) in counts.iter_mut().enumerate() {
+                *count += u32::from((facts.0 >> bit) & 1);
+            }
+            if ordered && facts.has(Facts::STOPPING) {
+                self.groups[group].leaving.insert(position);
+            }
+            remaining += u32::from(self.nodes[member].held && facts.has(Facts::ALIVE));
         }
-        for node in 0..self.nodes.len() {
-            let is_child = self.shape.is_child(node);
-            let met = |needed: usize| {
-                let facts = self.nodes[needed].facts;
-                if is_child { facts.has(Facts::SATISFIED) } else { !facts.has(Facts::UNTRIED) }
-            };
-            let range = self.shape.needs.range(node);
-            let unmet = range.filter(|at| !met(self.shape.needs.item(*at))).count();
-            self.nodes[node].unmet = unmet as u32;
+        let run = &mut self.groups[group];
+        (run.counts, run.workers) = (counts, workers);
+        if let group::Phase::Falling { then, .. } = run.phase {
+            run.phase = group::Phase::Falling { remaining, then };
+            if remaining == 0 {
+                self.work.push_back(Work::Fallen(group as u32));
+            }
         }
+        self.nodes[self.shape.group_node(group)].facts = self.group_facts(group);
+    }
+
+    /// How much `node` waits for, and how many that depend on it are going down.
+    pub(super) fn count_needs(&mut self, node: usize) {
+        let is_child = self.shape.is_child(node);
+        let met = |needed: &u32| {
+            let facts = self.nodes[*needed as usize].facts;
+            if is_child { facts.has(Facts::SATISFIED) } else { !facts.has(Facts::UNTRIED) }
+        };
+        let unmet = self.shape.needs(node).iter().filter(|needed| !met(needed)).count();
+        let stopping = |other: &&u32| self.nodes[**other as usize].facts.has(Facts::STOPPING);
+        let leaving = self.shape.dependents(node).iter().filter(stopping).count();
+        self.nodes[node].unmet = unmet as u32;
+        self.nodes[node].stopping_dependents = leaving as u32;
     }
 }

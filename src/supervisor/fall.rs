@@ -4,10 +4,11 @@
 //! process, so that nobody has to look whether it is over. A death while held never counts (G05).
 
 use super::facts::Facts;
-use super::group::{Phase, Then};
+use super::group::{Phase, Then, Why};
 use super::service::Goal;
+use super::shape::GROUP;
 use super::spec::Restart;
-use super::{GroupReport, Supervisor, Work};
+use super::{End, GroupReport, Supervisor, Work};
 
 impl Supervisor {
     /// Takes down the members of `group` from position `from` on, newest first; `then` says what follows.
@@ -15,36 +16,30 @@ impl Supervisor {
     /// A group that falls or waits already goes on with that: a new failure joins it, and the delay of the
     /// first one governs.
     pub(super) fn fall(&mut self, group: usize, from: usize, then: Then) {
-        let (held_from, then) = match (self.groups[group].phase, then) {
-            (Phase::Falling { from, then: Then::Restart(until), .. }, Then::Restart(_)) => {
-                (from, Then::Restart(until))
-            }
-            (Phase::BackingOff { from, until, fresh: false }, Then::Restart(_)) => {
-                (from, Then::Restart(Some(until)))
-            }
-            (Phase::Falling { from, .. } | Phase::BackingOff { from, .. }, then) => (from, then),
-            (Phase::GaveUp, then) => (0, then),
-            (Phase::Open, then) => (self.shape.member_count(group) as u32, then),
+        let then = match (self.groups[group].phase, then) {
+            (Phase::Falling { then: Then::Restart(until), .. }, Then::Restart(_)) => Then::Restart(until),
+            (Phase::BackingOff { until, fresh: false, .. }, Then::Restart(_)) => Then::Restart(Some(until)),
+            (_, then) => then,
         };
-        let from = from.min(held_from as usize);
-        for position in (from..held_from as usize).rev() {
-            self.hold(group, position, then);
+        let mut remaining = 0;
+        for position in (0..self.shape.positions(group)).rev() {
+            let Some(member) = self.shape.member(group, position) else { continue };
+            if position >= from && !self.nodes[member].held {
+                self.hold(group, member, then);
+            }
+            let counts = self.nodes[member].held && self.nodes[member].facts.has(Facts::ALIVE);
+            remaining += u32::from(counts);
         }
-        let fallen = from..self.shape.member_count(group);
-        let alive =
-            |position: &usize| self.nodes[self.shape.member(group, *position)].facts.has(Facts::ALIVE);
-        let remaining = fallen.filter(alive).count() as u32;
-        self.set_group_phase(group, Phase::Falling { from: from as u32, remaining, then });
+        self.set_group_phase(group, Phase::Falling { remaining, then });
         if remaining == 0 {
             self.work.push_front(Work::Fallen(group as u32));
         }
     }
 
-    fn hold(&mut self, group: usize, position: usize, then: Then) {
-        let member = self.shape.member(group, position);
+    fn hold(&mut self, group: usize, member: usize, then: Then) {
         self.nodes[member].held = true;
         if self.shape.ordered(group) {
-            self.groups[group].line.remove(position);
+            self.groups[group].line.remove(self.shape.position(member));
         }
         // A temporary bystander is dropped, not started again (E09).
         if self.shape.is_child(member)
@@ -61,7 +56,7 @@ impl Supervisor {
 
     /// The last member that had to go down is gone.
     pub(super) fn fallen(&mut self, group: usize) {
-        let Phase::Falling { from, remaining: 0, then } = self.groups[group].phase else { return };
+        let Phase::Falling { remaining: 0, then } = self.groups[group].phase else { return };
         let node = self.shape.group_node(group);
         if self.ending.is_some() || self.is_held(node) {
             // Whoever holds this group down starts it afresh.
@@ -69,15 +64,15 @@ impl Supervisor {
         }
         match then {
             Then::Restart(Some(until)) if until >= self.now => {
-                self.set_group_phase(group, Phase::BackingOff { from, until, fresh: false });
+                self.set_group_phase(group, Phase::BackingOff { until, fresh: false });
             }
-            Then::Restart(_) => self.let_go(group, from as usize),
+            Then::Restart(_) => self.let_go(group),
             Then::Fresh => self.begin_afresh(group),
             Then::Rest => self.open(group),
-            Then::Escalate(by) => self.group_died(group, by),
-            Then::StartFailed(by) => self.group_start_failed(group, by),
+            Then::End(End::StartFailed(by)) => self.group_start_failed(group, by),
+            Then::End(end) => self.group_ended(group, end),
             Then::Park => {
-                self.set_group_phase(group, Phase::GaveUp);
+                self.set_group_phase(group, Phase::Closed(Why::GaveUp));
                 self.report_group(group, GroupReport::GaveUp);
             }
         }
@@ -85,41 +80,59 @@ impl Supervisor {
 
     /// The wait of `group` is over.
     pub(super) fn group_deadline(&mut self, group: usize) {
-        if let Phase::BackingOff { from, fresh, .. } = self.groups[group].phase {
-            if fresh {
-                self.begin_afresh(group);
-            } else {
-                self.let_go(group, from as usize);
+        let node = self.shape.group_node(group);
+        if let Phase::BackingOff { fresh, .. } = self.groups[group].phase {
+            match self.nodes[node].retry.take() {
+                Some(by) if fresh && !self.is_held(node) => self.try_again(node, by),
+                _ if fresh => self.begin_afresh(group),
+                _ => self.let_go(group),
             }
         }
     }
 
-    /// Starts the members from position `from` on again, as the strategy says.
-    pub(super) fn let_go(&mut self, group: usize, from: usize) {
+    /// Starts the members that it holds down again, as the strategy says.
+    pub(super) fn let_go(&mut self, group: usize) {
         self.set_group_phase(group, Phase::Open);
         self.groups[group].initial = false;
-        for position in from..self.shape.member_count(group) {
-            let member = self.shape.member(group, position);
+        for position in 0..self.shape.positions(group) {
+            let Some(member) = self.shape.member(group, position) else { continue };
+            if !self.nodes[member].held {
+                continue;
+            }
             let temporary = self.shape.is_child(member)
                 && self.tree.children[member].restart == Restart::Temporary
                 && self.tree.groups[group].otp;
             self.release(member, !temporary);
+            self.join_line(group, member);
         }
-        self.line_up(group, from);
+        if self.shape.ordered(group) {
+            self.call_next(group);
+        }
     }
 
     /// Starts `group` with all its members, as if it had never run: its window is empty, whoever finished runs
-    /// again. Who gave up stays down.
+    /// again. Who gave up stays down. Under OTP semantics whoever was added is gone (L02).
     pub(super) fn begin_afresh(&mut self, group: usize) {
-        self.groups[group].window.clear();
-        self.groups[group].healthy = None;
+        let otp = self.tree.groups[group].otp;
+        let run = &mut self.groups[group];
+        run.window.clear();
+        run.healthy = None;
+        run.stopped = false;
+        run.line.clear();
+        self.nodes[group | GROUP].retry = None;
         self.set_group_phase(group, Phase::Open);
-        for position in 0..self.shape.member_count(group) {
-            let member = self.shape.member(group, position);
-            self.release(member, true);
+        for position in 0..self.shape.positions(group) {
+            let Some(member) = self.shape.member(group, position) else { continue };
+            let added = self.shape.is_child(member) && self.tree.children[member].added;
+            self.nodes[member].held = false;
+            if otp && added && !self.nodes[member].facts.has(Facts::ALIVE) {
+                self.remove_child(member);
+            } else {
+                self.release(member, true);
+            }
         }
-        self.groups[group].initial = self.tree.groups[group].otp;
-        self.line_up(group, 0);
+        self.groups[group].initial = otp;
+        self.line_up(group);
     }
 
     /// No longer holds `member` down; `again`: it runs again, also when it had finished.
@@ -129,20 +142,25 @@ impl Supervisor {
             self.release_child(member, again);
             return;
         };
-        if self.groups[inner].phase == Phase::GaveUp {
-            self.refresh_below(member);
-        } else {
-            self.begin_afresh(inner);
+        let otp = self.shape.parent(member).is_some_and(|group| self.tree.groups[group].otp);
+        match self.groups[inner].phase {
+            // OTP starts every member it has a policy of (L02).
+            Phase::Closed(Why::GaveUp) if !otp => self.refresh_below(member),
+            _ => {
+                self.groups[inner].commanded = false;
+                self.begin_afresh(inner);
+            }
         }
     }
 
     fn release_child(&mut self, child: usize, again: bool) {
         let otp = self.shape.parent(child).is_some_and(|parent| self.tree.groups[parent].otp);
-        let autostart = self.tree.children[child].autostart;
+        let autostart = self.tree.children[child].autostart || self.tree.children[child].added;
         let service = &mut self.services[child];
         service.not_before = None;
         service.commanded = false;
         let goal = match service.goal {
+            _ if service.doomed => service.goal,
             Goal::Done { .. } if again => Goal::Up,
             // OTP starts every child it has a spec of, also what was stopped by command (L02).
             Goal::Down if again && otp && autostart => Goal::Up,
@@ -157,45 +175,62 @@ impl Supervisor {
     ///
     /// That goes for the groups in it too, if their own fall is over and waited for this one.
     pub(super) fn open(&mut self, group: usize) {
-        for at in self.shape.inner(group) {
-            let inner = self.shape.groups_in_order[at] as usize;
+        self.each_inner(group, &mut |supervisor, inner| {
             let over = matches!(
-                self.groups[inner].phase,
+                supervisor.groups[inner].phase,
                 Phase::Falling { remaining: 0, .. } | Phase::BackingOff { .. }
             );
-            if inner != group && !over {
-                continue;
+            if inner == group || over {
+                supervisor.open_one(inner);
             }
-            self.set_group_phase(inner, Phase::Open);
-            for position in 0..self.shape.member_count(inner) {
-                let member = self.shape.member(inner, position);
-                self.nodes[member].held = false;
-                self.refresh_below(member);
-                self.touch(member);
-            }
+        });
+    }
+
+    fn open_one(&mut self, group: usize) {
+        self.set_group_phase(group, Phase::Open);
+        for position in 0..self.shape.positions(group) {
+            let Some(member) = self.shape.member(group, position) else { continue };
+            self.nodes[member].held = false;
+            self.refresh_below(member);
+            self.touch(member);
         }
     }
 
     /// In a group with order: whoever has yet to come up starts one after the other.
-    pub(super) fn line_up(&mut self, group: usize, from: usize) {
+    pub(super) fn line_up(&mut self, group: usize) {
         if !self.shape.ordered(group) {
             return;
         }
-        for position in from..self.shape.member_count(group) {
-            let member = self.shape.member(group, position);
-            if self.nodes[member].facts.has(Facts::PENDING) {
-                self.groups[group].line.insert(position);
+        for position in 0..self.shape.positions(group) {
+            if let Some(member) = self.shape.member(group, position) {
+                self.join_line(group, member);
             }
         }
-        if self.groups[group].line.first().is_none() {
-            self.groups[group].initial = false;
+        self.call_next(group);
+    }
+
+    /// `member` has yet to come up: it joins the line, if its group has one.
+    pub(super) fn join_line(&mut self, group: usize, member: usize) {
+        if self.shape.ordered(group) && self.nodes[member].facts.has(Facts::PENDING) {
+            let position = self.shape.position(member);
+            self.groups[group].line.reserve(position + 1);
+            self.groups[group].line.insert(position);
         }
     }
 
     /// Brings the facts of all children below `node` up to date: what holds them changed.
     pub(super) fn refresh_below(&mut self, node: usize) {
-        for at in self.shape.below(node).rev() {
-            self.refresh(self.shape.order[at] as usize);
+        self.each_below_last_first(node, Supervisor::refresh);
+    }
+
+    /// Does `act` to `group` and all groups in it, each before those in it. Recursion is as deep as groups nest.
+    pub(super) fn each_inner(&mut self, group: usize, act: &mut dyn FnMut(&mut Supervisor, usize)) {
+        act(self, group);
+        for position in 0..self.shape.positions(group) {
+            let member = self.shape.member(group, position);
+            if let Some(inner) = member.and_then(|member| self.shape.as_group(member)) {
+                self.each_inner(inner, act);
+            }
         }
     }
 }

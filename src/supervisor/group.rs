@@ -3,18 +3,20 @@
 //! | phase | moves on | when |
 //! |---|---|---|
 //! | `Open` | `Falling` | a member died and the strategy takes others with it, a limit was reached, or a command |
-//! | `Falling` | by [`Then`] | the last process of the members that fall is gone |
-//! | `BackingOff` | `Open` | `until` came: the members from `from` start again |
-//! | `GaveUp` | `Open` | somebody starts it |
+//! | `Falling` | by [`Then`] | the last process of the members that it holds down is gone |
+//! | `BackingOff` | `Open` | `until` came: the members that it holds down start again |
+//! | `Closed` | `Open` | somebody starts it |
 //!
-//! Invariant: the members that a group holds down (`Node::held`) are those from `from` on in `Falling` and
-//! `BackingOff`, all in `GaveUp`, none in `Open`. A group whose own parent holds it is started afresh when
-//! it is let go, whatever its phase was.
+//! Invariant: a group holds members down (`Member::held`) in `Falling` and `BackingOff`, all of them in
+//! `Closed`, none in `Open`. A group whose own parent holds it is started afresh when it is let go, whatever
+//! its phase was.
 
+use super::action::End;
+use super::event::Cause;
 use super::facts::Facts;
 use super::intensity::Window;
 use super::positions::Positions;
-use super::spec::{self, ChildId, Strategy};
+use super::spec::{self, Strategy};
 use crate::time::Instant;
 
 /// What a group is doing.
@@ -22,12 +24,21 @@ use crate::time::Instant;
 pub(super) enum Phase {
     /// Its members run, or start, each by itself.
     Open,
-    /// The members from `from` on are going down, newest first; `remaining` of them still have a process.
-    Falling { from: u32, remaining: u32, then: Then },
+    /// The members that it holds are going down, newest first; `remaining` of them still have a process.
+    Falling { remaining: u32, then: Then },
     /// They are down and stay so until then. `fresh`: the group itself died and begins a new life.
-    BackingOff { from: u32, until: Instant, fresh: bool },
+    BackingOff { until: Instant, fresh: bool },
     /// All members are down and stay so.
+    Closed(Why),
+}
+
+/// Why a group is closed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Why {
+    /// Its limit, or its parent's patience with it, is used up.
     GaveUp,
+    /// Its significant members have done their work (OTP M), and it is not permanent.
+    Finished,
 }
 
 /// What follows when a fall is over.
@@ -39,12 +50,10 @@ pub(super) enum Then {
     Fresh,
     /// Nothing: somebody stopped the group meanwhile.
     Rest,
-    /// The group died of its limit; this child was the last straw.
-    Escalate(ChildId),
+    /// It ends, as this says: its limit, its significant members, or a child that could not be started (A09).
+    End(End),
     /// It stays down (`on_limit = "park"`).
     Park,
-    /// The group could not be started, because this child could not (OTP A09).
-    StartFailed(ChildId),
 }
 
 /// One group, as of now.
@@ -65,6 +74,16 @@ pub(super) struct Group {
     pub(super) initial: bool,
     /// Since when its start has been complete.
     pub(super) healthy: Option<Instant>,
+    /// Somebody stopped it as a whole: there is no such supervisor now (C13).
+    pub(super) stopped: bool,
+    /// This start was a command: under OTP semantics its failure is not retried (C16).
+    pub(super) commanded: bool,
+    /// It is no longer wanted: it goes when its last member has gone.
+    pub(super) doomed: bool,
+    /// How many members are children; the others are groups.
+    pub(super) workers: u32,
+    /// Of a pool that goes down: how its members ended otherwise than asked, and how many of them.
+    pub(super) shutdown_errors: Vec<(Cause, u32)>,
 }
 
 impl Group {
@@ -78,12 +97,17 @@ impl Group {
             leaving: Positions::new(ordered),
             initial: false,
             healthy: None,
+            stopped: false,
+            commanded: false,
+            doomed: false,
+            workers: 0,
+            shutdown_errors: Vec::new(),
         }
     }
 }
 
 /// Whether its members start one after the other and stop in reverse: under OTP semantics (A11, K07), and
-/// where a member may rely on those before it (`rest_for_one`).
+/// where a member may rely on those before it (`rest_for_one`). A pool stops all at once (D14).
 pub(super) fn is_ordered(policy: &spec::Group) -> bool {
-    policy.otp || policy.strategy == Strategy::RestForOne
+    policy.pool.is_none() && (policy.otp || policy.strategy == Strategy::RestForOne)
 }

@@ -7,6 +7,8 @@
 //! 3. `fall`: members go down together, and what follows when they are down.
 //! 4. `settle`: brings each instance one step nearer to what is wanted, when it is its turn.
 //! 5. `command`: what operators want. `facts`: what is counted, so that nobody ever scans.
+//! 6. `change`: OTP's administrative calls; `reload`: another tree in place of this one; `members`: how a
+//!    member comes and goes. `roll`: a few at a time. `standing`: what can be asked.
 //!
 //! An event changes what is wanted or what is; whoever may be concerned goes on a work-list; settling
 //! empties it. So each rule is written once, as a condition on the present ("may this one start now?"), and
@@ -36,6 +38,7 @@
 
 mod action;
 mod backoff;
+mod change;
 mod circle;
 mod command;
 mod deadlines;
@@ -43,40 +46,58 @@ mod event;
 mod exit;
 mod facts;
 mod fall;
+mod flaws;
 mod group;
 mod intensity;
+mod members;
 mod positions;
+mod reload;
+mod roll;
 mod service;
 mod settle;
 mod shape;
 pub mod spec;
+mod standing;
 mod strategy;
 #[cfg(test)]
 mod testing;
 
 pub use action::{Action, ChildReport, End, GroupReport, Report, State};
+pub use change::{Change, Flaw, Refused};
 pub use circle::circles;
 pub use event::{Cause, Command, Event};
+pub use flaws::flaws;
+pub use reload::{Reloaded, Revision};
+pub use standing::{Counts, Standing};
 
 use crate::time::Instant;
 use backoff::Jitter;
 use deadlines::Deadlines;
 use facts::Facts;
 use intensity::Window;
+use roll::Roll;
 use service::{Phase, Rest};
-use shape::Shape;
+use shape::{ByNode, Shape};
 use spec::{ChildId, Incarnation, Node, Tree};
-use std::collections::VecDeque;
+use std::collections::{HashMap, VecDeque};
 
 /// The tree, as it is now.
 #[derive(Clone, Debug)]
 pub struct Supervisor {
     tree: Tree,
     shape: Shape,
-    /// By node: children, then groups.
-    nodes: Vec<Member>,
+    nodes: ByNode<Member>,
     services: Vec<service::Service>,
     groups: Vec<group::Group>,
+    /// The child of each name.
+    names: HashMap<Box<str>, u32>,
+    /// Numbers of removed children that may be given again.
+    free: Vec<u32>,
+    rolls: Vec<Roll>,
+    /// The number of the newest roll.
+    rolled: u32,
+    /// The reload that is being done keeps to OTP's rule.
+    otp_rule: bool,
     deadlines: Deadlines,
     jitter: Jitter,
     /// The number of the next life.
@@ -115,6 +136,9 @@ struct Member {
     window: Window,
     /// Restarts since it was last healthy for long enough (S7).
     attempt: u32,
+    /// Under OTP semantics: its restart failed because of this child. The next try is made, and counted, at the
+    /// next deadline (I05, J06).
+    retry: Option<ChildId>,
 }
 
 /// Something to look at.
@@ -133,12 +157,18 @@ impl Supervisor {
     /// the first life; a successor goes on where its predecessor stopped, so that no number is used twice.
     pub fn new(tree: Tree, seed: u64, first: Incarnation) -> Supervisor {
         let shape = Shape::new(&tree);
-        let count = tree.children.len() + tree.groups.len();
+        let (children, groups) = (tree.children.len(), tree.groups.len());
+        let name = |(at, child): (usize, &spec::Child)| (child.name.as_str().into(), at as u32);
         let mut supervisor = Supervisor {
-            nodes: vec![Member::default(); count],
+            nodes: ByNode::new(Member::default(), children, groups),
             services: tree.children.iter().map(service::Service::new).collect(),
             groups: tree.groups.iter().map(group::Group::new).collect(),
-            deadlines: Deadlines::new(count),
+            names: tree.children.iter().enumerate().map(name).collect(),
+            free: Vec::new(),
+            rolls: Vec::new(),
+            rolled: 0,
+            otp_rule: false,
+            deadlines: Deadlines::new(children, groups),
             jitter: Jitter::new(seed),
             next: first,
             now: Instant::ZERO,
@@ -153,6 +183,15 @@ impl Supervisor {
             shape,
             tree,
         };
+        // Asked for in the shape from now on.
+        for group in &mut supervisor.tree.groups {
+            group.members = Vec::new();
+        }
+        for service in &mut supervisor.services {
+            if service.goal == service::Goal::Down {
+                (service.phase, service.tried) = (Phase::Idle(Rest::Stopped), true);
+            }
+        }
         supervisor.count_from_scratch();
         supervisor
     }
@@ -166,13 +205,35 @@ impl Supervisor {
         if self.ended {
             return;
         }
+        self.turn(now, actions, |supervisor| supervisor.event(event));
+    }
+
+    /// Does something as of `now`, and all that follows from it.
+    fn turn<T>(
+        &mut self,
+        now: Instant,
+        actions: &mut Vec<Action>,
+        act: impl FnOnce(&mut Supervisor) -> T,
+    ) -> T {
         self.now = self.now.max(now);
+        let answer = act(self);
+        self.settle();
+        while self.go_on_rolling() {
+            self.settle();
+        }
+        self.conclude();
+        actions.append(&mut self.actions);
+        answer
+    }
+
+    fn event(&mut self, event: Event) {
         match event {
             Event::Boot => self.boot(),
             Event::Started(child, life) if self.is_now(child, life) => self.started(child.0 as usize),
             Event::StartFailed(child, life) if self.is_now(child, life) => {
                 self.start_failed(child.0 as usize)
             }
+            Event::Ignored(child, life) if self.is_now(child, life) => self.ignored(child.0 as usize),
             Event::Ready(child, life) if self.is_now(child, life) => self.became_ready(child.0 as usize),
             Event::Exited { child, incarnation, cause, leftovers } if self.is_now(child, incarnation) => {
                 self.exited(child.0 as usize, cause, leftovers);
@@ -181,15 +242,13 @@ impl Supervisor {
             // Late news of a past life.
             Event::Started(..)
             | Event::StartFailed(..)
+            | Event::Ignored(..)
             | Event::Ready(..)
             | Event::Exited { .. }
             | Event::Cleared(..) => {}
             Event::Command(command) => self.command(command),
             Event::Deadline => self.pass_deadlines(),
         }
-        self.settle();
-        self.conclude();
-        actions.append(&mut self.actions);
     }
 
     /// When [`Event::Deadline`] is due, if nothing happens before. May be in the past. Costs nothing.
@@ -259,7 +318,7 @@ impl Supervisor {
     pub fn waits_for(&self, child: ChildId) -> impl Iterator<Item = Node> {
         let waiting = matches!(self.services[child.0 as usize].phase, Phase::Waiting);
         let blockers = if waiting { self.blockers(child.0 as usize) } else { Vec::new() };
-        blockers.into_iter().map(|node| self.shape.name(node))
+        blockers.into_iter().map(shape::name)
     }
 
     /// Whether everything that is wanted up is up (ready), or finished.
@@ -277,7 +336,8 @@ impl Supervisor {
         self.next
     }
 
-    /// The tree that it was made from.
+    /// The policies by number; a number that names nobody has a default one. Who is whose member is asked of
+    /// [`Supervisor::members`]: the lists in here are empty.
     pub fn tree(&self) -> &Tree {
         &self.tree
     }
@@ -312,8 +372,7 @@ impl Supervisor {
 
     /// The nodes without parent: the root, and the group of built-ins.
     fn tops(&self) -> impl Iterator<Item = usize> {
-        let groups = self.tree.groups.iter().enumerate();
-        groups.filter(|(_, group)| group.parent.is_none()).map(|(at, _)| self.shape.group_node(at))
+        self.shape.tops.iter().map(|group| self.shape.group_node(*group as usize))
     }
 
     /// Whether `life` is the present life of `child`.
@@ -334,7 +393,8 @@ impl Supervisor {
     }
 
     fn in_parked_group(&self, child: ChildId) -> bool {
-        self.shape.above(child.0 as usize).any(|group| self.groups[group].phase == group::Phase::GaveUp)
+        let gave_up = group::Phase::Closed(group::Why::GaveUp);
+        self.shape.above(child.0 as usize).any(|group| self.groups[group].phase == gave_up)
     }
 
     fn report(&mut self, report: Report) {

@@ -1,10 +1,10 @@
 //! A set of positions of a group's members, whose first and last element cost a few instructions however
 //! large the group is. It says whose turn it is in a group that starts or stops one member at a time.
 //!
-//! Invariant: a bit of a level is set exactly when the word below it is not zero. It never allocates
-//! after it was made.
+//! Invariant: a bit of a level is set exactly when the word below it is not zero. It allocates only when it
+//! grows.
 
-/// A set of numbers below a fixed length.
+/// A set of numbers below a length that may grow.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Positions {
     /// `levels[0]` holds the positions; each further level one bit for each word below; the last is one word.
@@ -24,6 +24,29 @@ impl Positions {
             }
         }
         Positions { levels }
+    }
+
+    /// Makes room for positions below `len`.
+    pub(super) fn reserve(&mut self, len: usize) {
+        let room = self.levels.first().map_or(0, |words| words.len() * 64);
+        if len <= room {
+            return;
+        }
+        let mut larger = Positions::new(len.max(2 * room));
+        let words = self.levels.first().into_iter().flatten();
+        for (at, word) in words.enumerate().filter(|(_, word)| **word != 0) {
+            let mut rest = *word;
+            while rest != 0 {
+                larger.insert(at * 64 + rest.trailing_zeros() as usize);
+                rest &= rest - 1;
+            }
+        }
+        *self = larger;
+    }
+
+    /// Takes everything out.
+    pub(super) fn clear(&mut self) {
+        self.levels.iter_mut().for_each(|level| level.fill(0));
     }
 
     /// Adds `position`, which must be below the length.
@@ -113,6 +136,20 @@ mod tests {
                 assert_eq!(positions.contains(position), plain.contains(&position));
             }
         }
+    }
+
+    #[test]
+    fn what_is_in_stays_in_when_it_grows() {
+        let mut positions = Positions::new(0);
+        for position in [0, 63, 64, 500, 4095, 4096, 70_000] {
+            positions.reserve(position + 1);
+            positions.insert(position);
+        }
+        for expected in [0, 63, 64, 500, 4095, 4096, 70_000] {
+            assert_eq!(positions.first(), Some(expected));
+            assert!(positions.remove(expected));
+        }
+        assert_eq!(positions.last(), None);
     }
 
     #[test]

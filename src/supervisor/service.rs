@@ -127,6 +127,14 @@ pub(super) struct Service {
     /// This start was a command, not the supervisor's own: under OTP semantics its failure is not retried
     /// (C16, I09).
     pub(super) commanded: bool,
+    /// It was added and never was up: if its start fails, it was never there (C15).
+    pub(super) fresh: bool,
+    /// It is removed when it is down, whatever its restart type says.
+    pub(super) doomed: bool,
+    /// Nobody has this number.
+    pub(super) vacant: bool,
+    /// And somebody may get it.
+    pub(super) free: bool,
     /// Its entry on the work-list; 0: it has none.
     pub(super) ticket: u32,
 }
@@ -141,6 +149,10 @@ impl Service {
             bounce: false,
             tried: false,
             commanded: false,
+            fresh: false,
+            doomed: false,
+            vacant: false,
+            free: false,
             ticket: 0,
         }
     }

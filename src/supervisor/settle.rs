@@ -11,15 +11,29 @@ use super::{Action, ChildReport, Supervisor, Work, group};
 impl Supervisor {
     /// Puts `node`, or every child in it, on the work-list.
     pub(super) fn touch(&mut self, node: usize) {
-        for at in self.shape.below(node) {
-            self.touch_child(self.shape.order[at] as usize);
-        }
+        self.each_below(node, Supervisor::touch_child);
     }
 
     /// The same, the last first: for what goes down.
     pub(super) fn touch_last_first(&mut self, node: usize) {
-        for at in self.shape.below(node).rev() {
-            self.touch_child(self.shape.order[at] as usize);
+        self.each_below_last_first(node, Supervisor::touch_child);
+    }
+
+    /// Does `act` to every child below `node`, itself when it is one, in the order of the tree.
+    pub(super) fn each_below(&mut self, node: usize, mut act: impl FnMut(&mut Supervisor, usize)) {
+        let mut next = self.shape.first(node);
+        while let Some(child) = next {
+            next = self.shape.after(child, node);
+            act(self, child);
+        }
+    }
+
+    /// The same, the last first.
+    pub(super) fn each_below_last_first(&mut self, node: usize, mut act: impl FnMut(&mut Supervisor, usize)) {
+        let mut next = self.shape.last(node);
+        while let Some(child) = next {
+            next = self.shape.before(child, node);
+            act(self, child);
         }
     }
 
@@ -52,6 +66,9 @@ impl Supervisor {
     }
 
     fn settle_child(&mut self, child: usize) {
+        if self.services[child].vacant {
+            return;
+        }
         match self.services[child].phase {
             Phase::Idle(_) | Phase::Waiting | Phase::BackingOff { .. } => self.settle_dead(child),
             Phase::Starting { .. } | Phase::Running { .. } => {
@@ -94,6 +111,7 @@ impl Supervisor {
             Rest::Finished => self.report_child(child, ChildReport::Finished),
             Rest::GaveUp => self.report_child(child, ChildReport::GaveUp),
         }
+        self.vanish(child, rest);
     }
 
     fn back_off(&mut self, child: usize, until: crate::time::Instant) {
@@ -108,6 +126,7 @@ impl Supervisor {
         let life = self.next;
         self.next = Incarnation(life.0 + 1);
         self.services[child].incarnation = life;
+        self.nodes[child].retry = None;
         self.set_phase(child, Phase::Launching);
         self.report_child(child, ChildReport::Starting);
         self.actions.push(Action::Start(ChildId(child as u32), life));
@@ -178,7 +197,10 @@ impl Supervisor {
         match self.services[child].phase {
             Phase::BackingOff { .. } => {
                 self.services[child].not_before = None;
-                self.touch(child);
+                match self.nodes[child].retry.take() {
+                    Some(by) if self.desired(child) => self.try_again(child, by),
+                    _ => self.touch(child),
+                }
             }
             Phase::Starting { .. } => {
                 let within = self.tree.children[child].ready_within.unwrap_or_default();
@@ -242,14 +264,14 @@ impl Supervisor {
             std::iter::once(child).chain(self.shape.above(child).map(|group| self.shape.group_node(group)))
         {
             let fact = if node == child { Facts::SATISFIED } else { Facts::UNTRIED };
-            let needs = self.shape.needs.range(node).map(|at| self.shape.needs.item(at));
+            let needs = self.shape.needs(node).iter().map(|needed| *needed as usize);
             blockers.extend(
                 needs.filter(|needed| self.nodes[*needed].facts.has(fact) == (fact == Facts::UNTRIED)),
             );
             if let Some(parent) = self.shape.parent(node) {
                 let (line, position) = (&self.groups[parent].line, self.shape.position(node));
                 let first = line.first().filter(|first| line.contains(position) && *first != position);
-                blockers.extend(first.map(|first| self.shape.member(parent, first)));
+                blockers.extend(first.and_then(|first| self.shape.member(parent, first)));
             }
         }
         blockers
@@ -267,7 +289,7 @@ impl Supervisor {
         self.groups[group].phase = phase;
         let until = match phase {
             group::Phase::BackingOff { until, .. } => Some(until),
-            group::Phase::Open | group::Phase::Falling { .. } | group::Phase::GaveUp => None,
+            group::Phase::Open | group::Phase::Falling { .. } | group::Phase::Closed(_) => None,
         };
         self.deadlines.set(self.shape.group_node(group), until);
         self.refresh_group(group);

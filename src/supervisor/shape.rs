@@ -1,129 +1,193 @@
-//! The tree as arrays: who is whose parent, who depends on whom. Made once, never changed.
+//! Who is whose parent, in which order, and who depends on whom; members come and go.
 //!
-//! Children and groups are numbered together as *nodes*: first all children, then all groups. The children
-//! below a group are one slice of [`Shape::order`], so walking a subtree needs no recursion.
+//! Children and groups are numbered together as *nodes*: a child's node is its number, a group's is its number
+//! with one high bit ([`GROUP`]). A member keeps its *position* in its group while it is there; a new one
+//! gets a higher position than all others, and one that leaves leaves a hole. Holes are closed when
+//! there are more of them than members, so positions stay small and nothing here costs more than the
+//! members that are really there.
+//!
+//! It must not know what anything is doing.
 
 use super::circle;
 use super::group::is_ordered;
-use super::spec::{Node, Tree};
-use std::ops::Range;
+use super::spec::{ChildId, GroupId, Node, Tree};
+use std::ops::{Index, IndexMut};
 
-/// No parent.
+/// What a group's node has beside its number.
+pub(super) const GROUP: usize = 1 << 31;
+/// No parent, no member.
 const NONE: u32 = u32::MAX;
+/// So many holes are never worth closing.
+const FEW: usize = 64;
 
-/// What never changes about a tree.
-#[derive(Clone, Debug)]
+/// Something for each node.
+#[derive(Clone, Debug, Default)]
+pub(super) struct ByNode<T> {
+    pub(super) children: Vec<T>,
+    pub(super) groups: Vec<T>,
+}
+
+impl<T: Clone> ByNode<T> {
+    pub(super) fn new(value: T, children: usize, groups: usize) -> ByNode<T> {
+        ByNode { children: vec![value.clone(); children], groups: vec![value; groups] }
+    }
+}
+
+impl<T> Index<usize> for ByNode<T> {
+    type Output = T;
+
+    fn index(&self, node: usize) -> &T {
+        if node < GROUP { &self.children[node] } else { &self.groups[node ^ GROUP] }
+    }
+}
+
+impl<T> IndexMut<usize> for ByNode<T> {
+    fn index_mut(&mut self, node: usize) -> &mut T {
+        if node < GROUP { &mut self.children[node] } else { &mut self.groups[node ^ GROUP] }
+    }
+}
+
+/// The members of one group.
+#[derive(Clone, Debug, Default)]
+struct Members {
+    /// By position; [`NONE`] where one left.
+    nodes: Vec<u32>,
+    /// How many there are.
+    count: u32,
+    /// Starts and stops one member at a time.
+    ordered: bool,
+}
+
+/// The tree's form.
+#[derive(Clone, Debug, Default)]
 pub(super) struct Shape {
-    children: usize,
-    /// The group that each node is a member of; [`NONE`] at the top.
-    parents: Vec<u32>,
-    /// Each node's place among the members of its parent.
-    positions: Vec<u32>,
-    /// All children, in the order of the tree.
-    pub(super) order: Vec<u32>,
-    /// The slice of `order` that is below each node; of a child: itself.
-    below: Vec<(u32, u32)>,
-    /// All groups, each before the groups in it.
-    pub(super) groups_in_order: Vec<u32>,
-    /// The slice of `groups_in_order` that is a group and all groups in it.
-    inner: Vec<(u32, u32)>,
-    /// The members of each group, as nodes.
-    members: Lists,
-    /// Which groups start and stop one member at a time.
-    ordered: Vec<bool>,
+    /// The group that each node is a member of; [`NONE`] at the top and nowhere.
+    parents: ByNode<u32>,
+    /// Each node's position among the members of its parent.
+    positions: ByNode<u32>,
+    members: Vec<Members>,
     /// Of a child: what it needs. Of a group: what it comes after.
-    pub(super) needs: Lists,
+    needs: ByNode<Vec<u32>>,
     /// The other way round.
-    pub(super) dependents: Lists,
+    dependents: ByNode<Vec<u32>>,
+    /// The groups without a parent.
+    pub(super) tops: Vec<u32>,
 }
 
 impl Shape {
     pub(super) fn new(tree: &Tree) -> Shape {
-        let children = tree.children.len();
-        let count = children + tree.groups.len();
-        let number = |node: &Node| match *node {
-            Node::Child(child) => child.0 as usize,
-            Node::Group(group) => children + group.0 as usize,
-        };
-        let ordered = tree.groups.iter().map(is_ordered).collect();
-        let members = tree.groups.iter().map(|group| group.members.iter().map(number).collect()).collect();
-        let edges = circle::free_of_circles(tree);
-        let (mut needs, mut dependents) = (vec![Vec::new(); count], vec![Vec::new(); count]);
-        for (node, needed) in &edges {
-            needs[number(node)].push(number(needed));
-            dependents[number(needed)].push(number(node));
-        }
+        let (children, groups) = (tree.children.len(), tree.groups.len());
         let mut shape = Shape {
-            children,
-            parents: vec![NONE; count],
-            positions: vec![0; count],
-            order: Vec::with_capacity(children),
-            below: vec![(0, 0); count],
-            groups_in_order: Vec::with_capacity(tree.groups.len()),
-            inner: vec![(0, 0); tree.groups.len()],
-            members: Lists::new(members),
-            ordered,
-            needs: Lists::new(needs),
-            dependents: Lists::new(dependents),
+            parents: ByNode::new(NONE, children, groups),
+            positions: ByNode::new(0, children, groups),
+            members: Vec::with_capacity(groups),
+            needs: ByNode::new(Vec::new(), children, groups),
+            dependents: ByNode::new(Vec::new(), children, groups),
+            tops: Vec::new(),
         };
-        for group in 0..tree.groups.len() {
-            if tree.groups[group].parent.is_none() {
-                shape.number_below(group);
+        for (at, group) in tree.groups.iter().enumerate() {
+            shape.members.push(Members { ordered: is_ordered(group), ..Members::default() });
+            for member in &group.members {
+                shape.append(at, number(*member));
             }
+            if group.parent.is_none() {
+                shape.tops.push(at as u32);
+            }
+        }
+        for (node, needed) in circle::free_of_circles(tree) {
+            shape.connect(number(node), number(needed));
         }
         shape
     }
 
-    /// Numbers everything in `group`, depth first. Recursion is as deep as groups nest.
-    fn number_below(&mut self, group: usize) {
-        let (first_child, first_group) = (self.order.len() as u32, self.groups_in_order.len() as u32);
-        self.groups_in_order.push(group as u32);
-        for (position, at) in self.members.range(group).enumerate() {
-            let member = self.members.item(at);
-            self.parents[member] = group as u32;
-            self.positions[member] = position as u32;
-            if self.is_child(member) {
-                self.below[member] = (self.order.len() as u32, self.order.len() as u32 + 1);
-                self.order.push(member as u32);
-            } else {
-                self.number_below(member - self.children);
+    /// Makes room for one more child, which is nowhere yet.
+    pub(super) fn add_child(&mut self) {
+        self.parents.children.push(NONE);
+        self.positions.children.push(0);
+        self.needs.children.push(Vec::new());
+        self.dependents.children.push(Vec::new());
+    }
+
+    /// `node` needs `needed`, or comes after it.
+    pub(super) fn connect(&mut self, node: usize, needed: usize) {
+        self.needs[node].push(needed as u32);
+        self.dependents[needed].push(node as u32);
+    }
+
+    /// Nothing depends on `node` any more, nor it on anything.
+    pub(super) fn disconnect(&mut self, node: usize) {
+        for needed in std::mem::take(&mut self.needs[node]) {
+            self.dependents[needed as usize].retain(|other| *other as usize != node);
+        }
+        for dependent in std::mem::take(&mut self.dependents[node]) {
+            self.needs[dependent as usize].retain(|other| *other as usize != node);
+        }
+    }
+
+    /// Makes `node` the newest member of `group`. Returns its position.
+    pub(super) fn append(&mut self, group: usize, node: usize) -> usize {
+        let members = &mut self.members[group];
+        members.nodes.push(node as u32);
+        members.count += 1;
+        let position = members.nodes.len() - 1;
+        self.parents[node] = group as u32;
+        self.positions[node] = position as u32;
+        position
+    }
+
+    /// Takes `node` out of its group.
+    pub(super) fn detach(&mut self, node: usize) {
+        let parent = std::mem::replace(&mut self.parents[node], NONE);
+        if parent != NONE {
+            let members = &mut self.members[parent as usize];
+            members.nodes[self.positions[node] as usize] = NONE;
+            members.count -= 1;
+            while members.nodes.last() == Some(&NONE) {
+                members.nodes.pop();
             }
         }
-        let node = self.group_node(group);
-        self.below[node] = (first_child, self.order.len() as u32);
-        self.inner[group] = (first_group, self.groups_in_order.len() as u32);
+    }
+
+    /// Whether the members of `group` should be numbered anew, which [`Shape::close_holes`] does.
+    pub(super) fn is_sparse(&self, group: usize) -> bool {
+        let members = &self.members[group];
+        members.nodes.len() > FEW + 2 * members.count as usize
+    }
+
+    /// Numbers the members of `group` anew, in their order.
+    pub(super) fn close_holes(&mut self, group: usize) {
+        let nodes = &mut self.members[group].nodes;
+        nodes.retain(|node| *node != NONE);
+        for (position, node) in self.members[group].nodes.iter().enumerate() {
+            self.positions[*node as usize] = position as u32;
+        }
     }
 
     pub(super) fn is_child(&self, node: usize) -> bool {
-        node < self.children
+        node < GROUP
     }
 
     /// The node that is `group`.
     pub(super) fn group_node(&self, group: usize) -> usize {
-        self.children + group
+        group | GROUP
     }
 
     /// The group that `node`, not a child, is.
     pub(super) fn as_group(&self, node: usize) -> Option<usize> {
-        node.checked_sub(self.children)
-    }
-
-    /// The node as the world names it.
-    pub(super) fn name(&self, node: usize) -> Node {
-        match self.as_group(node) {
-            None => Node::Child(super::spec::ChildId(node as u32)),
-            Some(group) => Node::Group(super::spec::GroupId(group as u32)),
-        }
+        (node >= GROUP).then_some(node ^ GROUP)
     }
 
     /// The node that the world names so; `None` when the tree has no such node.
     pub(super) fn node(&self, name: Node) -> Option<usize> {
+        let node = number(name);
         match name {
-            Node::Child(child) => Some(child.0 as usize).filter(|child| *child < self.children),
-            Node::Group(group) => Some(group.0 as usize)
-                .filter(|group| *group < self.inner.len())
-                .map(|group| self.group_node(group)),
-        }
+            Node::Child(child) => self.parents.children.get(child.0 as usize).filter(|p| **p != NONE)?,
+            Node::Group(group) => {
+                let there = self.parents.groups.get(group.0 as usize)?;
+                Some(there).filter(|parent| **parent != NONE || self.tops.contains(&group.0))?
+            }
+        };
+        Some(node)
     }
 
     /// The group that `node` is a member of.
@@ -141,56 +205,97 @@ impl Shape {
     }
 
     pub(super) fn ordered(&self, group: usize) -> bool {
-        self.ordered[group]
+        self.members[group].ordered
     }
 
-    pub(super) fn member(&self, group: usize, position: usize) -> usize {
-        self.members.item(self.members.range(group).start + position)
+    /// The positions of `group`, holes included: all are below this.
+    pub(super) fn positions(&self, group: usize) -> usize {
+        self.members[group].nodes.len()
+    }
+
+    /// The member at `position`; `None` in a hole and beyond the last.
+    pub(super) fn member(&self, group: usize, position: usize) -> Option<usize> {
+        let node = self.members[group].nodes.get(position)?;
+        Some(*node as usize).filter(|_| *node != NONE)
+    }
+
+    /// The members of `group`, oldest first.
+    pub(super) fn members(&self, group: usize) -> impl DoubleEndedIterator<Item = usize> {
+        let there = self.members[group].nodes.iter().filter(|node| **node != NONE);
+        there.map(|node| *node as usize)
     }
 
     /// How many members `group` has.
     pub(super) fn member_count(&self, group: usize) -> usize {
-        self.members.range(group).len()
+        self.members[group].count as usize
     }
 
-    /// The children below `node`, itself when it is one, as indexes into [`Shape::order`].
-    pub(super) fn below(&self, node: usize) -> Range<usize> {
-        let (first, end) = self.below[node];
-        first as usize..end as usize
+    /// What `node` needs (a child) or comes after (a group).
+    pub(super) fn needs(&self, node: usize) -> &[u32] {
+        &self.needs[node]
     }
 
-    /// `group` and all groups in it, as indexes into [`Shape::groups_in_order`].
-    pub(super) fn inner(&self, group: usize) -> Range<usize> {
-        let (first, end) = self.inner[group];
-        first as usize..end as usize
+    /// Who needs `node` or comes after it.
+    pub(super) fn dependents(&self, node: usize) -> &[u32] {
+        &self.dependents[node]
     }
-}
 
-/// A list of nodes for each node, in one piece of memory.
-#[derive(Clone, Debug)]
-pub(super) struct Lists {
-    starts: Vec<u32>,
-    items: Vec<u32>,
-}
-
-impl Lists {
-    fn new(lists: Vec<Vec<usize>>) -> Lists {
-        let mut starts = Vec::with_capacity(lists.len() + 1);
-        let mut items = Vec::with_capacity(lists.iter().map(Vec::len).sum());
-        starts.push(0);
-        for list in lists {
-            items.extend(list.into_iter().map(|node| node as u32));
-            starts.push(items.len() as u32);
+    /// The first child below `top`, in the order of the tree; itself when it is one.
+    pub(super) fn first(&self, top: usize) -> Option<usize> {
+        match self.as_group(top) {
+            None => Some(top),
+            Some(group) => self.members(group).find_map(|member| self.first(member)),
         }
-        Lists { starts, items }
     }
 
-    /// Where the list of `node` is; each index is good for [`Lists::item`].
-    pub(super) fn range(&self, node: usize) -> Range<usize> {
-        self.starts[node] as usize..self.starts[node + 1] as usize
+    /// The child after `child` below `top`.
+    pub(super) fn after(&self, child: usize, top: usize) -> Option<usize> {
+        let mut node = child;
+        while node != top {
+            let parent = self.parent(node)?;
+            let later = self.position(node) + 1..self.positions(parent);
+            let mut later = later.filter_map(|position| self.member(parent, position));
+            if let Some(child) = later.find_map(|member| self.first(member)) {
+                return Some(child);
+            }
+            node = self.group_node(parent);
+        }
+        None
     }
 
-    pub(super) fn item(&self, at: usize) -> usize {
-        self.items[at] as usize
+    /// The last child below `top`; itself when it is one.
+    pub(super) fn last(&self, top: usize) -> Option<usize> {
+        match self.as_group(top) {
+            None => Some(top),
+            Some(group) => self.members(group).rev().find_map(|member| self.last(member)),
+        }
     }
+
+    /// The child before `child` below `top`.
+    pub(super) fn before(&self, child: usize, top: usize) -> Option<usize> {
+        let mut node = child;
+        while node != top {
+            let parent = self.parent(node)?;
+            let earlier = (0..self.position(node)).rev();
+            let mut earlier = earlier.filter_map(|position| self.member(parent, position));
+            if let Some(child) = earlier.find_map(|member| self.last(member)) {
+                return Some(child);
+            }
+            node = self.group_node(parent);
+        }
+        None
+    }
+}
+
+/// The node that the world names so.
+pub(super) fn number(name: Node) -> usize {
+    match name {
+        Node::Child(child) => child.0 as usize,
+        Node::Group(group) => group.0 as usize | GROUP,
+    }
+}
+
+/// The node as the world names it.
+pub(super) fn name(node: usize) -> Node {
+    if node < GROUP { Node::Child(ChildId(node as u32)) } else { Node::Group(GroupId((node ^ GROUP) as u32)) }
 }

@@ -63,7 +63,13 @@ fn e01_to_e08_every_combination_of_strategy_restart_type_cause_and_position() {
                         let case = format!("{strategy:?} {restart:?} {cause:?} {dead} otp {otp}");
                         let expected = model(strategy, restart, clean, dead);
                         assert_eq!(rig.exits(NAMES[dead], cause), expected, "{case}");
-                        let state = if expected.is_empty() { State::Finished } else { State::Up };
+                        // Its policy is not kept (E07).
+                        let vanishes = otp && restart == Temporary;
+                        let state = match expected.is_empty() {
+                            true if vanishes => State::Stopped,
+                            true => State::Finished,
+                            false => State::Up,
+                        };
                         assert_eq!(rig.state(NAMES[dead]), state, "{case}");
                         assert!(rig.supervisor.as_wanted(rig.id(NAMES[dead])), "{case}");
                         if state == State::Finished {

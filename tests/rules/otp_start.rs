@@ -65,7 +65,7 @@ fn a11_a_child_that_finishes_during_the_start_lets_the_next_one_go() {
     rig.event(Event::Boot);
     rig.started("a");
     assert_eq!(rig.exits("a", Cause::Code(0)), "");
-    assert_eq!(rig.states(), [State::Finished, State::Starting]);
+    assert_eq!(rig.states(), [State::Stopped, State::Starting]);
 }
 
 #[test]

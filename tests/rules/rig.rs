@@ -315,6 +315,10 @@ impl Rig {
             Report::Group { group, what } => {
                 format!("{} {what:?}", self.plant.tree.groups[group.0 as usize].name)
             }
+            Report::Rolled { roll, done, failed } => {
+                let failed = failed.map(|child| self.name(child));
+                format!("rolled {roll}: {done}, failed {failed:?}")
+            }
             Report::AllUp => "AllUp".to_owned(),
         };
         reports.into_iter().map(text).collect()

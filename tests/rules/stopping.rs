@@ -43,7 +43,10 @@ fn k10_a_death_just_before_our_signal_is_told_with_its_real_cause() {
     rig.told();
     rig.exits("a", Cause::Code(7));
     let told = rig.told();
-    assert_eq!(told[0], "a Exited { cause: Code(7), lived: 0ns, asked: true, abnormal: true }");
+    assert_eq!(
+        told[0],
+        "a Exited { cause: Code(7), lived: 0ns, asked: true, abnormal: true, shutdown_error: true }"
+    );
     assert_eq!(told[1], "a Stopped");
 }
 
@@ -148,7 +151,10 @@ fn e10_a_permanent_child_that_exits_normally_is_told_like_any_other() {
     let mut rig = with(Grace::default());
     rig.told();
     rig.exits("a", Cause::Code(0));
-    assert_eq!(rig.told()[0], "a Exited { cause: Code(0), lived: 0ns, asked: false, abnormal: false }");
+    assert_eq!(
+        rig.told()[0],
+        "a Exited { cause: Code(0), lived: 0ns, asked: false, abnormal: false, shutdown_error: false }"
+    );
 }
 
 #[test]

@@ -35,6 +35,8 @@ pub(crate) struct Known {
     /// It died by itself and its restart type leaves it at that.
     over: bool,
     stopped_by_command: bool,
+    /// It is no member any more.
+    removed: bool,
 }
 
 /// A group that takes members down: nobody of it starts before these lives are gone.
@@ -66,6 +68,8 @@ pub(crate) struct Judge {
     /// This event is old news and must change nothing.
     pub(crate) noise: bool,
     deadline: bool,
+    /// How many deadlines came at this moment, with nothing else in between.
+    deadlines: usize,
     /// The newest steps, for whoever reads a failure.
     story: VecDeque<String>,
 }
@@ -98,6 +102,7 @@ impl Judge {
             told_all_up: false,
             noise: false,
             deadline: false,
+            deadlines: 0,
             story: VecDeque::new(),
         }
     }
@@ -109,9 +114,9 @@ impl Judge {
             known.life.as_ref().filter(|life| life.number == *number)
         };
         match event {
-            Event::Started(child, number) | Event::StartFailed(child, number) => {
-                life(child, number).is_some_and(|life| life.exec.is_none())
-            }
+            Event::Started(child, number)
+            | Event::StartFailed(child, number)
+            | Event::Ignored(child, number) => life(child, number).is_some_and(|life| life.exec.is_none()),
             Event::Ready(child, number) => {
                 life(child, number).is_some_and(|life| life.exec.is_some() && !life.exited)
             }
@@ -126,8 +131,9 @@ impl Judge {
     /// Takes in what happens.
     pub(crate) fn before(&mut self, now: Instant, event: &Event) {
         self.tell(format!("{} ms: {event:?}", now.as_nanos() / 1_000_000));
-        self.now = now;
         self.deadline = *event == Event::Deadline;
+        self.deadlines = if self.deadline && self.now == now { self.deadlines + 1 } else { 0 };
+        self.now = now;
         self.tally.begin(now);
         let truth = self.is_true(event);
         match *event {
@@ -141,6 +147,11 @@ impl Judge {
             }
             Event::StartFailed(child, _) if truth => {
                 self.tally.died(child.0 as usize, None, None);
+                let known = &mut self.known[child.0 as usize];
+                known.life = None;
+                known.tried = true;
+            }
+            Event::Ignored(child, _) if truth => {
                 let known = &mut self.known[child.0 as usize];
                 known.life = None;
                 known.tried = true;
@@ -230,6 +241,7 @@ impl Judge {
                 self.child_report(child.0 as usize, what);
             }
             Action::Report(Report::Group { group, what }) => self.group_report(group.0 as usize, what),
+            Action::Report(Report::Rolled { .. }) => {}
             Action::Report(Report::AllUp) => {
                 self.check(!self.told_all_up, "AllUp is told once for each time that it becomes true");
                 self.told_all_up = true;
@@ -370,7 +382,7 @@ impl Judge {
 
     fn child_report(&mut self, child: usize, what: &ChildReport) {
         match what {
-            ChildReport::Exited { cause, lived, asked, abnormal } => {
+            ChildReport::Exited { cause, lived, asked, abnormal, shutdown_error: _ } => {
                 let Some((life, truth)) = self.tally.death(child) else {
                     self.check(false, "an exit is reported when one came");
                     return;
@@ -446,7 +458,20 @@ impl Judge {
             | ChildReport::Stopping
             | ChildReport::Killing
             | ChildReport::Stopped
-            | ChildReport::Finished => {}
+            | ChildReport::Finished
+            | ChildReport::Ignored => {}
+            ChildReport::Removed => self.removed(child),
+        }
+    }
+
+    /// It is no member any more, and nobody needs it.
+    fn removed(&mut self, child: usize) {
+        self.check(self.known[child].life.is_none(), "nobody is removed whose process lives");
+        self.known[child].removed = true;
+        let node = Node::Child(ChildId(child as u32));
+        self.tree.children.iter_mut().for_each(|other| other.needs.retain(|need| *need != node));
+        for group in &mut self.tree.groups {
+            group.after.retain(|earlier| *earlier != node);
         }
     }
 
@@ -454,6 +479,7 @@ impl Judge {
         self.group_fell = true;
         match what {
             GroupReport::Restarting(by) => {
+                self.tally.tried_again(by.0 as usize);
                 let position = self
                     .chain(by.0 as usize)
                     .find_map(|(of, position)| (of == group).then_some(position))
@@ -476,7 +502,8 @@ impl Judge {
                     self.ending = true;
                 }
             }
-            GroupReport::GaveUp => self.group_ended = true,
+            GroupReport::GaveUp | GroupReport::AutoShutdown { .. } => self.group_ended = true,
+            GroupReport::ShutdownErrors { .. } => {}
         }
         self.tally.group_fell(&self.tree, group);
     }
@@ -526,7 +553,9 @@ impl Judge {
         let nobody = self.known.iter().all(|known| known.life.is_none());
         self.check(!(self.ending && nobody) || self.ends == 1, "J03: the end comes when the last is gone");
         let due = supervisor.next_deadline();
-        self.check(!self.deadline || due.is_none_or(|due| due > self.now), "a deadline that passed is gone");
+        // A group that ends is tried again at the next deadline, and so is the one around it.
+        let turns = self.deadlines > 2 + self.tree.groups.len();
+        self.check(!turns || due.is_none_or(|due| due > self.now), "a deadline that passed is gone");
     }
 
     /// Judges the state when no fault happens any more and nothing is due.
@@ -578,9 +607,11 @@ impl Judge {
         match need {
             Node::Child(child) => fine(child.0 as usize),
             Node::Group(_) => {
-                let mut below = (0..self.known.len()).filter(|child| self.is_below(*child, need));
+                let there = |child: &usize| !self.known[*child].removed && self.is_below(*child, need);
+                let mut below = (0..self.known.len()).filter(there);
                 // A group without members is always there.
-                let childless = self.tree.groups.iter().any(|group| group.members.is_empty());
+                let removed = self.known.iter().any(|known| known.removed);
+                let childless = removed || self.tree.groups.iter().any(|group| group.members.is_empty());
                 // Members that are not wanted do not matter; whether one is wanted is only known from outside
                 // while nobody gave a command.
                 let all = below.clone().all(|child| fine(child) || !self.tree.children[child].autostart);

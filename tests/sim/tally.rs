@@ -40,6 +40,8 @@ struct Child {
     bounds: Option<(Instant, Instant)>,
     /// It died, leaving helpers, and must (must not) be parked when they are gone.
     verdict: Option<bool>,
+    /// Under OTP semantics its restart failed: it counts when the next one is made (I05).
+    owed: bool,
 }
 
 /// Whose death, in which life, how and whether it counts.
@@ -116,12 +118,22 @@ impl Tally {
         self.children[child].own.push(now, false);
         self.children[child].attempt = None;
         self.children[child].bounds = None;
+        self.children[child].owed |= tree.groups[group].otp;
         self.groups[group].push(now, false);
     }
 
     pub(crate) fn started(&mut self, child: usize) {
         self.step.started.push(child);
+        self.tried_again(child);
         self.children[child].bounds = None;
+    }
+
+    /// What a failed restart owes is counted when the next one is made.
+    pub(crate) fn tried_again(&mut self, child: usize) {
+        if std::mem::take(&mut self.children[child].owed) {
+            let group = self.tree.children[child].group.0 as usize;
+            self.groups[group].push(self.now, false);
+        }
     }
 
     pub(crate) fn may_start(&self, child: usize) -> bool {
@@ -221,6 +233,10 @@ impl Tally {
         self.children[child].own.push(now, parked.is_some());
         // I01: the window of its group. A failed first start under OTP semantics fails the group instead.
         let sure = parked.is_some() && (was_up || !otp);
+        if otp && !was_up {
+            self.children[child].owed = true;
+            return None;
+        }
         if let Some(intensity) = self.tree.groups[group].intensity {
             let (must, may) = self.groups[group].reached(intensity, now);
             if must && sure && self.reliable[group] && !limit_of_group {

@@ -1,0 +1,198 @@
+//! Members come and go while the tree runs.
+//!
+//! Invariant: a child is removed only when nothing of its last life is left (S3), and its number names nobody
+//! from then on until [`Supervisor::recycle`]: late news of it reach nobody.
+
+use super::facts::Facts;
+use super::service::{Goal, Phase, Rest, Service};
+use super::shape::{self, GROUP};
+use super::spec::{Child, ChildId, Group, GroupId, Restart};
+use super::{ChildReport, Member, Supervisor, group};
+
+impl Supervisor {
+    /// The number of a removed child may name another one from now on. Changes nothing about one that is there.
+    ///
+    /// The driver calls it when nobody remembers the old one any more.
+    pub fn recycle(&mut self, child: ChildId) {
+        if let Some(service) = self.services.get_mut(child.0 as usize)
+            && service.vacant
+            && !std::mem::replace(&mut service.free, true)
+        {
+            self.free.push(child.0);
+        }
+    }
+
+    /// A slot for `policy`, which is no member of its group yet.
+    pub(super) fn make_child(&mut self, policy: Child) -> usize {
+        let service = Service::new(&policy);
+        let child = match self.free.pop() {
+            Some(child) => {
+                let child = child as usize;
+                self.services[child] = service;
+                self.nodes[child] = Member::default();
+                self.tree.children[child] = policy;
+                child
+            }
+            None => {
+                self.services.push(service);
+                self.nodes.children.push(Member::default());
+                self.tree.children.push(policy);
+                self.shape.add_child();
+                self.deadlines.add_child();
+                self.services.len() - 1
+            }
+        };
+        self.names.insert(self.tree.children[child].name.as_str().into(), child as u32);
+        child
+    }
+
+    /// Adds a child as the newest member of its group, with its needs. It does nothing yet.
+    pub(super) fn add_child(&mut self, policy: Child) -> usize {
+        let group = policy.group.0 as usize;
+        let child = self.make_child(policy);
+        self.make_room(group);
+        let position = self.shape.append(group, child);
+        if self.shape.ordered(group) {
+            self.groups[group].line.reserve(position + 1);
+            self.groups[group].leaving.reserve(position + 1);
+        }
+        for at in 0..self.tree.children[child].needs.len() {
+            let needed = shape::number(self.tree.children[child].needs[at]);
+            if !self.waits_on_group(needed, group) {
+                self.shape.connect(child, needed);
+            }
+        }
+        // It goes the way of its group: a group that is on its way down or back takes it along.
+        self.nodes[child].held = self.groups[group].phase != group::Phase::Open;
+        self.nodes[child].facts = self.child_facts(child);
+        self.count_in(child);
+        self.count_needs(child);
+        child
+    }
+
+    /// Closes the holes among the members of `group` when there are many.
+    fn make_room(&mut self, group: usize) {
+        if !self.shape.is_sparse(group) {
+            return;
+        }
+        let run = &self.groups[group];
+        let members: Vec<usize> = self.shape.members(group).collect();
+        let of = |positions: &super::positions::Positions| -> Vec<usize> {
+            let there = |node: &&usize| positions.contains(self.shape.position(**node));
+            members.iter().filter(there).copied().collect()
+        };
+        let (line, leaving) = (of(&run.line), of(&run.leaving));
+        self.shape.close_holes(group);
+        let run = &mut self.groups[group];
+        run.line.clear();
+        run.leaving.clear();
+        line.iter().for_each(|node| run.line.insert(self.shape.position(*node)));
+        leaving.iter().for_each(|node| run.leaving.insert(self.shape.position(*node)));
+    }
+
+    /// Whether `node` cannot be there before `group` is: then a new member of that group must not wait for it.
+    fn waits_on_group(&self, node: usize, group: usize) -> bool {
+        let around: Vec<usize> = std::iter::once(group | GROUP)
+            .chain(self.shape.above(group | GROUP).map(|group| group | GROUP))
+            .collect();
+        let mut seen = std::collections::HashSet::from([node]);
+        let mut todo = vec![node];
+        while let Some(node) = todo.pop() {
+            if around.contains(&node) {
+                return true;
+            }
+            let above =
+                self.shape.above(node).map(|group| group | GROUP).filter(|node| !around.contains(node));
+            let mut next: Vec<usize> = self.shape.needs(node).iter().map(|needed| *needed as usize).collect();
+            for group in above {
+                next.extend(self.shape.needs(group).iter().map(|needed| *needed as usize));
+            }
+            if let Some(group) = self.shape.as_group(node) {
+                next.extend(self.shape.members(group));
+            }
+            todo.extend(next.into_iter().filter(|node| seen.insert(*node)));
+        }
+        false
+    }
+
+    /// Removes a child that is down when its kind is not kept: it was told to go, it is temporary and either
+    /// was added or obeys OTP (E07), or it is one of a pool.
+    pub(super) fn vanish(&mut self, child: usize, rest: Rest) {
+        let Some(parent) = self.shape.parent(child).filter(|_| self.ending.is_none()) else { return };
+        let (policy, group) = (&self.tree.children[child], &self.tree.groups[parent]);
+        let over = matches!(rest, Rest::Finished | Rest::Stopped);
+        let temporary = policy.restart == Restart::Temporary && (policy.added || group.otp);
+        if self.services[child].doomed || (over && (temporary || group.pool.is_some())) {
+            self.remove_child(child);
+        }
+    }
+
+    /// Removes a child of which nothing is left.
+    pub(super) fn remove_child(&mut self, child: usize) {
+        self.services[child].goal = Goal::Down;
+        self.set_phase(child, Phase::Idle(Rest::Stopped));
+        self.report_child(child, ChildReport::Removed);
+        let parent = self.shape.parent(child);
+        if let Some(parent) = parent {
+            let position = self.shape.position(child);
+            if self.groups[parent].line.remove(position) {
+                self.call_next(parent);
+            }
+            self.count_out(child);
+        }
+        let dependents = self.shape.dependents(child).to_vec();
+        self.shape.disconnect(child);
+        for dependent in dependents {
+            if let Some(policy) = self.tree.children.get_mut(dependent as usize) {
+                policy.needs.retain(|needed| *needed != shape::name(child));
+            }
+            self.count_needs(dependent as usize);
+            self.touch(dependent as usize);
+        }
+        self.shape.detach(child);
+        let name = std::mem::take(&mut self.tree.children[child]).name;
+        if self.names.get(name.as_str()) == Some(&(child as u32)) {
+            self.names.remove(name.as_str());
+        }
+        let service = &mut self.services[child];
+        (service.vacant, service.doomed, service.ticket) = (true, false, 0);
+        self.nodes[child] = Member::default();
+        if let Some(parent) = parent {
+            self.remove_if_empty(parent);
+        }
+    }
+
+    /// A group that is no longer wanted goes with its last member.
+    pub(super) fn remove_if_empty(&mut self, group: usize) {
+        if !self.groups[group].doomed || self.shape.member_count(group) > 0 {
+            return;
+        }
+        let node = self.shape.group_node(group);
+        let parent = self.shape.parent(node);
+        if let Some(parent) = parent {
+            if self.groups[parent].line.remove(self.shape.position(node)) {
+                self.call_next(parent);
+            }
+            self.count_out(node);
+        }
+        let dependents = self.shape.dependents(node).to_vec();
+        self.shape.disconnect(node);
+        for dependent in dependents {
+            self.count_needs(dependent as usize);
+            self.touch(dependent as usize);
+        }
+        self.shape.detach(node);
+        self.deadlines.set(node, None);
+        // A parent, so that it is no root.
+        self.tree.groups[group] = Group { parent: Some(GroupId::ROOT), ..Group::default() };
+        self.nodes[node] = Member::default();
+        if let Some(parent) = parent {
+            self.remove_if_empty(parent);
+        }
+    }
+
+    /// Whether `node` has, or may have any moment, a process.
+    pub(super) fn is_alive(&self, node: usize) -> bool {
+        self.nodes[node].facts.has(Facts::ALIVE)
+    }
+}

@@ -1,0 +1,130 @@
+//! Rolling restarts: a few members at a time, and the next only when those before are as good as they get.
+//!
+//! Invariant: at most `at_once` members are away because of one roll. The first member that does not come
+//! back ends it: those after it keep running what they run.
+
+use super::facts::Facts;
+use super::service::{Goal, Phase};
+use super::spec::{ChildId, Incarnation};
+use super::{Action, Report, Supervisor};
+use crate::time::Instant;
+use std::collections::VecDeque;
+
+/// A rolling restart that is not over.
+#[derive(Clone, Debug)]
+pub(super) struct Roll {
+    number: u32,
+    /// Whose turn has not come.
+    waiting: VecDeque<ChildId>,
+    /// Who is being restarted, and the life that it had before.
+    away: Vec<(ChildId, Incarnation)>,
+    at_once: usize,
+    done: u32,
+}
+
+/// What became of one that is being restarted.
+enum Came {
+    /// It is as good as it gets.
+    Back,
+    /// Not yet.
+    NotYet,
+    /// Its new life ended before that.
+    Down,
+    /// Somebody stopped or deleted it meanwhile: nobody waits for it.
+    Away,
+}
+
+impl Supervisor {
+    /// Restarts these children, at most `at_once` (at least one) at a time. Who does not run is passed over.
+    ///
+    /// Answers with the number that [`Report::Rolled`] will bear.
+    pub fn roll(
+        &mut self,
+        now: Instant,
+        children: Vec<ChildId>,
+        at_once: u32,
+        actions: &mut Vec<Action>,
+    ) -> u32 {
+        self.turn(now, actions, |supervisor| supervisor.begin_roll(children, at_once))
+    }
+
+    pub(super) fn begin_roll(&mut self, children: Vec<ChildId>, at_once: u32) -> u32 {
+        self.rolled = self.rolled.wrapping_add(1);
+        self.rolls.push(Roll {
+            number: self.rolled,
+            waiting: children.into(),
+            away: Vec::new(),
+            at_once: at_once.max(1) as usize,
+            done: 0,
+        });
+        self.rolled
+    }
+
+    /// Goes on with all rolls. True when somebody was restarted: then there is something to settle.
+    pub(super) fn go_on_rolling(&mut self) -> bool {
+        if self.rolls.is_empty() {
+            return false;
+        }
+        let mut acted = false;
+        let mut rolls = std::mem::take(&mut self.rolls);
+        rolls.retain_mut(|roll| {
+            let failed = self.look_after(roll);
+            if failed.is_none() && self.ending.is_none() {
+                acted |= self.restart_next(roll);
+            }
+            let over = failed.is_some() || self.ending.is_some() || roll.away.is_empty();
+            if over {
+                self.report(Report::Rolled { roll: roll.number, done: roll.done, failed });
+            }
+            !over
+        });
+        self.rolls = rolls;
+        acted
+    }
+
+    /// Takes note of those that came back. Who did not, if there is one.
+    fn look_after(&self, roll: &mut Roll) -> Option<ChildId> {
+        let mut failed = None;
+        let done = &mut roll.done;
+        roll.away.retain(|(child, before)| match self.came(*child, *before) {
+            Came::Back => {
+                *done += 1;
+                false
+            }
+            Came::NotYet => true,
+            Came::Away => false,
+            Came::Down => {
+                failed.get_or_insert(*child);
+                false
+            }
+        });
+        failed
+    }
+
+    fn came(&self, child: ChildId, before: Incarnation) -> Came {
+        let service = &self.services[child.0 as usize];
+        let began = service.incarnation != before;
+        match service.phase {
+            _ if service.vacant || service.goal == Goal::Down => Came::Away,
+            _ if began && self.nodes[child.0 as usize].facts.has(Facts::SATISFIED) => Came::Back,
+            Phase::Idle(_) | Phase::BackingOff { .. } | Phase::Clearing { .. } if began => Came::Down,
+            Phase::Stopping { failed: true, .. } => Came::Down,
+            _ => Came::NotYet,
+        }
+    }
+
+    fn restart_next(&mut self, roll: &mut Roll) -> bool {
+        let mut acted = false;
+        while roll.away.len() < roll.at_once
+            && let Some(child) = roll.waiting.pop_front()
+        {
+            let at = child.0 as usize;
+            if self.is_child(child) && self.is_alive(at) && self.desired(at) {
+                roll.away.push((child, self.services[at].incarnation));
+                self.restart_child(at);
+                acted = true;
+            }
+        }
+        acted
+    }
+}
