@@ -302,9 +302,10 @@ fn descriptors_arrive_at_their_numbers_whatever_stands_there() {
     let [low, high] = [files[0].as_raw_fd(), files[1].as_raw_fd()];
     let content = |file: &OwnedFd| fs::read_to_string(format!("/proc/self/fd/{}", file.as_raw_fd()));
     let expected = [&files[1], &files[0], &files[0]].map(|file| content(file).unwrap()).concat();
-    // Exchanged: each goes where the other one is; and one of them to a third place.
-    let mut request =
-        shell(&format!("cat <&{low}; cat <&{high}; cat /proc/self/fd/100; exec ls /proc/self/fd"));
+    // Exchanged: each goes where the other one is; and one of them to a third place. By their paths, for some
+    // shells know no numbers of two digits.
+    let numbers = [low, high, 100].map(|number| format!("/proc/self/fd/{number}")).join(" ");
+    let mut request = shell(&format!("cat {numbers}; exec ls /proc/self/fd"));
     request.descriptors = vec![(high, files[0].clone()), (low, files[1].clone()), (100, files[0].clone())];
     let (text, _) = output_of(request);
     assert_eq!(&text[..3], expected);

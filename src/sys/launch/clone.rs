@@ -16,6 +16,14 @@ const GUARD: usize = 64 * 1024;
 /// `CLONE_INTO_CGROUP` of clone3; too wide for the older calls.
 const INTO_CGROUP: u64 = 0x2_0000_0000;
 
+/// One memory until exec, and the parent sleeps as long.
+const FLAGS: i32 = libc::CLONE_VM | libc::CLONE_VFORK;
+
+/// One table of descriptors, when the child is going to leave it.
+fn shared(life: &Life) -> i32 {
+    if life.shared_below.is_some() { libc::CLONE_FILES } else { 0 }
+}
+
 /// A child's stack: a guard below, so that an overflow faults instead of writing into something else.
 pub(super) struct Stack(*mut libc::c_void);
 
@@ -66,7 +74,10 @@ pub(super) fn make(stack: &Stack, life: &mut Life, cgroup: Option<BorrowedFd>) -
     let mask = block_signals();
     let cloned = match clone3(stack, life, cgroup) {
         Err(libc::ENOSYS | libc::EPERM | libc::EINVAL | libc::E2BIG) => {
-            life.enter_cgroup = cgroup.is_some();
+            if cgroup.is_some() {
+                // Its descriptor is not lent: a copy of the table has it.
+                (life.enter_cgroup, life.shared_below) = (true, None);
+            }
             match clone(stack, life) {
                 Ok((pid, pidfd)) => Cloned::Child(pid, pidfd),
                 Err(errno) => Cloned::Refused(errno),
@@ -102,7 +113,7 @@ fn restore_signals(mask: u64) {
 #[cfg(any(target_arch = "x86_64", target_arch = "aarch64"))]
 fn clone3(stack: &Stack, life: &mut Life, cgroup: Option<BorrowedFd>) -> Result<(u32, OwnedFd), i32> {
     let mut pidfd: i32 = -1;
-    let flags = (libc::CLONE_VM | libc::CLONE_VFORK | libc::CLONE_PIDFD) as u64;
+    let flags = (FLAGS | shared(life) | libc::CLONE_PIDFD) as u64;
     let args = CloneArgs {
         flags: flags | if cgroup.is_some() { INTO_CGROUP } else { 0 },
         pidfd: &raw mut pidfd as u64,
@@ -211,7 +222,7 @@ unsafe fn clone3_call(args: &CloneArgs, life: &mut Life) -> i64 {
 /// The call of old. The pidfd is opened afterwards: the number cannot go to anyone else meanwhile,
 /// since only we can reap the child.
 fn clone(stack: &Stack, life: &mut Life) -> Result<(u32, OwnedFd), i32> {
-    let flags = libc::CLONE_VM | libc::CLONE_VFORK | libc::SIGCHLD;
+    let flags = FLAGS | shared(life) | libc::SIGCHLD;
     // SAFETY: the end of a mapping of this length.
     let top = unsafe { stack.bottom().byte_add(STACK) };
     // SAFETY: a stack that nobody else uses, and a function that never returns. The parent sleeps until

@@ -12,6 +12,8 @@
 mod clone;
 mod environment;
 mod error;
+mod explain;
+mod reserve;
 mod table;
 
 pub use environment::Environment;
@@ -20,22 +22,23 @@ pub use rustix::process::Resource;
 
 use super::pidfd;
 use super::process::Limit;
-use super::user::{self, UnknownIdentity};
+use super::user;
 use clone::{Cloned, Stack};
 use environment::Text;
+use reserve::Reserve;
 use rustix::process::{DumpableBehavior, dumpable_behavior, set_dumpable_behavior};
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
 use std::ffi::{CString, OsStr, OsString, c_char};
 use std::fs;
-use std::io::{self, Read};
+use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::AtomicI32;
-use table::{Entry, Failure, Life, Placed, Target};
+use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
+use table::{Entry, Failure, Life, NOT_LEFT, Placed, Target};
 
 /// Where programs are searched when the child has no `PATH`, as the C library does.
 const DEFAULT_PATH: &[u8] = b"/bin:/usr/bin";
@@ -136,10 +139,11 @@ enum Found {
     Open(Arc<OwnedFd>),
 }
 
-/// What every start of a thread uses again: one stack, and room for pointers and paths.
+/// What every start of a thread uses again: one stack, numbers to lend, and room for pointers and paths.
 #[derive(Default)]
 struct Bench {
     stack: Option<Stack>,
+    reserve: Reserve,
     argv: Vec<*const c_char>,
     envp: Vec<*const c_char>,
     candidates: Vec<*const c_char>,
@@ -191,7 +195,7 @@ impl Launch {
             entries.push(Entry::Limit { resource: resource as u32, limit: kernel_limit(limit) });
         }
         if let Some(user) = &request.user {
-            let identity = user::identity(user).map_err(unknown)?;
+            let identity = user::identity(user).map_err(explain::unknown)?;
             entries.push(Entry::Groups(identity.groups));
             entries.push(Entry::Group(identity.gid));
             entries.push(Entry::User(identity.uid));
@@ -201,6 +205,7 @@ impl Launch {
             entries.push(Entry::NoNewPrivileges);
         }
         entries.push(Entry::Mask);
+        BENCH.with_borrow_mut(|bench| bench.reserve.begin());
         Ok(Launch {
             program,
             text,
@@ -232,44 +237,78 @@ impl Launch {
                 Stack::new().map_err(|error| refused(error.raw_os_error().unwrap_or(libc::ENOMEM)))?;
             bench.stack = Some(stack);
         }
-        let Bench { stack: Some(stack), argv, envp, candidates, paths } = bench else {
+        let Bench { stack: Some(stack), reserve, argv, envp, candidates, paths } = bench else {
             unreachable!("the stack was made above");
         };
         self.text.point_to_arguments(argv);
         self.text.point_to_variables(&self.environment, envp);
-        let target = match &self.program {
-            Found::Open(descriptor) => Target::Descriptor(descriptor.as_raw_fd()),
-            Found::Named(name) => {
-                self.find_candidates(name, paths, candidates);
-                Target::Paths(candidates)
-            }
-        };
-        let mut life = Life {
-            entries: &self.entries,
-            target,
-            argv: argv.as_ptr(),
-            envp: envp.as_ptr(),
-            parent: rustix::process::getpid().as_raw_nonzero().get(),
-            cgroup: cgroup.map_or(-1, |cgroup| cgroup.as_raw_fd()),
-            enter_cgroup: false,
-            failure: None,
-        };
-        let cloned = {
-            let _dumpable = self.user.as_ref().map(|_| KeepDumpable::remember());
-            clone::make(stack, &mut life, cgroup)
-        };
-        match cloned {
-            Cloned::Refused(errno) => Err(refused(errno)),
-            Cloned::CgroupRefused(errno) => Err(StartError::new(Step::Cgroup, errno, CGROUP)),
-            Cloned::Child(pid, pidfd) => match life.failure {
-                None => Ok(Started { pid, pidfd }),
-                Some(failure) => {
-                    // It has called exit. With SIGCHLD ignored the kernel reaps it, which is as good.
-                    let _ = pidfd::wait(&pidfd);
-                    Err(self.explain(failure, paths))
-                }
-            },
+        if let Found::Named(name) = &self.program {
+            self.find_candidates(name, paths, candidates);
         }
+        let _dumpable = self.user.as_ref().map(|_| KeepDumpable::remember());
+        loop {
+            let shared = self.lend(reserve);
+            let mut life = Life {
+                entries: &self.entries,
+                target: match &self.program {
+                    Found::Named(_) => Target::Paths(candidates),
+                    Found::Open(program) => {
+                        Target::Descriptor(Cell::new(shared.program.unwrap_or(program.as_raw_fd())))
+                    }
+                },
+                argv: argv.as_ptr(),
+                envp: envp.as_ptr(),
+                parent: rustix::process::getpid().as_raw_nonzero().get(),
+                cgroup: cgroup.map_or(-1, |cgroup| cgroup.as_raw_fd()),
+                enter_cgroup: false,
+                shared_below: shared.below,
+                failure: None,
+            };
+            let cloned = clone::make(stack, &mut life, cgroup);
+            reserve.take_back();
+            let (pid, pidfd) = match cloned {
+                Cloned::Refused(errno) => return Err(refused(errno)),
+                Cloned::CgroupRefused(errno) => {
+                    return Err(StartError::new(Step::Cgroup, errno, explain::CGROUP));
+                }
+                Cloned::Child(pid, pidfd) => (pid, pidfd),
+            };
+            let Some(failure) = life.failure else { return Ok(Started { pid, pidfd }) };
+            // It has called exit. With SIGCHLD ignored the kernel reaps it, which is as good.
+            let _ = pidfd::wait(&pidfd);
+            match failure {
+                // Before Linux 5.9, or behind a filter: once more, and from now on, with a copy of the table.
+                Failure {
+                    detail: NOT_LEFT,
+                    errno: libc::ENOSYS | libc::EINVAL | libc::EPERM,
+                    step: Step::Descriptors,
+                } if !reserve.given_up() => reserve.give_up(),
+                failure => return Err(self.explain(failure, paths)),
+            }
+        }
+    }
+
+    /// Puts what the child needs where it can take it along when it leaves our table. Where that cannot be,
+    /// it will find everything at our own numbers, in a copy of the table.
+    fn lend(&self, reserve: &mut Reserve) -> Shared {
+        let placed = || placed_by(&self.entries);
+        reserve.hold(placed().count() + 1);
+        let lent = placed().all(|one| match &one.source {
+            Some(source) => reserve.lend(source).map(|number| one.at.store(number, Relaxed)).is_some(),
+            None => true,
+        });
+        let program = match &self.program {
+            Found::Open(program) if lent => reserve.lend(program),
+            _ => None,
+        };
+        if lent && program.is_some() == matches!(self.program, Found::Open(_)) {
+            return Shared { below: reserve.first_other(), program };
+        }
+        reserve.take_back();
+        for one in placed() {
+            one.at.store(one.source.as_ref().map_or(one.target, |source| source.as_raw_fd()), Relaxed);
+        }
+        Shared { below: None, program: None }
     }
 
     /// The paths to try, as `execvp(3)`: an empty element of `PATH` is the directory itself.
@@ -300,107 +339,7 @@ impl Launch {
     fn search_path(&self) -> &[u8] {
         self.text.variable(&self.environment, b"PATH").unwrap_or(DEFAULT_PATH)
     }
-
-    fn explain(&self, failure: Failure, paths: &[u8]) -> StartError {
-        let Failure { step, errno, detail } = failure;
-        let user = self.user.as_deref().unwrap_or_default();
-        let what = match step {
-            Step::Dispositions => "resetting signals".to_owned(),
-            Step::Session => "beginning a session".to_owned(),
-            Step::Cgroup => CGROUP.to_owned(),
-            Step::OomScore => "setting the out-of-memory score".to_owned(),
-            Step::Descriptors if detail < 0 => "closing other descriptors".to_owned(),
-            Step::Descriptors => format!("opening descriptor {detail}"),
-            Step::Chroot | Step::Directory => format!(
-                "changing {} to `{}`",
-                if step == Step::Chroot { "root" } else { "directory" },
-                self.path_of(step)
-            ),
-            Step::Nice => "setting the niceness".to_owned(),
-            Step::Limit => format!("setting the limit {}", limit_name(detail)),
-            Step::Groups => format!("setting the groups of user `{user}`"),
-            Step::Group => format!("taking the group of user `{user}`"),
-            Step::User => format!("becoming user `{user}`"),
-            Step::DeathSignal => "asking for a death signal".to_owned(),
-            Step::Parent => "finding the supervisor alive".to_owned(),
-            Step::NoNewPrivileges => "giving up new privileges".to_owned(),
-            Step::Mask => "unblocking signals".to_owned(),
-            Step::Exec => {
-                return self.explain_exec(errno, paths.split(|byte| *byte == 0).nth(detail as usize));
-            }
-            Step::Arguments | Step::FindUser | Step::FindGroup | Step::Fork => {
-                unreachable!("not a step of the child")
-            }
-        };
-        StartError::new(step, errno, what)
-    }
-
-    /// The path of the table's entry for this step.
-    fn path_of(&self, step: Step) -> String {
-        let path = self.entries.iter().find_map(|entry| match entry {
-            Entry::Chroot(path) if step == Step::Chroot => Some(path),
-            Entry::Directory(path) if step == Step::Directory => Some(path),
-            _ => None,
-        });
-        path.map(|path| path.to_string_lossy().into_owned()).unwrap_or_default()
-    }
-
-    fn explain_exec(&self, errno: i32, candidate: Option<&[u8]>) -> StartError {
-        let name = match &self.program {
-            Found::Named(name) => name.to_string_lossy().into_owned(),
-            Found::Open(_) => {
-                let name = self.text.first_argument().unwrap_or_default();
-                let what = format!("executing the open program `{}`", String::from_utf8_lossy(name));
-                return StartError::new(Step::Exec, errno, what);
-            }
-        };
-        let searched = !name.contains('/') && !name.is_empty();
-        let tried = candidate.filter(|_| searched).map_or(OsStr::new(&name), OsStr::from_bytes);
-        let shown =
-            if searched && errno == libc::ENOENT { name.clone() } else { tried.to_string_lossy().into() };
-        let error = StartError::new(Step::Exec, errno, format!("executing `{shown}`"));
-        if self.chroot {
-            return error;
-        }
-        match errno {
-            libc::ENOENT if searched => {
-                let path = String::from_utf8_lossy(self.search_path()).into_owned();
-                let broken = self.search_path().split(|byte| *byte == b':').find_map(|directory| {
-                    missing_interpreter(
-                        &self.seen_from_here(Path::new(OsStr::from_bytes(directory)).join(&name)),
-                    )
-                });
-                error.with_hint(broken.unwrap_or(format!(
-                    "no such program in PATH={path}; install it, or give a path with a slash"
-                )))
-            }
-            libc::ENOENT => {
-                let hint = missing_interpreter(&self.seen_from_here(tried.into()));
-                error.with_hint(hint.unwrap_or("there is no such file; check the path".to_owned()))
-            }
-            libc::EACCES => match fs::metadata(self.seen_from_here(tried.into())) {
-                Ok(found) if found.is_dir() => error.with_hint("name a program, not a directory"),
-                Ok(found) if found.permissions().mode() & 0o111 == 0 => {
-                    error.with_hint(format!("make it executable: chmod +x {shown}"))
-                }
-                _ => error.with_hint(match &self.user {
-                    Some(user) => format!("let user `{user}` reach and execute it, interpreter included"),
-                    None => {
-                        "it must be reachable and executable, on a file system without `noexec`".to_owned()
-                    }
-                }),
-            },
-            _ => error,
-        }
-    }
-
-    /// A path of the child as one of ours.
-    fn seen_from_here(&self, path: PathBuf) -> PathBuf {
-        self.directory.as_ref().map(|directory| directory.join(&path)).unwrap_or(path)
-    }
 }
-
-const CGROUP: &str = "entering the control group";
 
 /// A change of user in a child that shares our memory makes that memory undumpable: without this, a
 /// supervisor that was started by a user could no longer read its own files in `/proc`.
@@ -416,6 +355,21 @@ impl Drop for KeepDumpable {
     fn drop(&mut self) {
         let _ = set_dumpable_behavior(self.0);
     }
+}
+
+/// How a child comes to its descriptors.
+struct Shared {
+    /// It begins in our table and takes along what stands below this; `None`: it gets a copy.
+    below: Option<u32>,
+    /// Where the program was lent.
+    program: Option<i32>,
+}
+
+fn placed_by(entries: &[Entry]) -> impl Iterator<Item = &Placed> {
+    entries.iter().flat_map(|entry| match entry {
+        Entry::Descriptors(placed) => placed.as_slice(),
+        _ => &[],
+    })
 }
 
 /// In ascending order of numbers; the last one named wins.
@@ -435,53 +389,6 @@ fn oom_score(score: i32) -> Entry {
 fn kernel_limit(limit: Limit) -> libc::rlimit64 {
     let value = |value: Option<u64>| value.unwrap_or(libc::RLIM64_INFINITY);
     libc::rlimit64 { rlim_cur: value(limit.soft), rlim_max: value(limit.hard) }
-}
-
-fn limit_name(resource: i32) -> &'static str {
-    const NAMES: [(Resource, &str); 16] = [
-        (Resource::Cpu, "CPU"),
-        (Resource::Fsize, "FSIZE"),
-        (Resource::Data, "DATA"),
-        (Resource::Stack, "STACK"),
-        (Resource::Core, "CORE"),
-        (Resource::Rss, "RSS"),
-        (Resource::Nproc, "NPROC"),
-        (Resource::Nofile, "NOFILE"),
-        (Resource::Memlock, "MEMLOCK"),
-        (Resource::As, "AS"),
-        (Resource::Locks, "LOCKS"),
-        (Resource::Sigpending, "SIGPENDING"),
-        (Resource::Msgqueue, "MSGQUEUE"),
-        (Resource::Nice, "NICE"),
-        (Resource::Rtprio, "RTPRIO"),
-        (Resource::Rttime, "RTTIME"),
-    ];
-    NAMES.iter().find(|(known, _)| *known as i32 == resource).map_or("of a resource", |(_, name)| name)
-}
-
-fn unknown(error: UnknownIdentity) -> StartError {
-    match error {
-        UnknownIdentity::User(name, errno) => {
-            StartError::new(Step::FindUser, errno, format!("finding user `{name}`"))
-        }
-        UnknownIdentity::Group(name, errno) => {
-            StartError::new(Step::FindGroup, errno, format!("finding group `{name}`"))
-        }
-    }
-}
-
-/// "No such file" about a file that is there means what its first line names.
-fn missing_interpreter(program: &Path) -> Option<String> {
-    let mut start = Vec::new();
-    fs::File::open(program).and_then(|file| file.take(256).read_to_end(&mut start)).ok()?;
-    let Some(line) = start.strip_prefix(b"#!") else {
-        return Some("the program is there, the loader it was linked for is not".to_owned());
-    };
-    let line = line.split(|byte| *byte == b'\n').next().unwrap_or_default();
-    let line = String::from_utf8_lossy(line);
-    let interpreter = line.split_ascii_whitespace().next().unwrap_or_default().to_owned();
-    let returns = if line.ends_with('\r') { " (its lines end in CR LF)" } else { "" };
-    Some(format!("its interpreter `{interpreter}` does not exist{returns}: change the first line"))
 }
 
 /// Where a program of this name would be found now in this `PATH`. For checks before anything starts.

@@ -7,8 +7,9 @@
 #![allow(unsafe_code)] // raw system calls
 
 use super::Step;
-use std::ffi::{CStr, CString, c_char, c_int, c_void};
-use std::os::fd::{AsRawFd, OwnedFd};
+use std::cell::Cell;
+use std::ffi::{CStr, CString, c_char, c_int, c_uint, c_void};
+use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 
@@ -47,7 +48,7 @@ pub(super) struct Placed {
     /// `None`: ours of the same number, inherited.
     pub(super) source: Option<Arc<OwnedFd>>,
     pub(super) target: i32,
-    /// Where the child has moved it meanwhile, out of the way of targets.
+    /// Where the child finds it: a number lent by us, later one out of the way of targets.
     pub(super) at: AtomicI32,
 }
 
@@ -55,7 +56,8 @@ pub(super) struct Placed {
 pub(super) enum Target<'a> {
     /// The candidates, in order; at least one.
     Paths(&'a [*const c_char]),
-    Descriptor(i32),
+    /// Where it is; the child moves it out of the way of targets, too.
+    Descriptor(Cell<i32>),
 }
 
 /// Everything that one walk needs, and where it leaves its report. Shared with the child until exec.
@@ -67,6 +69,8 @@ pub(super) struct Life<'a> {
     pub(super) parent: i32,
     pub(super) cgroup: i32,
     pub(super) enter_cgroup: bool,
+    /// The table of descriptors is ours too: it is left by a copy of what stands below this number.
+    pub(super) shared_below: Option<u32>,
     /// Set by the child when a step failed.
     pub(super) failure: Option<Failure>,
 }
@@ -79,6 +83,9 @@ pub(super) struct Failure {
     pub(super) errno: i32,
     pub(super) detail: i32,
 }
+
+/// In [`Failure::detail`] of [`Step::Descriptors`]: it could not leave our table, and has done nothing else.
+pub(super) const NOT_LEFT: i32 = -2;
 
 /// The child's whole life before exec. Never returns.
 pub(super) extern "C" fn child(life: *mut c_void) -> c_int {
@@ -96,6 +103,14 @@ pub(super) extern "C" fn child(life: *mut c_void) -> c_int {
 }
 
 fn walk(life: &Life) -> Result<(), Failure> {
+    // Before anything else: who ends in here must not have opened or closed anything of ours.
+    if let Some(first) = life.shared_below {
+        close_range(first, u32::MAX, libc::CLOSE_RANGE_UNSHARE).map_err(|errno| Failure {
+            step: Step::Descriptors,
+            errno,
+            detail: NOT_LEFT,
+        })?;
+    }
     for entry in life.entries {
         entry.run(life).map_err(|(step, errno, detail)| Failure { step, errno, detail })?;
     }
@@ -117,7 +132,7 @@ impl Entry {
                     _ => Ok(()),
                 }
             }
-            Entry::Descriptors(placed) => place(placed),
+            Entry::Descriptors(placed) => place(placed, &life.target),
             Entry::Umask(mask) => {
                 // SAFETY: passes a number; cannot fail.
                 unsafe { libc::syscall(libc::SYS_umask, *mask) };
@@ -196,7 +211,7 @@ fn execute(life: &Life) -> Failure {
             let result = unsafe {
                 libc::syscall(
                     libc::SYS_execveat,
-                    *program,
+                    program.get(),
                     c"".as_ptr(),
                     life.argv,
                     life.envp,
@@ -228,23 +243,26 @@ fn execute(life: &Life) -> Failure {
     Failure { step: Step::Exec, errno, detail }
 }
 
-/// Sources are first moved above all targets where one could be overwritten before it was used; then
-/// each goes to its number, and everything else is closed at exec.
-fn place(placed: &[Placed]) -> Result<(), (Step, i32, i32)> {
+/// Sources, and the program, are first moved above all targets where one could be overwritten before it was
+/// used; then each goes to its number, and everything else is closed at exec.
+fn place(placed: &[Placed], target: &Target) -> Result<(), (Step, i32, i32)> {
     let highest = placed.last().map_or(-1, |last| last.target);
     let failed = |target| move |errno| (Step::Descriptors, errno, target);
-    let in_the_way = placed.iter().filter_map(|one| one.source.as_ref()).any(|s| s.as_raw_fd() <= highest);
-    for one in placed {
-        let Some(source) = &one.source else { continue };
-        let mut at = source.as_raw_fd();
-        if in_the_way {
-            let above = highest.wrapping_add(1);
-            // SAFETY: passes numbers.
-            let moved = unsafe { libc::syscall(libc::SYS_fcntl, at, libc::F_DUPFD_CLOEXEC, above) };
-            check(moved).map_err(failed(one.target))?;
-            at = moved as i32;
+    let aside = |at: i32| {
+        let above = highest.wrapping_add(1);
+        // SAFETY: passes numbers.
+        let moved = unsafe { libc::syscall(libc::SYS_fcntl, at, libc::F_DUPFD_CLOEXEC, above) };
+        check(moved).map(|()| moved as i32)
+    };
+    if placed.iter().any(|one| one.source.is_some() && one.at.load(Relaxed) <= highest) {
+        for one in placed.iter().filter(|one| one.source.is_some()) {
+            one.at.store(aside(one.at.load(Relaxed)).map_err(failed(one.target))?, Relaxed);
         }
-        one.at.store(at, Relaxed);
+    }
+    if let Target::Descriptor(program) = target
+        && program.get() <= highest
+    {
+        program.set(aside(program.get()).map_err(failed(-1))?);
     }
     let mut next = 0;
     for one in placed {
@@ -266,13 +284,15 @@ fn place(placed: &[Placed]) -> Result<(), (Step, i32, i32)> {
 
 /// Marks, does not close: the program may be one of them.
 fn close_at_exec(first: u32, last: u32) -> Result<(), i32> {
-    // SAFETY: passes numbers.
-    let result =
-        unsafe { libc::syscall(libc::SYS_close_range, first, last, libc::CLOSE_RANGE_CLOEXEC as c_int) };
-    match check(result) {
+    match close_range(first, last, libc::CLOSE_RANGE_CLOEXEC) {
         Err(libc::ENOSYS | libc::EINVAL | libc::EPERM) => one_by_one(first, last),
         result => result,
     }
+}
+
+fn close_range(first: u32, last: u32, flags: c_uint) -> Result<(), i32> {
+    // SAFETY: passes numbers. Whose table it is the callers know.
+    check(unsafe { libc::syscall(libc::SYS_close_range, first, last, flags) })
 }
 
 /// Before Linux 5.11, or behind a filter: every number that could be open.
