@@ -248,6 +248,6 @@ fn floor_boundary(text: &str, byte: usize) -> usize {
 }
 
 /// Control characters of the file must not reach the terminal.
-fn printable(text: &str) -> String {
+pub(super) fn printable(text: &str) -> String {
     text.chars().flat_map(|c| if c.is_control() { c.escape_default().collect() } else { vec![c] }).collect()
 }

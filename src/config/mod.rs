@@ -6,6 +6,7 @@
 
 pub mod declared;
 pub mod diagnostic;
+pub mod diff;
 mod env_file;
 mod fields;
 mod flag;

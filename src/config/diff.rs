@@ -1,0 +1,113 @@
+//! What differs between two plans, by name, and what each difference takes: nothing, a restart, or only a word.
+//!
+//! What a process was started with (command, environment, directory, user, …) needs a restart; policy is replaced in
+//! place. Values of variables are never told: they may be secrets. Equal plans have no difference, and whatever differs
+//! between two plans is named by one; where a service stands in its file is not part of what it means.
+
+mod group;
+mod service;
+mod value;
+
+use super::Plan;
+use super::plan::Log;
+use crate::flags::Declaration;
+use std::collections::{HashMap, HashSet};
+use value::Reasons;
+
+/// One thing that is not the same in both.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Difference {
+    /// A service (`web`), a template (`worker@`), a group (`@app`), a flag (`flag new-checkout`), or the supervisor's own
+    /// log (`mainstay.log`).
+    pub name: String,
+    /// What becomes of it.
+    pub what: What,
+}
+
+/// What a difference takes. Reasons are in words, such as "restart policy 5/30s → 10/1m", never empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum What {
+    /// It is new.
+    Added,
+    /// It is gone.
+    Removed,
+    /// Its processes were started with something else.
+    Restart {
+        /// What is not the same; what needs the restart comes first.
+        why: Vec<String>,
+    },
+    /// It is in force at once, and every process stays.
+    InPlace {
+        /// What is not the same.
+        why: Vec<String>,
+    },
+}
+
+/// What it takes to come from `old` to `new`: services in the order of the new file, then those that are gone;
+/// templates, groups and flags likewise.
+pub fn diff(old: &Plan, new: &Plan) -> Vec<Difference> {
+    let mut found = Vec::new();
+    let sides = Sides { old, new };
+    let services = |plan: &'_ Plan| plan.declared.services.iter().map(|s| s.name.clone()).collect::<Vec<_>>();
+    compare(&mut found, "", &services(old), &services(new), |o, n| sides.service(o, n));
+    let templates = |plan: &'_ Plan| plan.templates.iter().map(|t| t.name.clone()).collect::<Vec<_>>();
+    compare(&mut found, "", &templates(old), &templates(new), |o, n| sides.template(o, n));
+    sides.root(&mut found);
+    // The outermost groups are the same whatever they are called.
+    let groups = |plan: &'_ Plan| plan.tree.groups.iter().skip(1).map(|g| g.name.clone()).collect::<Vec<_>>();
+    compare(&mut found, "@", &groups(old), &groups(new), |o, n| sides.group(o + 1, n + 1));
+    let flags = |plan: &'_ Plan| plan.flags.iter().map(|f| f.name.clone()).collect::<Vec<_>>();
+    compare(&mut found, "flag ", &flags(old), &flags(new), |o, n| flag(&old.flags[o], &new.flags[n]));
+    let mut log = Reasons::default();
+    sizes(&mut log, "", &old.log, &new.log);
+    found.extend(log.difference("mainstay.log"));
+    found
+}
+
+/// Names of one kind on both sides; `changed` judges two that have the same name, by their places.
+fn compare(
+    found: &mut Vec<Difference>,
+    prefix: &str,
+    old: &[String],
+    new: &[String],
+    changed: impl Fn(usize, usize) -> Reasons,
+) {
+    let before: HashMap<&str, usize> = old.iter().enumerate().map(|(at, name)| (name.as_str(), at)).collect();
+    for (at, name) in new.iter().enumerate() {
+        let shown = format!("{prefix}{name}");
+        match before.get(name.as_str()) {
+            None => found.push(Difference { name: shown, what: What::Added }),
+            Some(place) => found.extend(changed(*place, at).difference(&shown)),
+        }
+    }
+    let after: HashSet<&str> = new.iter().map(String::as_str).collect();
+    let gone = old.iter().filter(|name| !after.contains(name.as_str()));
+    found.extend(gone.map(|name| Difference { name: format!("{prefix}{name}"), what: What::Removed }));
+}
+
+/// Two plans, and where the same name is in each.
+struct Sides<'a> {
+    old: &'a Plan,
+    new: &'a Plan,
+}
+
+fn flag(old: &Declaration, new: &Declaration) -> Reasons {
+    let mut why = Reasons::default();
+    why.in_place("default", &old.default, &new.default, |v| value::of_flag(*v));
+    why.in_place("safe", &old.safe, &new.safe, |v| value::of_flag(*v));
+    why.in_place("salt", &old.salt, &new.salt, |salt| value::quoted(salt));
+    let text = |text: &Option<String>| text.as_deref().map_or_else(value::none, value::quoted);
+    why.in_place("owner", &old.owner, &new.owner, text);
+    why.in_place("description", &old.description, &new.description, text);
+    why
+}
+
+/// Sizes of two logs of the same kind: the logger takes new ones while it runs.
+fn sizes(why: &mut Reasons, key: &str, old: &Log, new: &Log) {
+    if let (Log::Logger { max_size, files }, Log::Logger { max_size: new_size, files: new_files }) =
+        (old, new)
+    {
+        why.in_place(&format!("{key}max_size"), max_size, new_size, |size| super::units::write_size(*size));
+        why.in_place(&format!("{key}files"), files, new_files, u32::to_string);
+    }
+}

@@ -1,0 +1,160 @@
+//! Two services, or two templates, of the same name.
+
+use super::value::{self, Reasons};
+use super::{Sides, sizes};
+use crate::config::Plan;
+use crate::config::declared::{Need, Service};
+use crate::config::plan::{Condition, Log, Program, Ready};
+use crate::config::template::Template;
+use crate::supervisor::spec::Child;
+use std::collections::BTreeMap;
+
+/// Variables of one service that are named.
+const VARIABLES_MAX: usize = 10;
+
+impl Sides<'_> {
+    /// The services at these places.
+    pub(super) fn service(&self, old: usize, new: usize) -> Reasons {
+        let (before, after) = (&self.old.declared.services[old], &self.new.declared.services[new]);
+        let mut why = Reasons::default();
+        if before.numbered != after.numbered {
+            let (was, is) = (before.instance_name(1), after.instance_name(1));
+            why.needs_restart(format!("instance {was} is called {is}"));
+        }
+        let ((child, program), (new_child, new_program)) =
+            (prototype(self.old, before), prototype(self.new, after));
+        programs(&mut why, (program, program.env.len()), (new_program, new_program.env.len()));
+        why.restart("ready", &program.ready, &new_program.ready, ready);
+        why.in_place("instances", &before.count, &after.count, u32::to_string);
+        self.children(&mut why, child, new_child);
+        self.needs(&mut why, &before.needs, &after.needs);
+        why
+    }
+
+    /// The templates at these places. Instances that run keep what they were started with until they start again.
+    pub(super) fn template(&self, old: usize, new: usize) -> Reasons {
+        let (before, after) = (&self.old.templates[old], &self.new.templates[new]);
+        let mut why = Reasons::default();
+        let own = |template: &Template| template.blanks.own_env;
+        programs(&mut why, (&before.program, own(before)), (&after.program, own(after)));
+        let ready_of = |template: &Template| match &template.blanks.port {
+            Some(port) => format!("tcp {port}"),
+            None => ready(&template.program.ready),
+        };
+        why.restart("ready", &ready_of(before), &ready_of(after), String::clone);
+        self.children(&mut why, &before.child, &after.child);
+        self.needs(&mut why, &before.needs, &after.needs);
+        why.without_processes()
+    }
+
+    /// Policy, which needs no restart.
+    fn children(&self, why: &mut Reasons, old: &Child, new: &Child) {
+        self.moved(why, old.group, new.group);
+        why.in_place("restart policy", &old.restart, &new.restart, value::policy);
+        why.in_place("restart policy", &old.limit, &new.limit, |l| value::window(l, "unlimited"));
+        why.in_place("restart.clean", &old.clean, &new.clean, |codes| format!("{codes:?}"));
+        why.backoff(&old.backoff, &new.backoff);
+        // When one of them declares no readiness, that is told already.
+        if let (Some(old), Some(new)) = (&old.ready_within, &new.ready_within) {
+            why.in_place("ready.within", old, new, value::duration);
+        }
+        why.in_place("stop.grace", &old.grace, &new.grace, value::grace);
+        why.in_place("stop.signal", &old.stop_signal, &new.stop_signal, value::signal);
+        why.in_place("autostart", &old.autostart, &new.autostart, bool::to_string);
+        why.in_place("significant", &old.significant, &new.significant, bool::to_string);
+        why.in_place("ignore", &old.ignore, &new.ignore, value::option);
+    }
+
+    /// Needs as they were written: what a service with more instances needs now is no difference of its own.
+    fn needs(&self, why: &mut Reasons, old: &[Need], new: &[Need]) {
+        why.in_place("needs", &needs(self.old, old), &needs(self.new, new), |needs| value::list(needs));
+    }
+}
+
+/// What each instance of a service is.
+fn prototype<'a>(plan: &'a Plan, service: &'a Service) -> (&'a Child, &'a Program) {
+    match &service.spare {
+        Some(spare) => (&spare.0, &spare.1),
+        None => {
+            let first = service.first as usize;
+            (&plan.tree.children[first], &plan.programs[first])
+        }
+    }
+}
+
+/// In no order: all of them are waited for.
+fn needs(plan: &Plan, needs: &[Need]) -> Vec<String> {
+    let name = |need: &Need| match *need {
+        Need::Service(service) => plan.declared.services[service as usize].name.clone(),
+        Need::Instance(service, number) => plan.declared.services[service as usize].instance_name(number),
+        Need::Group(group) => format!("@{}", plan.tree.groups[group.0 as usize].name),
+    };
+    let mut names: Vec<String> = needs.iter().map(name).collect();
+    names.sort();
+    names
+}
+
+/// What a process is started with; of `ready` nothing. With each the place in `env` from where values are filled in.
+fn programs(why: &mut Reasons, (old, old_own): (&Program, usize), (new, new_own): (&Program, usize)) {
+    if old.argv != new.argv {
+        why.needs_restart("command changed".to_owned());
+    }
+    variables(why, &effective(old, old_own), &effective(new, new_own));
+    why.restart("inherit_env", &old.inherit_env, &new.inherit_env, bool::to_string);
+    why.restart("directory", &old.directory, &new.directory, |path| path.display().to_string());
+    why.restart("user", &old.user, &new.user, value::option);
+    why.restart("umask", &old.umask, &new.umask, |mask| match mask {
+        Some(mask) => format!("{mask:03o}"),
+        None => value::none(),
+    });
+    why.restart("log", &log(&old.log), &log(&new.log), |kind| (*kind).to_owned());
+    sizes(why, "log.", &old.log, &new.log);
+    why.in_place("condition", &old.condition, &new.condition, |condition| match condition {
+        Some(Condition::Exists(path)) => format!("exists {}", path.display()),
+        None => value::none(),
+    });
+}
+
+/// What a program sees of its own variables: the last of each name, and whether an argument is filled into it.
+fn effective(program: &Program, own: usize) -> BTreeMap<&str, (&str, bool)> {
+    let variables = program.env.iter().enumerate();
+    variables.map(|(at, (name, value))| (name.as_str(), (value.as_str(), at >= own))).collect()
+}
+
+/// By name only: a value may be a secret.
+fn variables(why: &mut Reasons, old: &BTreeMap<&str, (&str, bool)>, new: &BTreeMap<&str, (&str, bool)>) {
+    let mut found = Vec::new();
+    for (name, value) in new {
+        match old.get(name) {
+            None => found.push(format!("environment {name} added")),
+            Some(before) if before != value => found.push(format!("environment {name} changed")),
+            Some(_) => {}
+        }
+    }
+    let gone = old.keys().filter(|name| !new.contains_key(*name));
+    found.extend(gone.map(|name| format!("environment {name} removed")));
+    let more = found.len().saturating_sub(VARIABLES_MAX);
+    for reason in found.into_iter().take(VARIABLES_MAX) {
+        why.needs_restart(reason);
+    }
+    if more > 0 {
+        why.needs_restart(format!("environment: {more} more"));
+    }
+}
+
+fn ready(ready: &Ready) -> String {
+    match ready {
+        Ready::Nothing => value::none(),
+        Ready::Tcp(port) => format!("tcp {port}"),
+        Ready::Output(text) => format!("output {}", value::quoted(text)),
+        Ready::Notify => "notify".to_owned(),
+    }
+}
+
+fn log(log: &Log) -> &'static str {
+    match log {
+        Log::Logger { .. } => "own file",
+        Log::Inherit => "inherit",
+        Log::Discard => "none",
+    }
+}
