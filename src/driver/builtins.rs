@@ -260,6 +260,8 @@ impl Driver {
                         self.deaths.waiting.pop_front();
                     }
                 }
+                // Nobody is removed yet.
+                FromLogger::Forgotten { .. } => {}
                 FromLogger::Trouble { message } => self.warn(message),
             }
         }

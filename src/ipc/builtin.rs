@@ -10,11 +10,13 @@ use bincode::{Decode, Encode};
 /// Order for each new life of the logger (and for an adopted one, after the supervisor's own death; all of
 /// it may be repeated): `Hello`, every `Stream`, every unacknowledged `Death` and after it the `Life` of
 /// each instance that runs, then `Begin`. Later ones as they come: `Life` before the fork, `Death` after the
-/// reaping and before the next `Life`.
+/// reaping and before the next `Life`; `Stream` before the first `Life` of an instance that is added, `Gone` after
+/// the last `Death` of one that is removed. An instance whose `Gone` was not answered yet is told to the next life
+/// of the logger like any other, and its `Gone` after it.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum ToLogger {
     /// Sent first to each life of the logger: how this run looks. What is met before it was meant for a life
-    /// that is dead, and is passed over; only `Happened` is not.
+    /// that is dead, and is passed over; only `Happened` is not. May be sent again when something in it has changed.
     Hello {
         /// Print services' lines and events to stdout and stderr (foreground run).
         foreground: bool,
@@ -24,9 +26,11 @@ pub enum ToLogger {
         project: String,
     },
     /// An instance that has output. With it come two descriptors: the read ends of stdout and stderr.
-    /// Sent again to each life of the logger.
+    /// Sent again to each life of the logger, and at any time: when an instance is added, or when something in it
+    /// has changed. Other pipes or another name under the same number are another instance: the one before is
+    /// gone, as by `Gone`.
     Stream {
-        /// The instance's index.
+        /// The instance's number.
         child: u32,
         /// `web`
         service: String,
@@ -53,6 +57,13 @@ pub enum ToLogger {
     Death(Death),
     /// Something happened that a person wants to see.
     Happened(Event),
+    /// An instance is removed: nothing more will be written by it. What its pipes hold is taken to the last byte,
+    /// its line and its life are ended in its log, and all descriptors for it are closed. Always answered by
+    /// [`FromLogger::Forgotten`], also when nobody has this number.
+    Gone {
+        /// Whose.
+        child: u32,
+    },
     /// All that this life of the logger must know has been sent: from here on it reads pipes. Without it, a
     /// line that tells readiness could be taken before the life that awaits it is known.
     Begin,
@@ -113,6 +124,13 @@ pub enum FromLogger {
     Recorded {
         /// [`Death::seq`].
         seq: u64,
+    },
+    /// An instance that is gone has all its words in its log, and nothing is kept of it: its number may be given
+    /// to another one. Comes after the [`FromLogger::Recorded`] of every death that was told before its
+    /// [`ToLogger::Gone`].
+    Forgotten {
+        /// Whose.
+        child: u32,
     },
     /// Something is wrong with a log or a crash record: a full disk, say.
     Trouble {

@@ -3,6 +3,7 @@
 use super::line::Which;
 use super::memory::Word;
 use std::os::fd::OwnedFd;
+use std::rc::Rc;
 
 /// An instance.
 #[derive(Debug)]
@@ -10,9 +11,13 @@ pub(super) struct Child {
     /// Its service's place.
     pub(super) service: usize,
     /// `web#2`
-    pub(super) instance: Box<str>,
+    pub(super) instance: Rc<str>,
     /// Our own descriptions of the read ends.
     pub(super) pipes: [OwnedFd; 2],
+    /// The pipes' inodes: no other pipes have them as long as these exist.
+    pub(super) inodes: [u64; 2],
+    /// [`super::memory::tag`]
+    pub(super) tag: u16,
     /// What outlives us about it.
     pub(super) word: Word,
     /// The text that tells readiness.
@@ -37,6 +42,11 @@ pub(super) struct Awaited {
 }
 
 impl Child {
+    /// What outlives us about it, as it is kept.
+    pub(super) fn bits(&self, word: Word) -> u64 {
+        word.to_bits(self.tag)
+    }
+
     /// Whether these bytes, after what came before, have the awaited text in a line.
     pub(super) fn tells_ready(&self, which: Which, bytes: &[u8]) -> bool {
         let (Some(awaited), Some(text)) = (&self.awaited, &self.ready) else { return false };
@@ -78,6 +88,8 @@ mod tests {
             service: 0,
             instance: "web".into(),
             pipes: [pipe(), pipe()],
+            inodes: [1, 2],
+            tag: 0,
             word: Word::default(),
             ready: Some(text.as_bytes().into()),
             armed: 1,

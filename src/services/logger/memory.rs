@@ -14,7 +14,7 @@ use std::os::unix::fs::FileExt;
 /// Where the words begin: one page after the intent.
 const WORDS: u64 = 4096;
 /// The intent's bytes, checksum included.
-const INTENT: usize = 104;
+const INTENT: usize = 112;
 
 /// How far a transfer has come.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,6 +35,8 @@ pub(super) struct Intent {
     pub(super) step: Step,
     /// From which instance's pipe, and which; `None`: from none (a mark).
     pub(super) from: Option<(u32, Which)>,
+    /// The inode of that pipe: the number may be another instance's by now, and its bytes are none of ours.
+    pub(super) pipe: u64,
     /// How many bytes.
     pub(super) bytes: u32,
     /// The file (device, inode); zeros: none, the bytes are dropped.
@@ -75,6 +77,7 @@ impl Intent {
             word(1).0,
             word(1).1,
             u64::from(self.lead) | u64::from(self.joined) << 32,
+            self.pipe,
         ];
         let mut bytes = [0; INTENT];
         for (place, field) in bytes.chunks_exact_mut(8).zip(fields) {
@@ -107,6 +110,7 @@ impl Intent {
         Some(Intent {
             step,
             from,
+            pipe: field(12),
             bytes: u32::try_from(field(3)).ok()?,
             file: (field(4), field(5)),
             offset: field(6),
@@ -141,20 +145,20 @@ pub(super) enum Place {
 }
 
 impl Word {
-    /// `instance` is mixed in, so that another instance with this index (after a reload) does not inherit it.
-    pub(super) fn to_bits(self, instance: &str) -> u64 {
+    /// `tag` is mixed in, so that another instance with this number later does not inherit it.
+    pub(super) fn to_bits(self, tag: u16) -> u64 {
         let place = |place| match place {
             Place::LineStart => 0,
             Place::MidLine => 1,
             Place::FileEnd => 2,
         };
         let flags = place(self.place[0]) | place(self.place[1]) << 2 | u64::from(self.ended) << 4 | 1 << 5;
-        self.life << 24 | (name_hash(instance) << 8) | flags
+        self.life << 24 | u64::from(tag) << 8 | flags
     }
 
     /// What an instance starts with when the bits are nobody's or another's.
-    pub(super) fn from_bits(bits: u64, instance: &str) -> Word {
-        if bits & 1 << 5 == 0 || bits >> 8 & 0xffff != name_hash(instance) {
+    pub(super) fn from_bits(bits: u64, tag: u16) -> Word {
+        if bits & 1 << 5 == 0 || bits >> 8 & 0xffff != u64::from(tag) {
             return Word::default();
         }
         let place = |bits| match bits & 3 {
@@ -179,8 +183,12 @@ pub(super) fn not_at_file_end(bits: u64) -> u64 {
     })
 }
 
-fn name_hash(instance: &str) -> u64 {
-    u64::from(crc32fast::hash(instance.as_bytes()) & 0xffff)
+/// What tells the words of two instances apart that had the same number, also when they had the same name.
+pub(super) fn tag(instance: &str, pipe: u64) -> u16 {
+    let mut hash = crc32fast::Hasher::new();
+    hash.update(instance.as_bytes());
+    hash.update(&pipe.to_le_bytes());
+    (hash.finalize() & 0xffff) as u16
 }
 
 /// The memfd.
@@ -237,6 +245,7 @@ mod tests {
     const SOME: Intent = Intent {
         step: Step::Appended,
         from: Some((7, Which::Err)),
+        pipe: 11,
         bytes: 65536,
         file: (1, 2),
         offset: 3,
@@ -268,16 +277,15 @@ mod tests {
 
     #[test]
     fn a_word_is_its_own_instances() {
+        let (web2, web3) = (tag("web#2", 1), tag("web#3", 1));
+        assert_ne!(web2, tag("web#2", 2), "another one of the same name");
         let word = Word { life: 1 << 39, ended: true, place: [Place::MidLine, Place::FileEnd] };
-        assert_eq!(Word::from_bits(word.to_bits("web#2"), "web#2"), word);
-        assert_eq!(Word::from_bits(word.to_bits("web#2"), "web#3"), Word::default());
-        assert_eq!(Word::from_bits(0, "web#2"), Word::default());
-        let bits = |place| Word { place, ..word }.to_bits("web#2");
-        assert_eq!(
-            at_line_start(word.to_bits("web#2"), Which::Err),
-            bits([Place::MidLine, Place::LineStart])
-        );
-        assert_eq!(not_at_file_end(word.to_bits("web#2")), bits([Place::MidLine, Place::MidLine]));
+        assert_eq!(Word::from_bits(word.to_bits(web2), web2), word);
+        assert_eq!(Word::from_bits(word.to_bits(web2), web3), Word::default());
+        assert_eq!(Word::from_bits(0, web2), Word::default());
+        let bits = |place| Word { place, ..word }.to_bits(web2);
+        assert_eq!(at_line_start(word.to_bits(web2), Which::Err), bits([Place::MidLine, Place::LineStart]));
+        assert_eq!(not_at_file_end(word.to_bits(web2)), bits([Place::MidLine, Place::MidLine]));
         assert_eq!(
             not_at_file_end(bits([Place::FileEnd, Place::LineStart])),
             bits([Place::MidLine, Place::LineStart])

@@ -13,7 +13,7 @@ use crate::ipc::builtin::{Death, FromLogger, ToLogger};
 use crate::ipc::control::{Event, What};
 use crate::sys::signal::Signals;
 use crate::sys::{clock, inherited};
-use crate::time::Duration;
+use crate::time::{Duration, Wall};
 use clap::Parser;
 use mio::unix::SourceFd;
 use mio::{Events, Interest, Poll, Token};
@@ -79,7 +79,7 @@ struct Logger {
     queued: Vec<bool>,
     /// What came before [`ToLogger::Begin`] and has to wait for it: marks and drains are transfers, too, and
     /// the life before may have left one unfinished.
-    early: Vec<ToLogger>,
+    early: Vec<Task>,
     /// Streams whose readiness could not be told yet.
     held: Vec<(u32, Which)>,
     /// After [`ToLogger::Hello`]: what comes is meant for this life.
@@ -275,45 +275,49 @@ impl Logger {
         &mut self,
         message: ToLogger,
         descriptors: Vec<OwnedFd>,
-        batch: &mut Vec<ToLogger>,
+        batch: &mut Vec<Task>,
     ) -> io::Result<()> {
         self.greeted |= matches!(message, ToLogger::Hello { .. });
-        match message {
+        let task = match message {
+            ToLogger::Happened(event) => Task::Happened(event),
             // Meant for the life before, which took what belongs to it; all of it is sent again.
-            ToLogger::Stream { .. } | ToLogger::Life { .. } | ToLogger::Death(_) | ToLogger::Begin
-                if !self.greeted =>
-            {
-                Ok(())
-            }
+            _ if !self.greeted => return Ok(()),
             ToLogger::Hello { foreground, width, project: _ } => {
-                self.screen = match (foreground, self.screen.take()) {
-                    (false, _) => None,
-                    (true, Some(screen)) => Some(screen),
-                    (true, None) => Some(Screen::new(width as usize)?),
-                };
-                Ok(())
+                return self.hello(foreground, width as usize);
             }
+            ToLogger::Begin => return self.begin(batch),
             ToLogger::Stream { child, service, instance, max_size, files, ready } => {
                 let Ok(pipes) = <[OwnedFd; 2]>::try_from(descriptors) else {
                     eprintln!("mainstay: the pipes of `{instance}` did not come with their message");
                     return Ok(());
                 };
-                let stream = Stream { child, service, instance, max_size, files, ready };
-                if self.state.stream(stream, pipes)? {
-                    self.register(child)?;
+                let stream = Stream { child, service, instance, max_size, files, ready, pipes };
+                // What the life before was doing can only be ended when every stream is known.
+                let first = !self.early.iter().any(|task| matches!(task, Task::Gone(gone) if *gone == child));
+                if !self.begun && first {
+                    return self.stream(stream);
                 }
-                Ok(())
+                Task::Stream(stream)
             }
-            ToLogger::Begin => self.begin(batch),
-            ToLogger::Life { .. } | ToLogger::Death(_) | ToLogger::Happened(_) => {
-                if self.begun { batch } else { &mut self.early }.push(message);
-                Ok(())
-            }
+            ToLogger::Gone { child } => Task::Gone(child),
+            ToLogger::Life { child, incarnation } => Task::Life { child, incarnation },
+            ToLogger::Death(death) => Task::Death(death),
+        };
+        if self.begun { batch } else { &mut self.early }.push(task);
+        Ok(())
+    }
+
+    fn hello(&mut self, foreground: bool, width: usize) -> io::Result<()> {
+        match (&mut self.screen, foreground) {
+            (screen, false) => *screen = None,
+            (Some(screen), true) => screen.set_width(width),
+            (screen, true) => *screen = Some(Screen::new(width)?),
         }
+        Ok(())
     }
 
     /// From here on pipes are read. What was said too early is done now.
-    fn begin(&mut self, batch: &mut Vec<ToLogger>) -> io::Result<()> {
+    fn begin(&mut self, batch: &mut Vec<Task>) -> io::Result<()> {
         if !self.begun {
             self.begun = true;
             self.state.recover()?;
@@ -322,32 +326,80 @@ impl Logger {
         Ok(())
     }
 
-    /// Does what messages say, then records all deaths at once, then acknowledges them.
-    fn batch(&mut self, batch: Vec<ToLogger>) -> io::Result<()> {
+    /// Does what was told, in order; records the deaths in it together, then acknowledges them.
+    fn batch(&mut self, batch: Vec<Task>) -> io::Result<()> {
         let mut seq = None;
-        for (at, message) in batch.iter().enumerate() {
-            match message {
-                ToLogger::Life { child, incarnation } => self.state.life(*child, *incarnation)?,
-                ToLogger::Happened(event) => self.happened(event)?,
-                ToLogger::Death(death) => {
-                    let next = batch[at..].iter().filter_map(|later| match later {
-                        ToLogger::Life { child, incarnation } if *child == death.child => Some(*incarnation),
-                        _ => None,
-                    });
-                    let next = next.filter(|&life| life > death.incarnation).max();
-                    self.death(death, next)?;
+        let mut tasks = batch.into_iter();
+        while let Some(task) = tasks.next() {
+            match task {
+                Task::Life { child, incarnation } => self.state.life(child, incarnation)?,
+                Task::Happened(event) => self.happened(&event)?,
+                Task::Death(death) => {
+                    let next = next_life(tasks.as_slice(), &death);
+                    self.death(&death, next)?;
                     seq = seq.max(Some(death.seq));
                 }
-                ToLogger::Hello { .. } | ToLogger::Stream { .. } | ToLogger::Begin => {}
+                Task::Stream(stream) => {
+                    if self.begun && !self.state.is_known(&stream) {
+                        self.leave(stream.child)?;
+                    }
+                    self.stream(stream)?;
+                }
+                Task::Gone(child) => {
+                    // Whoever hears that the number is free was told before of each death under it.
+                    self.recorded(seq.take());
+                    self.leave(child)?;
+                    self.channel.send(&FromLogger::Forgotten { child });
+                }
             }
         }
-        if let Some(seq) = seq {
-            self.state.record();
-            // First what is wrong: who was told that a death is done with is told nothing more about it.
-            self.say_troubles();
-            self.channel.send(&FromLogger::Recorded { seq });
-        }
+        self.recorded(seq);
         Ok(())
+    }
+
+    /// Writes the records of deaths up to this number, and acknowledges them.
+    fn recorded(&mut self, seq: Option<u64>) {
+        let Some(seq) = seq else { return };
+        self.state.record();
+        // First what is wrong: who was told that a death is done with is told nothing more about it.
+        self.say_troubles();
+        self.channel.send(&FromLogger::Recorded { seq });
+    }
+
+    /// An instance is announced.
+    fn stream(&mut self, stream: Stream) -> io::Result<()> {
+        let child = stream.child;
+        if let Some(screen) = &mut self.screen {
+            screen.widen(stream.instance.len());
+        }
+        match self.state.stream(stream)? {
+            true => self.register(child),
+            false => Ok(()),
+        }
+    }
+
+    /// An instance writes no more: its last words, then nothing is left of it.
+    fn leave(&mut self, child: u32) -> io::Result<()> {
+        let now = clock::wall();
+        self.drain(child, now)?;
+        if let (Some(screen), Some(child)) = (&mut self.screen, self.state.child_mut(child)) {
+            screen.end(child, now);
+        }
+        self.state.leave(child)
+    }
+
+    fn drain(&mut self, child: u32, now: Wall) -> io::Result<()> {
+        let Logger { state, channel, screen, .. } = self;
+        // It has to end: what cannot be told now waits in memory.
+        let mut tell_ready = |child, incarnation| {
+            channel.send(&FromLogger::ReadyLine { child, incarnation });
+            true
+        };
+        state.drain(child, &mut tell_ready, &mut |child, which, bytes| {
+            if let Some(screen) = screen {
+                screen.show(child, which, bytes, now);
+            }
+        })
     }
 
     fn death(&mut self, death: &Death, next: Option<u64>) -> io::Result<()> {
@@ -454,6 +506,27 @@ impl Logger {
         }
         Ok(())
     }
+}
+
+/// A message that is done in its turn.
+#[derive(Debug)]
+enum Task {
+    Stream(Stream),
+    Life { child: u32, incarnation: u64 },
+    Death(Death),
+    Gone(u32),
+    Happened(Event),
+}
+
+/// The newest life of the instance that died, if it was announced already.
+fn next_life(later: &[Task], death: &Death) -> Option<u64> {
+    // After that the number is another's.
+    let same = later.iter().take_while(|task| !matches!(task, Task::Gone(child) if *child == death.child));
+    let lives = same.filter_map(|task| match task {
+        Task::Life { child, incarnation } if *child == death.child => Some(*incarnation),
+        _ => None,
+    });
+    lives.filter(|&life| life > death.incarnation).max()
 }
 
 /// What came of looking for messages.

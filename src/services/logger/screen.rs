@@ -56,6 +56,16 @@ impl Screen {
         Ok(Screen { lines, events, events_look: (err_look, err_journal), width })
     }
 
+    /// Names may be so long from now on.
+    pub(super) fn set_width(&mut self, width: usize) {
+        self.width = width;
+    }
+
+    /// The same, when it is longer than what was known.
+    pub(super) fn widen(&mut self, width: usize) {
+        self.width = self.width.max(width);
+    }
+
     /// Shows bytes that were taken from a stream, line by line; an unfinished line waits for its end.
     pub(super) fn show(&mut self, child: &mut Child, which: Which, bytes: &[u8], now: Wall) {
         let unfinished = &mut child.shown[which as usize];

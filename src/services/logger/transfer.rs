@@ -21,7 +21,7 @@
 //! before a writer filled it and went to sleep, so a large write behind a leftover would wake nobody, ever.
 
 use super::file::{LogFile, cut_back};
-use super::line::{self, Which};
+use super::line;
 use super::memory::{Intent, Memory, Step, at_line_start, not_at_file_end};
 use crate::sys::pipe;
 use std::fs::{File, OpenOptions};
@@ -136,11 +136,11 @@ impl Transfer {
         Ok(())
     }
 
-    /// Ends what the life before was doing. `pipes` finds a stream's pipe, when it still exists.
+    /// Ends what the life before was doing. `pipes` finds the pipe of an intent, when it still exists.
     pub(super) fn recover<'a>(
         &mut self,
         logs: &Path,
-        pipes: impl FnOnce(u32, Which) -> Option<BorrowedFd<'a>>,
+        pipes: impl FnOnce(&Intent) -> Option<BorrowedFd<'a>>,
     ) -> io::Result<()> {
         let intent = self.memory.intent();
         match intent.step {
@@ -156,12 +156,12 @@ impl Transfer {
                     return self.memory.set_intent(Intent::default());
                 }
                 let intent = self.as_far_as(intent, &lines);
-                let from = intent.from.and_then(|(child, which)| pipes(child, which));
+                let from = pipes(&intent);
                 self.finish(intent, from)
             }
             Step::Appended => {
                 let moved = pipe::waiting(&self.holding.0)? as usize;
-                let from = intent.from.and_then(|(child, which)| pipes(child, which));
+                let from = pipes(&intent);
                 self.complete(intent, from, moved)
             }
         }
