@@ -87,7 +87,7 @@ impl Driver {
             ChildReport::Stopped => Note::Stopped,
             ChildReport::Finished => Note::Finished,
             ChildReport::GaveUp => Note::GaveUp,
-            ChildReport::Ignored | ChildReport::Removed => return,
+            ChildReport::Ignored | ChildReport::Left | ChildReport::Removed => return,
         };
         self.note(Subject::Child(child, incarnation), note);
     }

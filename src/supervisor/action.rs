@@ -121,6 +121,9 @@ pub enum ChildReport {
     GaveUp,
     /// There was nothing to run (OTP `ignore`): no failure. `Finished` or `Removed` follows.
     Ignored,
+    /// It is no member now, and will be one again when its group begins a new life (OTP L02): it was deleted, or
+    /// vanishes when it ends, but the group starts from a list that has it.
+    Left,
     /// It is no member any more: it was deleted, or it vanishes when it ends (OTP E07). The last report about it;
     /// its number names nobody until [`super::Supervisor::recycle`].
     Removed,

@@ -96,14 +96,14 @@ impl Supervisor {
     fn start_child(&mut self, mut policy: Child) -> Result<Node, Refused> {
         let group = policy.group.0 as usize;
         let node = self.shape.node(Node::Group(policy.group)).ok_or(Refused::NotFound)?;
+        if self.is_down(node) {
+            return Err(Refused::GroupDown);
+        }
         if let Some(flaw) = flaw_of_member(policy.significant, policy.restart, &self.tree.groups[group]) {
             return Err(Refused::BadSpec(flaw));
         }
         if policy.needs.iter().any(|needed| self.shape.node(*needed).is_none()) {
             return Err(Refused::BadSpec(Flaw::Broken));
-        }
-        if self.is_down(node) {
-            return Err(Refused::GroupDown);
         }
         if let Some(there) = self.child_named(&policy.name) {
             return Err(match self.standing(Node::Child(there)) {
@@ -129,7 +129,9 @@ impl Supervisor {
     fn is_down(&self, group: usize) -> bool {
         let down = |group: usize| {
             let run = &self.groups[group];
-            run.stopped || run.doomed || matches!(run.phase, group::Phase::Closed(_))
+            let down =
+                matches!(run.phase, group::Phase::Closed(_) | group::Phase::BackingOff { fresh: true, .. });
+            run.stopped || run.doomed || down
         };
         self.shape.as_group(group).is_some_and(down) || self.shape.above(group).any(down)
     }
@@ -170,7 +172,7 @@ impl Supervisor {
             Standing::Running => Err(Refused::Running),
             Standing::Restarting => Err(Refused::Restarting),
             Standing::Undefined => {
-                self.remove_child(node);
+                self.let_leave(node);
                 Ok(name)
             }
         }

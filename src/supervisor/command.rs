@@ -6,7 +6,7 @@
 use super::facts::Facts;
 use super::group::{Phase, Then, Why};
 use super::service::{self, Goal};
-use super::shape::GROUP;
+use super::shape::{self, GROUP};
 use super::spec::Node;
 use super::{Command, End, Supervisor};
 use std::collections::HashSet;
@@ -41,7 +41,8 @@ impl Supervisor {
             self.want_up(node);
             self.each_below(node, |supervisor, child| {
                 let needed = supervisor.shape.needs(child).iter().map(|needed| *needed as usize);
-                wanted.extend(needed.filter(|needed| seen.insert(*needed)));
+                let there = needed.filter(|needed| supervisor.shape.node(shape::name(*needed)).is_some());
+                wanted.extend(there.filter(|needed| seen.insert(*needed)));
             });
         }
     }
@@ -51,7 +52,10 @@ impl Supervisor {
         if let Some(group) = self.shape.as_group(node) {
             self.groups[group].commanded = true;
             self.each_inner(group, &mut |supervisor, inner| {
-                supervisor.groups[inner].stopped = false;
+                let stopped = std::mem::replace(&mut supervisor.groups[inner].stopped, false);
+                if stopped && supervisor.tree.groups[inner].otp {
+                    supervisor.begin_afresh(inner);
+                }
                 supervisor.revive(inner);
                 supervisor.line_up(inner);
                 supervisor.refresh_group(inner);
@@ -62,10 +66,12 @@ impl Supervisor {
         self.revive_above(node);
     }
 
-    /// A group that starts one by one is not over its start: who comes now waits for its turn.
+    /// A group that starts one by one is not over its start: who comes now waits for its turn. Under OTP
+    /// semantics only for the first start: between two tries calls are taken (C12, J06).
     fn join_line_if_later(&mut self, group: usize, member: usize) {
         let line = &self.groups[group].line;
-        if line.first().is_some_and(|first| first < self.shape.position(member)) {
+        let waits = self.groups[group].initial || !self.tree.groups[group].otp;
+        if waits && line.first().is_some_and(|first| first < self.shape.position(member)) {
             self.join_line(group, member);
         }
     }
@@ -141,6 +147,7 @@ impl Supervisor {
             supervisor.groups[inner].stopped = true;
             supervisor.refresh_group(inner);
         });
+        self.let_group_leave(group);
     }
 
     /// Under OTP semantics, who stops the member whose restart fails breaks the loop (J02, J04): those that the

@@ -95,7 +95,7 @@ impl Supervisor {
             && matches!((self.tree.children[child].ignore, cause), (Some(code), Cause::Code(c)) if code == c);
         let abnormal = failed || is_abnormal(&self.tree.children[child], cause);
         let lived = self.now.since(since);
-        let shutdown_error = asked && sent.is_some() && self.ended_otherwise(child, cause, abnormal);
+        let shutdown_error = asked && self.ended_otherwise(child, cause, abnormal);
         self.report_child(child, ChildReport::Exited { cause, lived, asked, abnormal, shutdown_error });
         if ignores {
             self.report_child(child, ChildReport::Ignored);
@@ -125,14 +125,17 @@ impl Supervisor {
         let policy = &self.tree.children[child];
         let Some(parent) = self.shape.parent(child) else { return false };
         let strict = self.tree.groups[parent].otp && policy.restart == Restart::Permanent;
+        let pool = self.tree.groups[parent].pool.is_some();
         let as_asked = match (policy.grace, cause) {
             (Grace::Kill, Cause::Signal(9, _)) => true,
             (Grace::Kill, _) => false,
             (_, Cause::Signal(signal, _)) => signal == policy.stop_signal,
-            (_, _) => !strict && !abnormal,
+            // A permanent child should not say that it is done; one of a pool may say a clean code.
+            (_, Cause::Code(code)) if strict => pool && code != 0 && !abnormal,
+            (_, Cause::Code(_) | Cause::Unknown) => !abnormal,
         };
         let together = self.ending.is_some() || self.is_held(child) || self.groups[parent].stopped;
-        if !as_asked && together && self.tree.groups[parent].pool.is_some() {
+        if !as_asked && together && pool {
             let errors = &mut self.groups[parent].shutdown_errors;
             match errors.iter_mut().find(|(known, _)| *known == cause) {
                 Some((_, count)) => *count += 1,
@@ -343,6 +346,19 @@ impl Supervisor {
             return;
         }
         let node = self.shape.group_node(group);
+        self.close(group, why);
+        if why == Why::GaveUp {
+            self.report_group(group, GroupReport::GaveUp);
+        }
+        if self.tree.groups[group].significant {
+            self.significant_ended(node, by);
+        }
+        self.let_group_leave(group);
+    }
+
+    /// `group`, whose members are all down, stays so.
+    pub(super) fn close(&mut self, group: usize, why: Why) {
+        let node = self.shape.group_node(group);
         if why == Why::Finished {
             self.each_below_last_first(node, |supervisor, child| {
                 if supervisor.services[child].goal == Goal::Up {
@@ -350,13 +366,12 @@ impl Supervisor {
                 }
             });
         }
+        for position in 0..self.shape.positions(group) {
+            if let Some(member) = self.shape.member(group, position) {
+                self.nodes[member].held = true;
+            }
+        }
         self.set_group_phase(group, group::Phase::Closed(why));
-        if why == Why::GaveUp {
-            self.report_group(group, GroupReport::GaveUp);
-        }
-        if self.tree.groups[group].significant {
-            self.significant_ended(node, by);
-        }
     }
 
     /// `group` has to be started again, if the limits of its parent allow it.

@@ -75,10 +75,17 @@ impl Supervisor {
             .and(Facts::when(!satisfied && (service.goal == Goal::Up || alive), Facts::PENDING))
             .and(Facts::when(!as_wanted && matches!(service.goal, Goal::Up | Goal::Parked), Facts::WANTING))
             .and(Facts::when(!service.tried, Facts::UNTRIED))
-            .and(Facts::when(
-                service.goal == Goal::Up && self.tree.children[child].significant,
-                Facts::HOLDING,
-            ))
+            .and(Facts::when(self.tree.children[child].significant && self.holds(child), Facts::HOLDING))
+    }
+
+    /// Whether a significant child keeps its group from shutting down by itself: it runs, or waits for its next
+    /// try, or has yet to be started for the first time. Under OTP semantics not when it waits behind a
+    /// member whose restart failed (M17).
+    fn holds(&self, child: usize) -> bool {
+        let service = &self.services[child];
+        let parent = self.shape.parent(child);
+        let comes = parent.is_none_or(|group| !self.tree.groups[group].otp || self.groups[group].initial);
+        service.goal == Goal::Up && (comes || service.phase.alive() || service.not_before.is_some())
     }
 
     /// The facts of a group follow from how many members have each.
@@ -177,6 +184,9 @@ impl Supervisor {
         if went(Facts::ALIVE)
             && let Some(group) = self.shape.as_group(node)
         {
+            if self.groups[group].stopped {
+                self.work.push_back(Work::Stopped(group as u32));
+            }
             for (cause, count) in std::mem::take(&mut self.groups[group].shutdown_errors) {
                 self.report_group(group, GroupReport::ShutdownErrors { cause, count });
             }
@@ -313,7 +323,11 @@ impl Supervisor {
     pub(super) fn count_needs(&mut self, node: usize) {
         let is_child = self.shape.is_child(node);
         let met = |needed: &u32| {
-            let facts = self.nodes[*needed as usize].facts;
+            let needed = *needed as usize;
+            let facts = self.nodes[needed].facts;
+            if self.shape.is_child(needed) && self.services[needed].dormant {
+                return true;
+            }
             if is_child { facts.has(Facts::SATISFIED) } else { !facts.has(Facts::UNTRIED) }
         };
         let unmet = self.shape.needs(node).iter().filter(|needed| !met(needed)).count();

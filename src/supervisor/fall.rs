@@ -99,10 +99,21 @@ impl Supervisor {
             if !self.nodes[member].held {
                 continue;
             }
-            let temporary = self.shape.is_child(member)
-                && self.tree.children[member].restart == Restart::Temporary
-                && self.tree.groups[group].otp;
-            self.release(member, !temporary);
+            // A temporary member is not started again (E09).
+            let otp = self.tree.groups[group].otp;
+            match self.shape.as_group(member) {
+                Some(inner) if otp && self.tree.groups[inner].restart == Restart::Temporary => {
+                    self.nodes[member].held = false;
+                    self.close(inner, Why::Finished);
+                    self.let_group_leave(inner);
+                    continue;
+                }
+                Some(_) => self.release(member, true),
+                None => {
+                    let temporary = otp && self.tree.children[member].restart == Restart::Temporary;
+                    self.release(member, !temporary);
+                }
+            }
             self.join_line(group, member);
         }
         if self.shape.ordered(group) {
@@ -121,17 +132,15 @@ impl Supervisor {
         run.line.clear();
         self.nodes[group | GROUP].retry = None;
         self.set_group_phase(group, Phase::Open);
+        self.groups[group].initial = otp;
+        if otp && self.booted {
+            self.begin_with_list(group);
+        }
         for position in 0..self.shape.positions(group) {
-            let Some(member) = self.shape.member(group, position) else { continue };
-            let added = self.shape.is_child(member) && self.tree.children[member].added;
-            self.nodes[member].held = false;
-            if otp && added && !self.nodes[member].facts.has(Facts::ALIVE) {
-                self.remove_child(member);
-            } else {
+            if let Some(member) = self.shape.member(group, position) {
                 self.release(member, true);
             }
         }
-        self.groups[group].initial = otp;
         self.line_up(group);
     }
 

@@ -80,6 +80,10 @@ pub(super) struct Group {
     pub(super) commanded: bool,
     /// It is no longer wanted: it goes when its last member has gone.
     pub(super) doomed: bool,
+    /// It is no member of its parent now, and becomes one again when that begins a new life (L02).
+    pub(super) dormant: bool,
+    /// Under OTP semantics: the members, as nodes, that each new life of the group begins with, in order.
+    pub(super) list: Vec<u32>,
     /// How many members are children; the others are groups.
     pub(super) workers: u32,
     /// Of a pool that goes down: how its members ended otherwise than asked, and how many of them.
@@ -100,6 +104,8 @@ impl Group {
             stopped: false,
             commanded: false,
             doomed: false,
+            dormant: false,
+            list: Vec::new(),
             workers: 0,
             shutdown_errors: Vec::new(),
         }

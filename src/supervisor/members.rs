@@ -8,6 +8,7 @@ use super::service::{Goal, Phase, Rest, Service};
 use super::shape::{self, GROUP};
 use super::spec::{Child, ChildId, Group, GroupId, Restart};
 use super::{ChildReport, Member, Supervisor, group};
+use std::collections::HashSet;
 
 impl Supervisor {
     /// The number of a removed child may name another one from now on. Changes nothing about one that is there.
@@ -95,7 +96,7 @@ impl Supervisor {
         let around: Vec<usize> = std::iter::once(group | GROUP)
             .chain(self.shape.above(group | GROUP).map(|group| group | GROUP))
             .collect();
-        let mut seen = std::collections::HashSet::from([node]);
+        let mut seen = HashSet::from([node]);
         let mut todo = vec![node];
         while let Some(node) = todo.pop() {
             if around.contains(&node) {
@@ -123,39 +124,171 @@ impl Supervisor {
         let over = matches!(rest, Rest::Finished | Rest::Stopped);
         let temporary = policy.restart == Restart::Temporary && (policy.added || group.otp);
         if self.services[child].doomed || (over && (temporary || group.pool.is_some())) {
-            self.remove_child(child);
+            self.let_leave(child);
         }
     }
 
-    /// Removes a child of which nothing is left.
+    /// Remembers what groups with OTP semantics begin with.
+    pub(super) fn make_lists(&mut self) {
+        for group in 0..self.groups.len() {
+            let otp = self.tree.groups[group].otp;
+            let declared = |node: &usize| otp && !(*node < GROUP && self.tree.children[*node].added);
+            let list = self.shape.members(group).filter(declared).map(|node| node as u32);
+            self.groups[group].list = list.collect();
+        }
+    }
+
+    /// A child of which nothing is left leaves its group: until that begins a new life, if it is in the list
+    /// that a group with OTP semantics starts from; else for good.
+    pub(super) fn let_leave(&mut self, child: usize) {
+        let parent = self.shape.parent(child);
+        let listed = parent.is_some_and(|group| self.tree.groups[group].otp);
+        if !listed || self.tree.children[child].added || self.services[child].doomed {
+            self.remove_child(child);
+            return;
+        }
+        self.services[child].goal = Goal::Down;
+        self.set_phase(child, Phase::Idle(Rest::Stopped));
+        self.detach(child);
+        self.services[child].dormant = true;
+        self.report_child(child, ChildReport::Left);
+        self.wake_dependents(child);
+        self.names.remove(self.tree.children[child].name.as_str());
+    }
+
+    /// The same for a group that ended, or was stopped, and is not kept by its parent (E07).
+    pub(super) fn let_group_leave(&mut self, group: usize) {
+        let node = self.shape.group_node(group);
+        let Some(parent) = self.shape.parent(node) else { return };
+        let temporary = self.tree.groups[group].restart == Restart::Temporary;
+        if temporary && self.tree.groups[parent].otp && !self.is_alive(node) && self.ending.is_none() {
+            self.detach(node);
+            self.groups[group].dormant = true;
+        }
+    }
+
+    /// Nobody waits for `node`, which is not there.
+    fn wake_dependents(&mut self, node: usize) {
+        let dependents = self.shape.dependents(node).to_vec();
+        self.wake(dependents);
+    }
+
+    fn wake(&mut self, dependents: Vec<u32>) {
+        for dependent in dependents {
+            self.count_needs(dependent as usize);
+            self.touch(dependent as usize);
+        }
+    }
+
+    /// `node` is no member of its group any more.
+    fn detach(&mut self, node: usize) {
+        if let Some(parent) = self.shape.parent(node) {
+            if self.groups[parent].line.remove(self.shape.position(node)) {
+                self.call_next(parent);
+            }
+            self.count_out(node);
+            self.shape.detach(node);
+        }
+    }
+
+    /// Makes the members of `group`, of which nothing runs, those that it was declared with, in their order: whoever
+    /// was added is gone, whoever had left is back. Only under OTP semantics.
+    pub(super) fn begin_with_list(&mut self, group: usize) {
+        let as_declared = |run: &super::group::Group| {
+            self.shape.members(group).eq(run.list.iter().map(|node| *node as usize))
+        };
+        if as_declared(&self.groups[group]) || self.is_alive(group | GROUP) {
+            return;
+        }
+        let list = std::mem::take(&mut self.groups[group].list);
+        let declared: HashSet<usize> = list.iter().map(|node| *node as usize).collect();
+        let added: Vec<usize> =
+            self.shape.members(group).filter(|node| !declared.contains(node) && *node < GROUP).collect();
+        added.into_iter().for_each(|node| self.remove_child(node));
+        for node in &list {
+            self.come_back(group, *node as usize);
+        }
+        let mut order = list.clone();
+        let others = self.shape.members(group).filter(|node| !declared.contains(node));
+        order.extend(others.map(|node| node as u32));
+        self.shape.reorder(group, order);
+        self.groups[group].list = list;
+    }
+
+    /// Before a reload: whoever had left is a member again, and down. Who they are.
+    pub(super) fn wake_all(&mut self) -> HashSet<usize> {
+        let mut woken = HashSet::new();
+        for group in 0..self.groups.len() {
+            for at in 0..self.groups[group].list.len() {
+                let node = self.groups[group].list[at] as usize;
+                let (dormant, taken) = match self.shape.as_group(node) {
+                    Some(inner) => (self.groups[inner].dormant, false),
+                    None => (
+                        self.services[node].dormant,
+                        self.names.contains_key(self.tree.children[node].name.as_str()),
+                    ),
+                };
+                if dormant && taken {
+                    self.remove_child(node);
+                } else if dormant {
+                    self.come_back(group, node);
+                    if self.shape.is_child(node) {
+                        self.services[node].goal = Goal::Down;
+                    }
+                    woken.insert(node);
+                }
+            }
+        }
+        woken
+    }
+
+    /// A member that had left is back, and down.
+    pub(super) fn come_back(&mut self, group: usize, node: usize) {
+        match self.shape.as_group(node) {
+            None => {
+                if !std::mem::replace(&mut self.services[node].dormant, false) {
+                    return;
+                }
+                self.names.insert(self.tree.children[node].name.as_str().into(), node as u32);
+                // Its restart type says what to do with who is done; it has done nothing in this life.
+                self.services[node].goal = Goal::Done { clean: true };
+            }
+            Some(inner) => {
+                if !std::mem::replace(&mut self.groups[inner].dormant, false) {
+                    return;
+                }
+            }
+        }
+        let position = self.shape.append(group, node);
+        self.groups[group].line.reserve(position + 1);
+        self.groups[group].leaving.reserve(position + 1);
+        if self.shape.is_child(node) {
+            self.nodes[node].facts = self.child_facts(node);
+        }
+        self.count_in(node);
+    }
+
+    /// Removes a child of which nothing is left, for good.
     pub(super) fn remove_child(&mut self, child: usize) {
         self.services[child].goal = Goal::Down;
         self.set_phase(child, Phase::Idle(Rest::Stopped));
         self.report_child(child, ChildReport::Removed);
         let parent = self.shape.parent(child);
-        if let Some(parent) = parent {
-            let position = self.shape.position(child);
-            if self.groups[parent].line.remove(position) {
-                self.call_next(parent);
-            }
-            self.count_out(child);
-        }
+        self.detach(child);
         let dependents = self.shape.dependents(child).to_vec();
         self.shape.disconnect(child);
-        for dependent in dependents {
-            if let Some(policy) = self.tree.children.get_mut(dependent as usize) {
+        for dependent in &dependents {
+            if let Some(policy) = self.tree.children.get_mut(*dependent as usize) {
                 policy.needs.retain(|needed| *needed != shape::name(child));
             }
-            self.count_needs(dependent as usize);
-            self.touch(dependent as usize);
         }
-        self.shape.detach(child);
+        self.wake(dependents);
         let name = std::mem::take(&mut self.tree.children[child]).name;
         if self.names.get(name.as_str()) == Some(&(child as u32)) {
             self.names.remove(name.as_str());
         }
         let service = &mut self.services[child];
-        (service.vacant, service.doomed, service.ticket) = (true, false, 0);
+        (service.vacant, service.dormant, service.doomed, service.ticket) = (true, false, false, 0);
         self.nodes[child] = Member::default();
         if let Some(parent) = parent {
             self.remove_if_empty(parent);
@@ -169,19 +302,10 @@ impl Supervisor {
         }
         let node = self.shape.group_node(group);
         let parent = self.shape.parent(node);
-        if let Some(parent) = parent {
-            if self.groups[parent].line.remove(self.shape.position(node)) {
-                self.call_next(parent);
-            }
-            self.count_out(node);
-        }
+        self.detach(node);
         let dependents = self.shape.dependents(node).to_vec();
         self.shape.disconnect(node);
-        for dependent in dependents {
-            self.count_needs(dependent as usize);
-            self.touch(dependent as usize);
-        }
-        self.shape.detach(node);
+        self.wake(dependents);
         self.deadlines.set(node, None);
         // A parent, so that it is no root.
         self.tree.groups[group] = Group { parent: Some(GroupId::ROOT), ..Group::default() };

@@ -148,6 +148,8 @@ enum Work {
     Child { child: u32, ticket: u32 },
     /// The last member of this group that had to go down is gone.
     Fallen(u32),
+    /// The last process of this group, which somebody stopped, is gone.
+    Stopped(u32),
 }
 
 impl Supervisor {
@@ -187,6 +189,7 @@ impl Supervisor {
         for group in &mut supervisor.tree.groups {
             group.members = Vec::new();
         }
+        supervisor.make_lists();
         for service in &mut supervisor.services {
             if service.goal == service::Goal::Down {
                 (service.phase, service.tried) = (Phase::Idle(Rest::Stopped), true);

@@ -69,13 +69,14 @@ impl Supervisor {
     }
 
     fn replace(&mut self, revision: Revision) -> Reloaded {
+        let woken = self.wake_all();
         let lines = self.lines();
         let before = self.current_members();
         let mut new = self.number(&revision);
         let restart = revision.restart.iter().map(|child| new.children[child.0 as usize]);
         let restart: Vec<ChildId> = restart.filter(|child| self.is_restarted(*child, &revision)).collect();
         self.put_in_place(revision, &new);
-        self.doom_the_rest(&new, &before);
+        self.doom_the_rest(&new, &before, &woken);
         self.take_places(&new, before);
         self.line_up_again(lines);
         self.count_from_scratch();
@@ -192,7 +193,7 @@ impl Supervisor {
 
     /// What the new tree does not have goes, unless OTP's rule keeps it. Who was added by hand stays as long as
     /// its group does.
-    fn doom_the_rest(&mut self, new: &New, before: &[Vec<usize>]) {
+    fn doom_the_rest(&mut self, new: &New, before: &[Vec<usize>], woken: &HashSet<usize>) {
         let known: HashSet<usize> = new.nodes().collect();
         // From the top down: a group that goes takes all its members along.
         let mut todo: Vec<usize> = self.shape.tops.iter().map(|top| *top as usize).collect();
@@ -201,12 +202,16 @@ impl Supervisor {
             let otp = self.otp_rule || self.tree.groups[group].otp;
             for node in &before[group] {
                 let node = *node;
+                let goes = goes || woken.contains(&node);
                 if let Some(inner) = self.shape.as_group(node) {
                     self.groups[inner].doomed |= !known.contains(&node) && (goes || !otp);
                     todo.push(inner);
                 } else if !known.contains(&node) && (goes || !(otp || self.tree.children[node].added)) {
                     self.services[node].doomed = true;
                     self.services[node].goal = Goal::Down;
+                } else if !known.contains(&node) {
+                    // Kept as long as its group lives: the next life begins with the new list (L02).
+                    self.tree.children[node].added = true;
                 }
             }
         }
@@ -233,6 +238,7 @@ impl Supervisor {
             group.after.retain(stays);
         }
         self.shape = Shape::new(&self.tree);
+        self.make_lists();
         // Asked for in the shape from now on.
         for group in &mut self.tree.groups {
             group.members = Vec::new();

@@ -131,6 +131,9 @@ pub(super) struct Service {
     pub(super) fresh: bool,
     /// It is removed when it is down, whatever its restart type says.
     pub(super) doomed: bool,
+    /// It is no member now, and becomes one again when its group begins a new life under OTP semantics: it is in
+    /// the list that the group starts from (L02).
+    pub(super) dormant: bool,
     /// Nobody has this number.
     pub(super) vacant: bool,
     /// And somebody may get it.
@@ -151,10 +154,18 @@ impl Service {
             commanded: false,
             fresh: false,
             doomed: false,
+            dormant: false,
             vacant: false,
             free: false,
             ticket: 0,
         }
+    }
+}
+
+impl Service {
+    /// Whether it is no member of the tree.
+    pub(super) fn is_gone(&self) -> bool {
+        self.vacant || self.dormant
     }
 }
 

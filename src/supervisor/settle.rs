@@ -61,6 +61,7 @@ impl Supervisor {
                 }
                 Work::Child { .. } => {}
                 Work::Fallen(group) => self.fallen(group as usize),
+                Work::Stopped(group) => self.let_group_leave(group as usize),
             }
         }
     }

@@ -148,6 +148,12 @@ impl Shape {
         }
     }
 
+    /// Puts the members of `group` into another order.
+    pub(super) fn reorder(&mut self, group: usize, nodes: Vec<u32>) {
+        self.members[group].nodes = nodes;
+        self.close_holes(group);
+    }
+
     /// Whether the members of `group` should be numbered anew, which [`Shape::close_holes`] does.
     pub(super) fn is_sparse(&self, group: usize) -> bool {
         let members = &self.members[group];

@@ -33,7 +33,7 @@ pub struct Counts {
 impl Supervisor {
     /// All children that there are, by number.
     pub fn children(&self) -> impl Iterator<Item = ChildId> {
-        let there = self.services.iter().enumerate().filter(|(_, service)| !service.vacant);
+        let there = self.services.iter().enumerate().filter(|(_, service)| !service.is_gone());
         there.map(|(at, _)| ChildId(at as u32))
     }
 
@@ -45,7 +45,7 @@ impl Supervisor {
 
     /// Whether this number names a child.
     pub fn is_child(&self, child: ChildId) -> bool {
-        self.services.get(child.0 as usize).is_some_and(|service| !service.vacant)
+        self.services.get(child.0 as usize).is_some_and(|service| !service.is_gone())
     }
 
     /// The child of this name.
@@ -81,7 +81,7 @@ impl Supervisor {
         let run = &self.groups[group];
         match run.phase {
             group::Phase::Closed(_) => Standing::Undefined,
-            _ if run.stopped => Standing::Undefined,
+            _ if run.stopped && !self.is_alive(group | GROUP) => Standing::Undefined,
             group::Phase::BackingOff { fresh: true, .. } => Standing::Restarting,
             _ if self.waits_behind(group | GROUP) && !self.is_alive(group | GROUP) => Standing::Undefined,
             _ => Standing::Running,
@@ -93,7 +93,7 @@ impl Supervisor {
         let Some(parent) = self.shape.parent(node) else { return false };
         let line = &self.groups[parent].line;
         let position = self.shape.position(node);
-        self.nodes[node].held || (line.contains(position) && line.first() != Some(position))
+        self.nodes[node].held || line.first().is_some_and(|first| first < position)
     }
 
     /// How many members `group` has, and how many of them run.

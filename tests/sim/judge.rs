@@ -285,7 +285,7 @@ impl Judge {
         self.start_order(child, supervisor);
         self.tally.started(child);
         let known = &mut self.known[child];
-        (known.done, known.over) = (false, false);
+        (known.done, known.over, known.removed) = (false, false, false);
         known.life = Some(Life {
             number,
             exec: None,
@@ -460,6 +460,7 @@ impl Judge {
             | ChildReport::Stopped
             | ChildReport::Finished
             | ChildReport::Ignored => {}
+            ChildReport::Left => self.known[child].removed = true,
             ChildReport::Removed => self.removed(child),
         }
     }
@@ -605,7 +606,7 @@ impl Judge {
         let fine =
             |child: usize| self.is_up(child) || self.known[child].life.is_none() && self.known[child].done;
         match need {
-            Node::Child(child) => fine(child.0 as usize),
+            Node::Child(child) => self.known[child.0 as usize].removed || fine(child.0 as usize),
             Node::Group(_) => {
                 let there = |child: &usize| !self.known[*child].removed && self.is_below(*child, need);
                 let mut below = (0..self.known.len()).filter(there);
