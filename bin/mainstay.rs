@@ -10,6 +10,7 @@ fn main() -> ExitCode {
     let code = match words.next().as_ref().and_then(|word| word.to_str()) {
         Some("@keeper") => services::keeper::main(words),
         Some("@logger") => services::logger::main(words),
+        Some(cli::revision::SUBCOMMAND) => cli::revision::main(words),
         Some(run::DETACHED) => cli::main(std::iter::once(name).chain(words), true),
         _ => cli::main(std::env::args_os(), false),
     };

@@ -146,7 +146,7 @@ fn event(seq: u64, incarnation: u64, what: What) -> Reply {
 }
 
 fn ready() -> What {
-    What::Ready { after_ns: 91_000_000, how: "tcp 8080".into(), away_ns: 73_000_000 }
+    What::Ready { after_ns: 91_000_000, how: "tcp 8080".into(), away_ns: 73_000_000, info: String::new() }
 }
 
 fn wait(state: State, after: Option<u64>, timeout_ms: u64) -> Ask {
@@ -154,7 +154,13 @@ fn wait(state: State, after: Option<u64>, timeout_ms: u64) -> Ask {
 }
 
 fn act(verb: Verb) -> Ask {
-    Ask::Act(Act { verb, patterns: vec!["web".into()], wait: Some(Duration::from_secs(60)), dry_run: false })
+    Ask::Act(Act {
+        verb,
+        patterns: vec!["web".into()],
+        wait: Some(Duration::from_secs(60)),
+        dry_run: false,
+        pid: 0,
+    })
 }
 
 /// A supervisor whose `web` is `now` at cursor 10, with this past after the cursor that was asked for, and
@@ -172,7 +178,7 @@ fn web(now: &'static str, past: Vec<Reply>, future: Vec<Reply>) -> World {
             (future.clone(), Then::Stay)
         }
         Request::Act { .. } => {
-            let acted = Reply::Acted { instance: "web".into(), pid: 4003 };
+            let acted = Reply::Acted { instance: "web".into(), pid: 4003, state: "up".into() };
             (vec![acted, Reply::Done { cursor: 8 }], Then::HangUp)
         }
         other => panic!("{other:?}"),
@@ -275,7 +281,7 @@ fn a_wrong_name_is_told_before_anything_is_asked_for() {
     let patterns = vec!["wbe".to_owned()];
     let talk = "no service matches `wbe`; did you mean `web`?";
     for ask in [
-        Ask::Act(Act { verb: Verb::Stop, patterns: patterns.clone(), wait: None, dry_run: false }),
+        Ask::Act(Act { verb: Verb::Stop, patterns: patterns.clone(), wait: None, dry_run: false, pid: 0 }),
         Ask::Kill(Kill { signal: 9, patterns: patterns.clone(), dry_run: false }),
         Ask::Pid { pattern: "wbe".into() },
         Ask::Why { patterns: patterns.clone() },

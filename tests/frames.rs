@@ -14,8 +14,9 @@ fn request() -> impl Strategy<Value = Request> {
         any::<bool>().prop_map(|all| Request::Status { all }),
         Just(Request::Cursor),
         (any::<u64>(), any::<bool>()).prop_map(|(after, follow)| Request::Events { after, follow }),
-        (verb, prop::collection::vec(".{0,40}", 0..8), any::<i32>(), any::<bool>())
-            .prop_map(|(verb, targets, signal, dry_run)| Request::Act { verb, targets, signal, dry_run }),
+        (verb, prop::collection::vec(".{0,40}", 0..8), any::<i32>(), any::<u32>(), any::<bool>()).prop_map(
+            |(verb, targets, signal, pid, dry_run)| Request::Act { verb, targets, signal, pid, dry_run }
+        ),
         Just(Request::Shutdown),
     ]
 }
@@ -39,11 +40,8 @@ fn what() -> impl Strategy<Value = What> {
     prop_oneof![
         Just(What::Waiting),
         (any::<u32>(), ".{0,60}").prop_map(|(pid, command)| What::Starting { pid, command }),
-        (any::<u64>(), ".{0,20}", any::<u64>()).prop_map(|(after_ns, how, away_ns)| What::Ready {
-            after_ns,
-            how,
-            away_ns
-        }),
+        (any::<u64>(), ".{0,20}", any::<u64>(), ".{0,20}")
+            .prop_map(|(after_ns, how, away_ns, info)| { What::Ready { after_ns, how, away_ns, info } }),
         (any::<Option<u8>>(), prop::option::of("SIG[A-Z]{2,5}"), any::<bool>(), any::<u64>()).prop_map(
             |(code, signal, core, lived_ns)| What::Exited {
                 code,
@@ -56,6 +54,7 @@ fn what() -> impl Strategy<Value = What> {
                 pid: 7,
                 restart: 0,
                 max: 0,
+                shutdown_error: false,
             }
         ),
         (any::<u32>(), any::<u64>()).prop_map(|(max, within_ns)| What::GaveUp { max, within_ns }),

@@ -72,10 +72,18 @@ fn word(word: &str) -> String {
         }
         _ if time => format!("HH:MM:SS.mmm{tail}"),
         _ if stamp => format!("STAMP{tail}"),
+        _ if is_date(core) => format!("DATE{tail}"),
         _ if number(core) => format!("N{tail}"),
         _ if unit.is_some_and(number) => format!("TIME{tail}"),
         _ => word.to_owned(),
     }
+}
+
+/// `2026-11-23`
+fn is_date(word: &str) -> bool {
+    let parts: Vec<&str> = word.split('-').collect();
+    let digits = |part: &&str| part.bytes().all(|b| b.is_ascii_digit());
+    parts.iter().map(|part| part.len()).eq([4, 2, 2]) && parts.iter().all(digits)
 }
 
 struct Shell {
@@ -167,6 +175,7 @@ fn what_may_differ_is_the_same_and_nothing_else() {
     check("pid 4188", "pid 7", true);
     check("up 1m 12s", "up 3s", true);
     check("up 3s,", "up 3s", false);
+    check("on 2026-11-23", "on 2027-01-02", true);
     check("exit 3", "exit three", false);
     check("web up", "web down", false);
 }

@@ -1,5 +1,8 @@
-//! `start`, `stop`, `restart`: do it, and by default wait until it is done. What decides is pure
-//! ([`Acting`]); [`run`] feeds it.
+//! `start`, `stop`, `restart`, and OTP's `terminate`, `restart-child`, `delete-child`: do it, and by default wait
+//! until it is done. What decides is pure ([`Acting`]); [`run`] feeds it.
+//!
+//! OTP's verbs mean one child by its name, so they look at nobody else: ten thousand of them one after the other
+//! cost ten thousand times as much as one.
 //!
 //! The supervisor answers an act with the cursor from before it, so following the events from there misses
 //! nothing of what the act brought about.
@@ -10,13 +13,14 @@ use super::error::Error;
 use super::output::{Output, Style, printable};
 use super::select::Snapshot;
 use super::table::length;
-use crate::ipc::control::{Event, Reply, Request, Service, Verb, What};
+use crate::ipc::control::{Event, Reply, Request, Verb, What};
 use crate::sys::clock;
 use crate::time::Duration;
 use serde::Serialize;
+use std::collections::{HashMap, HashSet};
 use std::ops::ControlFlow;
 
-/// What `start`, `stop` and `restart` mean.
+/// What these verbs mean.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Act {
     /// Which of them.
@@ -27,6 +31,8 @@ pub struct Act {
     pub wait: Option<Duration>,
     /// Only say what would be done.
     pub dry_run: bool,
+    /// `terminate`: the member of a pool with this main process; 0: by name.
+    pub pid: u32,
 }
 
 /// What became of one instance.
@@ -42,6 +48,8 @@ pub enum Outcome {
         how: String,
         /// Since the end of the life before; 0: there was none.
         away_ns: u64,
+        /// What it said with its readiness; may be empty.
+        info: String,
     },
     /// It ran before, or did so before we looked.
     Already {
@@ -55,6 +63,10 @@ pub enum Outcome {
     },
     /// It ended by itself, with its work done.
     Finished,
+    /// It is not in the tree any more.
+    Deleted,
+    /// There was nothing to run.
+    Ignored,
     /// It did not come to what was asked for.
     Failed {
         /// In words.
@@ -67,6 +79,10 @@ pub enum Outcome {
 pub struct Acting {
     verb: Verb,
     targets: Vec<Target>,
+    /// Where each instance stands in `targets`: ten thousand events find theirs at once.
+    places: HashMap<String, usize>,
+    /// How many outcomes are not known.
+    open: usize,
 }
 
 #[derive(Clone, Debug)]
@@ -84,21 +100,43 @@ struct Target {
 impl Acting {
     /// An act on these instances, as `before` shows them.
     pub fn new(verb: Verb, instances: &[String], before: &Snapshot) -> Acting {
+        let known: HashMap<&str, u64> =
+            before.services.iter().map(|service| (service.instance.as_str(), service.incarnation)).collect();
         let targets = instances.iter().map(|instance| Target {
             instance: instance.clone(),
-            before: find(before, instance).map_or(0, |service| service.incarnation),
+            before: known.get(instance.as_str()).copied().unwrap_or(0),
             began_ns: None,
             trouble: String::new(),
             outcome: None,
         });
-        Acting { verb, targets: targets.collect() }
+        let targets: Vec<Target> = targets.collect();
+        let places = targets.iter().enumerate().map(|(at, target)| (target.instance.clone(), at)).collect();
+        Acting { verb, open: targets.len(), targets, places }
+    }
+
+    /// What the supervisor said of an instance right after the act: who was down then has no news to wait for.
+    fn answered(&mut self, instance: &str, state: &str) {
+        let Some(target) = self.places.get(instance).and_then(|at| self.targets.get_mut(*at)) else { return };
+        if target.outcome.is_some() {
+            return;
+        }
+        target.outcome = match (self.verb, state) {
+            (Verb::DeleteChild, "") => Some(Outcome::Deleted),
+            (Verb::Terminate, "") => Some(Outcome::Already { state: "gone".to_owned() }),
+            (Verb::Terminate, "stopped" | "finished" | "gave_up") => {
+                Some(Outcome::Already { state: state.to_owned() })
+            }
+            _ => None,
+        };
+        self.open -= usize::from(target.outcome.is_some());
     }
 
     /// What is now, after the act was taken: who is where it should be has no news to wait for. A restart
     /// always brings news.
     pub fn look(&mut self, now: &Snapshot) {
-        for target in self.targets.iter_mut().filter(|target| target.outcome.is_none()) {
-            let Some(service) = find(now, &target.instance) else { continue };
+        for service in &now.services {
+            let place = self.places.get(&service.instance).and_then(|at| self.targets.get_mut(*at));
+            let Some(target) = place.filter(|target| target.outcome.is_none()) else { continue };
             target.outcome = match (self.verb, service.state.as_str()) {
                 (Verb::Start, state @ ("up" | "ready")) => Some(Outcome::Already { state: state.to_owned() }),
                 (Verb::Stop, state @ ("stopped" | "finished" | "gave_up")) if service.wanted == "down" => {
@@ -106,13 +144,14 @@ impl Acting {
                 }
                 _ => None,
             };
+            self.open -= usize::from(target.outcome.is_some());
         }
     }
 
     /// Something happened. Gives whose outcome it decided.
     pub fn happened(&mut self, event: &Event) -> Option<(&str, &Outcome)> {
         let verb = self.verb;
-        let target = self.targets.iter_mut().find(|target| target.instance == event.instance)?;
+        let target = self.targets.get_mut(*self.places.get(&event.instance)?)?;
         if target.outcome.is_some() {
             return None;
         }
@@ -120,11 +159,40 @@ impl Acting {
         target.began_ns.get_or_insert(event.mono_ns);
         let renewed = verb != Verb::Restart || event.incarnation > target.before;
         let outcome = match (&event.what, verb) {
-            (What::Up { after_ns }, Verb::Start | Verb::Restart) if renewed => {
-                Outcome::Up { state: "up", after_ns: *after_ns, how: String::new(), away_ns: 0 }
+            (What::Up { after_ns }, Verb::Start | Verb::Restart | Verb::RestartChild) if renewed => {
+                let (how, info) = (String::new(), String::new());
+                Outcome::Up { state: "up", after_ns: *after_ns, how, away_ns: 0, info }
             }
-            (What::Ready { after_ns, how, away_ns }, Verb::Start | Verb::Restart) if renewed => {
-                Outcome::Up { state: "ready", after_ns: *after_ns, how: how.clone(), away_ns: *away_ns }
+            (
+                What::Ready { after_ns, how, away_ns, info },
+                Verb::Start | Verb::Restart | Verb::RestartChild,
+            ) if renewed => {
+                let (how, info) = (how.clone(), info.clone());
+                Outcome::Up { state: "ready", after_ns: *after_ns, how, away_ns: *away_ns, info }
+            }
+            (What::Exited { .. }, Verb::Start | Verb::RestartChild) => {
+                // What comes next says whether it is tried again; if it does not, this is why.
+                if target.trouble.is_empty() {
+                    target.trouble = super::narrate::told(event).text;
+                }
+                return None;
+            }
+            (What::Ignored, Verb::Start | Verb::Restart | Verb::RestartChild) if renewed => Outcome::Ignored,
+            (What::Removed, Verb::DeleteChild) => Outcome::Deleted,
+            (What::Removed, Verb::Terminate | Verb::Stop) => Outcome::Down {
+                took_ns: event.mono_ns.saturating_sub(target.began_ns.unwrap_or(event.mono_ns)),
+            },
+            (What::Removed, _) => {
+                let why = if target.trouble.is_empty() {
+                    "it was removed".to_owned()
+                } else {
+                    target.trouble.clone()
+                };
+                Outcome::Failed { why }
+            }
+            // A start that an administrator asked for and that fails is not tried again.
+            (What::Stopped, Verb::RestartChild) if !target.trouble.is_empty() => {
+                Outcome::Failed { why: target.trouble.clone() }
             }
             (What::StartFailed { error, .. }, _) => {
                 target.trouble.clone_from(error);
@@ -134,33 +202,45 @@ impl Acting {
                 target.trouble = format!("not ready within {}", exact(*within_ns));
                 return None;
             }
-            (What::GaveUp { .. }, Verb::Start | Verb::Restart) => {
+            (What::GaveUp { .. }, Verb::Start | Verb::Restart | Verb::RestartChild) => {
                 let why =
                     if target.trouble.is_empty() { "it gave up".to_owned() } else { target.trouble.clone() };
                 Outcome::Failed { why }
             }
-            (What::Finished, Verb::Start | Verb::Restart) if renewed => Outcome::Finished,
+            (What::Finished, Verb::Start | Verb::Restart | Verb::RestartChild) if renewed => {
+                Outcome::Finished
+            }
             // The end of a stop that was under way, or somebody else wants it down: time will tell.
-            (What::Stopped, Verb::Start) => {
-                target.trouble = "it was stopped meanwhile".to_owned();
+            (What::Stopped, Verb::Start | Verb::RestartChild) => {
+                if target.trouble.is_empty() {
+                    target.trouble = "it was stopped meanwhile".to_owned();
+                }
                 return None;
             }
             // Nothing had to be stopped.
-            (What::Stopped, Verb::Stop) if began.is_none() => {
+            (What::Stopped, Verb::Stop | Verb::Terminate) if began.is_none() => {
                 Outcome::Already { state: "stopped".to_owned() }
             }
-            (What::Stopped | What::Finished | What::GaveUp { .. }, Verb::Stop) => Outcome::Down {
-                took_ns: event.mono_ns.saturating_sub(target.began_ns.unwrap_or(event.mono_ns)),
-            },
+            (What::Stopped | What::Finished | What::GaveUp { .. }, Verb::Stop | Verb::Terminate) => {
+                Outcome::Down {
+                    took_ns: event.mono_ns.saturating_sub(target.began_ns.unwrap_or(event.mono_ns)),
+                }
+            }
             _ => return None,
         };
         target.outcome = Some(outcome);
+        self.open -= 1;
         target.outcome.as_ref().map(|outcome| (target.instance.as_str(), outcome))
+    }
+
+    fn decided(&self) -> impl Iterator<Item = &str> {
+        let decided = self.targets.iter().filter(|target| target.outcome.is_some());
+        decided.map(|target| target.instance.as_str())
     }
 
     /// True when every outcome is known.
     pub fn done(&self) -> bool {
-        self.targets.iter().all(|target| target.outcome.is_some())
+        self.open == 0
     }
 
     /// `web to stop, worker to stop`
@@ -216,10 +296,6 @@ impl Acting {
     }
 }
 
-fn find<'a>(snapshot: &'a Snapshot, instance: &str) -> Option<&'a Service> {
-    snapshot.services.iter().find(|service| service.instance == instance)
-}
-
 /// As it is typed.
 pub fn name(verb: Verb) -> &'static str {
     match verb {
@@ -227,6 +303,9 @@ pub fn name(verb: Verb) -> &'static str {
         Verb::Stop => "stop",
         Verb::Restart => "restart",
         Verb::Kill => "kill",
+        Verb::Terminate => "terminate",
+        Verb::RestartChild => "restart-child",
+        Verb::DeleteChild => "delete-child",
     }
 }
 
@@ -235,17 +314,20 @@ pub fn line(instance: &str, outcome: &Outcome, style: Style) -> String {
     let (good, bad) = if style.glyphs { ("✓", "✗") } else { ("ok", "!!") };
     let good = style.good(good);
     match outcome {
-        Outcome::Up { state, after_ns, how, away_ns } => {
+        Outcome::Up { state, after_ns, how, away_ns, info } => {
             let time = match away_ns {
                 0 => format!("in {}", exact(*after_ns)),
                 away => format!("again, was away {}", exact(*away)),
             };
             let how = if how.is_empty() { String::new() } else { format!("  ({})", printable(how)) };
-            format!("{good} {instance} {state} {time}{how}")
+            let info = if info.is_empty() { String::new() } else { format!("  {}", printable(info)) };
+            format!("{good} {instance} {state} {time}{how}{info}")
         }
         Outcome::Already { state } => {
             format!("{good} {instance} is {} already", super::status::state_words(state))
         }
+        Outcome::Deleted => format!("{good} {instance} deleted"),
+        Outcome::Ignored => format!("{good} {instance} had nothing to run"),
         Outcome::Down { took_ns } => format!("{good} {instance} stopped in {}", exact(*took_ns)),
         Outcome::Finished => format!("{good} {instance} finished"),
         Outcome::Failed { why } => format!("{} {instance} {}", style.bad(bad), printable(why)),
@@ -272,23 +354,47 @@ struct Entry<'a> {
     outcome: Option<&'a str>,
     error: Option<&'a str>,
     seconds: Option<f64>,
+    /// What it said with its readiness.
+    #[serde(skip_serializing_if = "str::is_empty")]
+    info: &'a str,
 }
 
 /// Does the verb.
 pub fn run(act: &Act, caller: &Caller, output: &mut Output<'_>) -> Result<(), Error> {
-    let before = caller.snapshot()?;
-    // Here rather than by the supervisor, for the sake of its neighbours' names.
-    before.select(&act.patterns)?;
-    let request =
-        Request::Act { verb: act.verb, targets: act.patterns.clone(), signal: 0, dry_run: act.dry_run };
+    let exact = matches!(act.verb, Verb::Terminate | Verb::RestartChild | Verb::DeleteChild);
+    let before = if exact { Snapshot::default() } else { caller.snapshot()? };
+    if !exact {
+        // Here rather than by the supervisor, for the sake of its neighbours' names.
+        before.select(&act.patterns)?;
+    }
+    let request = Request::Act {
+        verb: act.verb,
+        targets: act.patterns.clone(),
+        signal: 0,
+        pid: act.pid,
+        dry_run: act.dry_run,
+    };
+    carry_out(act, &request, &before, caller, output)
+}
+
+/// Sends a request that is answered by `Acted`s, and follows what becomes of them.
+pub fn carry_out(
+    act: &Act,
+    request: &Request,
+    before: &Snapshot,
+    caller: &Caller,
+    output: &mut Output<'_>,
+) -> Result<(), Error> {
     let mut acted = Vec::new();
-    let cursor = caller.ask(&request, |reply| {
-        if let Reply::Acted { instance, pid } = reply {
+    let mut states = Vec::new();
+    let cursor = caller.ask(request, |reply| {
+        if let Reply::Acted { instance, pid, state } = reply {
+            states.push((instance.clone(), state));
             acted.push((instance, pid));
         }
     })?;
     let instances: Vec<String> = acted.iter().map(|(instance, _)| instance.clone()).collect();
-    let mut acting = Acting::new(act.verb, &instances, &before);
+    let mut acting = Acting::new(act.verb, &instances, before);
     if act.dry_run {
         return told_only(act, &acted, &acting, cursor, output);
     }
@@ -298,31 +404,44 @@ pub fn run(act: &Act, caller: &Caller, output: &mut Output<'_>) -> Result<(), Er
         }
         return Ok(());
     };
-    let result = wait(&mut acting, caller, cursor, timeout, output);
+    let look = matches!(act.verb, Verb::Start | Verb::Stop | Verb::Restart) && !before.services.is_empty();
+    let result = wait(&mut acting, &states, look, caller, cursor, timeout, output);
     if output.json {
         output.object(&answer(act, &acted, &acting, cursor))?;
     }
     result?;
-    if act.verb == Verb::Stop && !output.json && !acting.targets.is_empty() {
-        let line = acting.stopped_line(act.patterns.is_empty(), output.style);
+    if is_end(act.verb) && !output.json && !acting.targets.is_empty() {
+        let all = act.verb == Verb::Stop && act.patterns.is_empty();
+        let line = acting.stopped_line(all, output.style);
         output.line(&line)?;
     }
     let failures: Vec<_> = acting.failures().collect();
+    // Of a child whose first start failed nothing is left to ask about but its record.
+    let hint = |instance: &str| match before.services.is_empty() && act.verb == Verb::Start {
+        true => "mainstay crash list".to_owned(),
+        false => format!("mainstay why {instance}"),
+    };
     match &failures[..] {
         [] => Ok(()),
         [(instance, why)] => Err(Error::Failed {
             message: format!("cannot {} {instance}: {}", name(act.verb), printable(why)),
-            hint: format!("mainstay why {instance}"),
+            hint: hint(instance),
         }),
         [(first, _), ..] => Err(Error::Failed {
             message: format!("{} of {} did not {}", failures.len(), acting.targets.len(), name(act.verb)),
-            hint: format!("mainstay why {first}"),
+            hint: hint(first),
         }),
     }
 }
 
+fn is_end(verb: Verb) -> bool {
+    matches!(verb, Verb::Stop | Verb::Terminate)
+}
+
 fn wait(
     acting: &mut Acting,
+    states: &[(String, String)],
+    look: bool,
     caller: &Caller,
     cursor: u64,
     timeout: Duration,
@@ -330,14 +449,20 @@ fn wait(
 ) -> Result<(), Error> {
     let deadline = clock::now() + timeout;
     // What happened before this look comes again below, and finds its outcome known.
-    let now = caller.snapshot()?;
+    let now = if look { Some(caller.snapshot()?) } else { None };
     let mut past = Vec::new();
     let newest = caller.history(cursor, |news| past.push(news))?;
     for news in past {
         take(acting, news, caller, output)?;
     }
-    acting.look(&now);
-    report_already(acting, output)?;
+    let known: HashSet<String> = acting.decided().map(str::to_owned).collect();
+    if let Some(now) = now {
+        acting.look(&now);
+    }
+    for (instance, state) in states {
+        acting.answered(instance, state);
+    }
+    report_already(acting, &known, output)?;
     if acting.done() {
         return Ok(());
     }
@@ -354,7 +479,7 @@ fn wait(
 }
 
 fn take(acting: &mut Acting, news: News, caller: &Caller, output: &mut Output<'_>) -> Result<(), Error> {
-    let stop = acting.verb == Verb::Stop;
+    let stop = is_end(acting.verb);
     match news {
         News::Event(event) => {
             if let Some((instance, outcome)) = acting.happened(&event)
@@ -369,12 +494,14 @@ fn take(acting: &mut Acting, news: News, caller: &Caller, output: &mut Output<'_
         News::Missed(_) => {
             let now = caller.snapshot()?;
             acting.look(&now);
-            for target in acting.targets.iter_mut().filter(|target| target.outcome.is_none()) {
-                if let Some(service) = find(&now, &target.instance)
+            for service in now.services.iter().filter(|s| matches!(s.state.as_str(), "up" | "ready")) {
+                let place = acting.places.get(&service.instance).and_then(|at| acting.targets.get_mut(*at));
+                if let Some(target) = place
+                    && target.outcome.is_none()
                     && service.incarnation > target.before
-                    && matches!(service.state.as_str(), "up" | "ready")
                 {
                     target.outcome = Some(Outcome::Already { state: service.state.clone() });
+                    acting.open -= 1;
                 }
             }
         }
@@ -382,12 +509,13 @@ fn take(acting: &mut Acting, news: News, caller: &Caller, output: &mut Output<'_
     Ok(())
 }
 
-fn report_already(acting: &Acting, output: &mut Output<'_>) -> Result<(), Error> {
-    if output.json || acting.verb == Verb::Stop {
+/// Those that were not told as news.
+fn report_already(acting: &Acting, told: &HashSet<String>, output: &mut Output<'_>) -> Result<(), Error> {
+    if output.json || is_end(acting.verb) {
         return Ok(());
     }
-    for target in &acting.targets {
-        if let Some(outcome @ Outcome::Already { .. }) = &target.outcome {
+    for target in acting.targets.iter().filter(|target| !told.contains(&target.instance)) {
+        if let Some(outcome @ (Outcome::Already { .. } | Outcome::Deleted)) = &target.outcome {
             let line = line(&target.instance, outcome, output.style);
             output.line(&line)?;
         }
@@ -414,8 +542,14 @@ fn told_only(
 
 fn answer<'a>(act: &Act, acted: &'a [(String, u32)], acting: &'a Acting, cursor: u64) -> Answer<'a> {
     let entries = acted.iter().zip(&acting.targets).map(|((instance, pid), target)| {
+        let info = match &target.outcome {
+            Some(Outcome::Up { info, .. }) => info.as_str(),
+            _ => "",
+        };
         let (outcome, error, nanos) = match &target.outcome {
             None => (None, None, None),
+            Some(Outcome::Deleted) => (Some("deleted"), None, None),
+            Some(Outcome::Ignored) => (Some("ignored"), None, None),
             Some(Outcome::Up { state, after_ns, .. }) => (Some(*state), None, Some(*after_ns)),
             Some(Outcome::Already { state }) => (Some(state.as_str()), None, None),
             Some(Outcome::Down { took_ns }) => (Some("stopped"), None, Some(*took_ns)),
@@ -423,7 +557,7 @@ fn answer<'a>(act: &Act, acted: &'a [(String, u32)], acting: &'a Acting, cursor:
             Some(Outcome::Failed { why }) => (Some("failed"), Some(why.as_str()), None),
         };
         let seconds = nanos.map(|nanos| nanos as f64 / 1e9);
-        Entry { instance, pid: (*pid != 0).then_some(*pid), outcome, error, seconds }
+        Entry { instance, pid: (*pid != 0).then_some(*pid), outcome, error, seconds, info }
     });
     Answer { schema: 1, verb: name(act.verb), dry_run: act.dry_run, cursor, instances: entries.collect() }
 }

@@ -80,7 +80,23 @@ pub enum Verb {
     /// Stop services until somebody starts them.
     Stop(Act),
     /// Stop services and start them again.
-    Restart(Act),
+    Restart(Restart),
+    /// Apply the changed file: only what differs is touched.
+    Reload(Reload),
+    /// Run so many instances of services, until the next reload.
+    Scale(Scale),
+    /// Add a child: from a template (worker@mail), to a pool (@jobs), or a command after `--`.
+    StartChild(StartChild),
+    /// Stop a child; one that was added as temporary, or is in a pool, is removed.
+    Terminate(Terminate),
+    /// Start a child that is down.
+    RestartChild(OneChild),
+    /// Remove a child that is down.
+    DeleteChild(OneChild),
+    /// Count the members of a group: specs, active, supervisors, workers.
+    Count(Count),
+    /// List the members of a group, newest first, as OTP's which_children does; or one child.
+    Which(Which),
     /// Send a signal to the main process of services; what follows is an ordinary death.
     Kill(Kill),
     /// Print the pid of a service's main process.
@@ -152,7 +168,7 @@ pub struct Why {
     pub patterns: Vec<String>,
 }
 
-/// `start`, `stop`, `restart`
+/// `start`, `stop`
 #[derive(Clone, Debug, Args)]
 #[command(group = ArgGroup::new("targets").required(true).args(["patterns", "all"]))]
 pub struct Act {
@@ -165,6 +181,165 @@ pub struct Act {
     /// Waiting and not doing.
     #[command(flatten)]
     pub waiting: Waiting,
+}
+
+/// `restart`
+#[derive(Clone, Debug, Args)]
+#[command(group = ArgGroup::new("targets").required(true).args(["patterns", "all"]))]
+pub struct Restart {
+    /// Which ones.
+    #[arg(value_name = "PATTERN")]
+    pub patterns: Vec<String>,
+    /// Every service; the supervisor stays.
+    #[arg(short, long)]
+    pub all: bool,
+    /// A few at a time, each waiting until the ones before are ready again.
+    #[arg(long)]
+    pub rolling: bool,
+    /// With --rolling: this share of them at a time, like 25%.
+    #[arg(long, value_name = "PERCENT", requires = "rolling", conflicts_with = "at_once", value_parser = share)]
+    pub share: Option<u32>,
+    /// With --rolling: so many at a time; one when not given.
+    #[arg(long, value_name = "N", requires = "rolling", value_parser = clap::value_parser!(u32).range(1..))]
+    pub at_once: Option<u32>,
+    /// Waiting and not doing.
+    #[command(flatten)]
+    pub waiting: Waiting,
+}
+
+/// `25%`, `25`
+fn share(text: &str) -> Result<u32, String> {
+    match text.strip_suffix('%').unwrap_or(text).trim().parse() {
+        Ok(share @ 1..=100) => Ok(share),
+        _ => Err("a share is from 1% to 100%".to_owned()),
+    }
+}
+
+/// `reload`
+#[derive(Clone, Debug, Args)]
+pub struct Reload {
+    /// As OTP does it: nothing is started, restarted or deleted; what is new waits for restart-child.
+    #[arg(long)]
+    pub otp: bool,
+    /// So many changed services are restarted at a time; one when not given.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub at_once: Option<u32>,
+    /// Waiting and not doing.
+    #[command(flatten)]
+    pub waiting: Waiting,
+}
+
+/// `scale`
+#[derive(Clone, Debug, Args)]
+pub struct Scale {
+    /// How many instances of which service.
+    #[arg(value_name = "SERVICE=N", required = true, value_parser = scaled)]
+    pub wanted: Vec<(String, u32)>,
+    /// Waiting and not doing.
+    #[command(flatten)]
+    pub waiting: Waiting,
+}
+
+/// `web=8`
+fn scaled(text: &str) -> Result<(String, u32), String> {
+    let wanted = text.split_once('=').filter(|(name, _)| !name.is_empty());
+    let (name, count) = wanted.ok_or("write it as SERVICE=N, like web=8")?;
+    let count = count.parse().map_err(|_| format!("`{count}` is not a number of instances"))?;
+    Ok((name.to_owned(), count))
+}
+
+/// `start-child`
+#[derive(Clone, Debug, Args)]
+pub struct StartChild {
+    /// worker@mail from the template `worker@`; @jobs for one more in that pool; else a new name.
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// The group of a child that no template describes; the root when not given.
+    #[arg(long, value_name = "GROUP")]
+    pub group: Option<String>,
+    /// When it is started again.
+    #[arg(long, value_name = "WHEN", value_enum)]
+    pub restart: Option<RestartType>,
+    /// How long its stop may take: a duration, `kill` for none, or `infinity`.
+    #[arg(long, value_name = "DURATION", value_parser = grace)]
+    pub grace: Option<crate::ipc::control::Grace>,
+    /// Its end may end its group (see auto_shutdown).
+    #[arg(long)]
+    pub significant: bool,
+    /// Waiting and not doing.
+    #[command(flatten)]
+    pub waiting: Waiting,
+    /// Words after those of the template; or the command of a child that no template describes.
+    #[arg(last = true, value_name = "WORDS")]
+    pub words: Vec<String>,
+}
+
+/// When a child is started again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RestartType {
+    /// Always.
+    Permanent,
+    /// After an abnormal end.
+    Transient,
+    /// Never.
+    Temporary,
+}
+
+fn grace(text: &str) -> Result<crate::ipc::control::Grace, String> {
+    use crate::ipc::control::Grace;
+    match text {
+        "kill" => Ok(Grace::Kill),
+        "infinity" => Ok(Grace::Infinity),
+        text => {
+            let grace = super::duration::parse(text).map_err(|error| error.to_string())?;
+            Ok(Grace::After(u64::try_from(grace.as_nanos()).unwrap_or(u64::MAX)))
+        }
+    }
+}
+
+/// `terminate`
+#[derive(Clone, Debug, Args)]
+#[command(group = ArgGroup::new("which").required(true).multiple(true).args(["name", "pid"]))]
+pub struct Terminate {
+    /// A child, or @group; with --pid the pool.
+    #[arg(value_name = "NAME")]
+    pub name: Option<String>,
+    /// The member of a pool with this main process.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub pid: Option<u32>,
+    /// Waiting and not doing.
+    #[command(flatten)]
+    pub waiting: Waiting,
+}
+
+/// `restart-child`, `delete-child`
+#[derive(Clone, Debug, Args)]
+pub struct OneChild {
+    /// Its name.
+    #[arg(value_name = "NAME")]
+    pub name: String,
+    /// Waiting and not doing.
+    #[command(flatten)]
+    pub waiting: Waiting,
+}
+
+/// `count`
+#[derive(Clone, Debug, Args)]
+pub struct Count {
+    /// The group; the root when not given.
+    #[arg(value_name = "@GROUP")]
+    pub group: Option<String>,
+}
+
+/// `which`
+#[derive(Clone, Debug, Args)]
+pub struct Which {
+    /// A group, the root when not given; or one child.
+    #[arg(value_name = "@GROUP|NAME")]
+    pub target: Option<String>,
+    /// The member of a pool with this main process.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub pid: Option<u32>,
 }
 
 /// Whether to wait for the end, and whether to begin at all.

@@ -51,8 +51,18 @@ impl Caller {
     }
 
     /// Asks, hands each reply but the last to `take`, and gives the cursor of the last.
-    pub fn ask(&self, request: &Request, mut take: impl FnMut(Reply)) -> Result<u64, Error> {
-        let mut client = self.open(request, Some(clock::now() + ANSWER_WITHIN))?;
+    pub fn ask(&self, request: &Request, take: impl FnMut(Reply)) -> Result<u64, Error> {
+        self.ask_until(request, clock::now() + ANSWER_WITHIN, take)
+    }
+
+    /// As [`Caller::ask`], of a supervisor that may have to look something up first.
+    pub fn ask_until(
+        &self,
+        request: &Request,
+        deadline: Instant,
+        mut take: impl FnMut(Reply),
+    ) -> Result<u64, Error> {
+        let mut client = self.open(request, Some(deadline))?;
         loop {
             match client.receive()? {
                 Reply::Done { cursor } => return Ok(cursor),
@@ -77,6 +87,11 @@ impl Caller {
             Reply::Event(_)
             | Reply::Missed { .. }
             | Reply::Acted { .. }
+            | Reply::Counts(_)
+            | Reply::Which(_)
+            | Reply::Difference(_)
+            | Reply::Rolling { .. }
+            | Reply::Diagnostics { .. }
             | Reply::Done { .. }
             | Reply::Refused(_) => {}
         })?;
@@ -147,6 +162,11 @@ fn news(reply: Reply) -> Option<News> {
         | Reply::Service(_)
         | Reply::Group(_)
         | Reply::Acted { .. }
+        | Reply::Counts(_)
+        | Reply::Which(_)
+        | Reply::Difference(_)
+        | Reply::Rolling { .. }
+        | Reply::Diagnostics { .. }
         | Reply::Done { .. }
         | Reply::Refused(_) => None,
     }

@@ -7,7 +7,10 @@ use super::events::Events;
 use super::flag::FlagCommand;
 use super::kill::Kill;
 use super::logs::Logs;
+use super::revise::Revise;
+use super::roll::Roll;
 use super::shutdown::Shutdown;
+use super::start_child::StartChild;
 use super::wait::Wait;
 use crate::config::plan::DEFAULT_TIMEOUT;
 use crate::ipc::control;
@@ -55,7 +58,7 @@ pub enum Ask {
         /// Whose.
         patterns: Vec<String>,
     },
-    /// `start`, `stop`, `restart`
+    /// `start`, `stop`, `restart`, `terminate`, `restart-child`, `delete-child`
     Act(Act),
     /// `kill`
     Kill(Kill),
@@ -77,6 +80,24 @@ pub enum Ask {
     },
     /// `shutdown`
     Shutdown(Shutdown),
+    /// `start-child`
+    StartChild(StartChild),
+    /// `restart --rolling`
+    Roll(Roll),
+    /// `reload`, `scale`
+    Revise(Revise),
+    /// `count`
+    Count {
+        /// Empty: the root.
+        group: String,
+    },
+    /// `which`
+    Which {
+        /// Empty: the root.
+        target: String,
+        /// 0: not by pid.
+        pid: u32,
+    },
 }
 
 impl Command {
@@ -85,7 +106,16 @@ impl Command {
         let act = |verb, act: args::Act| {
             let wait = wait(&act.waiting);
             // With `--all` there are no patterns, and none means all of the user's services.
-            Ask::Act(Act { verb, patterns: act.patterns, wait, dry_run: act.waiting.dry_run })
+            Ask::Act(Act { verb, patterns: act.patterns, wait, dry_run: act.waiting.dry_run, pid: 0 })
+        };
+        let one = |verb, name: Option<String>, pid: Option<u32>, waiting: &args::Waiting| {
+            Ask::Act(Act {
+                verb,
+                patterns: name.into_iter().collect(),
+                wait: wait(waiting),
+                dry_run: waiting.dry_run,
+                pid: pid.unwrap_or(0),
+            })
         };
         let ask = match verb {
             Verb::Run(run) => return Command::Run(run),
@@ -100,7 +130,50 @@ impl Command {
             Verb::Why(why) => Ask::Why { patterns: why.patterns },
             Verb::Start(start) => act(control::Verb::Start, start),
             Verb::Stop(stop) => act(control::Verb::Stop, stop),
-            Verb::Restart(restart) => act(control::Verb::Restart, restart),
+            Verb::Restart(restart) if restart.rolling => Ask::Roll(Roll {
+                patterns: restart.patterns,
+                at_once: restart.at_once.unwrap_or(0),
+                share: restart.share.unwrap_or(0),
+                wait: wait(&restart.waiting),
+                dry_run: restart.waiting.dry_run,
+            }),
+            Verb::Restart(args::Restart { patterns, all, waiting, .. }) => {
+                act(control::Verb::Restart, args::Act { patterns, all, waiting })
+            }
+            Verb::Reload(reload) => Ask::Revise(Revise {
+                scale: Vec::new(),
+                otp: reload.otp,
+                at_once: reload.at_once.unwrap_or(0),
+                wait: wait(&reload.waiting),
+                dry_run: reload.waiting.dry_run,
+            }),
+            Verb::Scale(scale) => Ask::Revise(Revise {
+                scale: scale.wanted,
+                otp: false,
+                at_once: 0,
+                wait: wait(&scale.waiting),
+                dry_run: scale.waiting.dry_run,
+            }),
+            Verb::StartChild(child) => Ask::StartChild(StartChild {
+                child: control::NewChild {
+                    name: child.name,
+                    group: child.group.unwrap_or_default(),
+                    argv: child.words,
+                    directory: String::new(),
+                    restart: child.restart.map(restart_word).unwrap_or_default().to_owned(),
+                    grace: child.grace,
+                    significant: child.significant,
+                    dry_run: child.waiting.dry_run,
+                },
+                wait: wait(&child.waiting),
+            }),
+            Verb::Terminate(it) => one(control::Verb::Terminate, it.name, it.pid, &it.waiting),
+            Verb::RestartChild(it) => one(control::Verb::RestartChild, Some(it.name), None, &it.waiting),
+            Verb::DeleteChild(it) => one(control::Verb::DeleteChild, Some(it.name), None, &it.waiting),
+            Verb::Count(count) => Ask::Count { group: count.group.unwrap_or_default() },
+            Verb::Which(which) => {
+                Ask::Which { target: which.target.unwrap_or_default(), pid: which.pid.unwrap_or(0) }
+            }
             Verb::Kill(kill) => {
                 Ask::Kill(Kill { signal: kill.signal, patterns: kill.patterns, dry_run: kill.dry_run })
             }
@@ -121,6 +194,14 @@ impl Command {
             }
         };
         Command::Ask(ask)
+    }
+}
+
+fn restart_word(restart: args::RestartType) -> &'static str {
+    match restart {
+        args::RestartType::Permanent => "permanent",
+        args::RestartType::Transient => "transient",
+        args::RestartType::Temporary => "temporary",
     }
 }
 
@@ -145,7 +226,13 @@ mod tests {
 
     fn stop(patterns: &[&str], wait: Option<u64>, dry_run: bool) -> Ask {
         let patterns = patterns.iter().map(|pattern| (*pattern).to_owned()).collect();
-        Ask::Act(Act { verb: control::Verb::Stop, patterns, wait: wait.map(Duration::from_secs), dry_run })
+        Ask::Act(Act {
+            verb: control::Verb::Stop,
+            patterns,
+            wait: wait.map(Duration::from_secs),
+            dry_run,
+            pid: 0,
+        })
     }
 
     #[test]

@@ -260,6 +260,7 @@ mod tests {
                 pid: 4188,
                 restart: 0,
                 max: 0,
+                shutdown_error: false,
             },
         };
         assert_eq!(

@@ -45,10 +45,11 @@ pub fn run(kill: &Kill, caller: &Caller, output: &mut Output<'_>) -> Result<(), 
         verb: Verb::Kill,
         targets: kill.patterns.clone(),
         signal: kill.signal,
+        pid: 0,
         dry_run: kill.dry_run,
     };
     let cursor = caller.ask(&request, |reply| {
-        if let Reply::Acted { instance, pid } = reply {
+        if let Reply::Acted { instance, pid, .. } = reply {
             hit.push((instance, pid));
         }
     })?;

@@ -19,11 +19,16 @@ pub mod here;
 pub mod json;
 pub mod kill;
 pub mod logs;
+pub mod members;
 pub mod narrate;
 pub mod output;
+pub mod revise;
+pub mod revision;
+pub mod roll;
 pub mod select;
 pub mod shutdown;
 pub mod signal;
+pub mod start_child;
 pub mod status;
 pub mod table;
 pub mod tree;
@@ -104,6 +109,11 @@ pub fn put(ask: &Ask, project: &Project, output: &mut Output<'_>) -> Result<Exit
         Ask::Events(events) => events::run(events, &caller, output),
         Ask::IsUp { patterns } => ask::is_up(patterns, &caller, output),
         Ask::Shutdown(shutdown) => shutdown::run(shutdown, &caller, output),
+        Ask::StartChild(child) => start_child::run(child, &caller, output),
+        Ask::Roll(roll) => roll::run(roll, &caller, output),
+        Ask::Revise(revise) => revise::run(revise, &caller, output),
+        Ask::Count { group } => members::count(group, &caller, output),
+        Ask::Which { target, pid } => members::which(target, *pid, &caller, output),
     }?;
     Ok(ExitCode::Done)
 }

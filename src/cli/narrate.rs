@@ -127,12 +127,15 @@ pub fn told(event: &Event) -> Told {
             Told { detail: format!("pid {pid}"), ..news(Glyph::Begin, text) }
         }
         What::Up { after_ns } => news(Glyph::Good, format!("up in {}", nanos(*after_ns))),
-        What::Ready { after_ns, how, away_ns } => {
+        What::Ready { after_ns, how, away_ns, info } => {
             let text = match away_ns {
                 0 => format!("ready in {}", nanos(*after_ns)),
                 away => format!("ready again, was away {}", nanos(*away)),
             };
-            let detail = if how.is_empty() { String::new() } else { format!("({how})") };
+            let mut detail = if how.is_empty() { String::new() } else { format!("({how})") };
+            if !info.is_empty() {
+                detail = format!("{detail}  {}", one_line(info)).trim_start().to_owned();
+            }
             Told { detail, ..news(Glyph::Good, text) }
         }
         What::StartFailed { error, hint } => Told {
@@ -186,6 +189,31 @@ pub fn told(event: &Event) -> Told {
         What::GroupRestarting { by } => news(Glyph::Note, format!("group restarts because of {by}")),
         What::LimitReached { by } => {
             Told { level: 3, ..news(Glyph::Bad, format!("group's limit reached by {by}")) }
+        }
+        What::Ignored => news(Glyph::End, "nothing to run".to_owned()),
+        What::Removed => minor("removed"),
+        What::GroupAutoShutdown { by } => {
+            Told { level: 5, ..news(Glyph::End, format!("group ends: {by} was its significant member")) }
+        }
+        What::ShutdownErrors { how, count } => {
+            news(Glyph::Bad, format!("{count} of its members, asked to stop, {}", one_line(how)))
+        }
+        What::Rolled { done, failed, .. } if failed.is_empty() => {
+            news(Glyph::Good, format!("rolling restart done: {done} restarted"))
+        }
+        What::Rolled { done, failed, .. } => {
+            let text = format!("rolling restart ended: {failed} did not come up, {done} before it did");
+            news(Glyph::Bad, text)
+        }
+        What::Reloaded { added, removed, restarted, in_place, from } => {
+            let what = super::revise::tally(*added, *removed, *restarted, *in_place);
+            let verb =
+                if from == "file" { "reloaded".to_owned() } else { format!("scaled {}", one_line(from)) };
+            Told { level: 5, ..news(Glyph::Good, format!("{verb}: {what}")) }
+        }
+        What::ReloadFailed { message } => {
+            let text = format!("nothing was changed: {}", one_line(message));
+            Told { level: 3, detail: "mainstay check".to_owned(), ..news(Glyph::Bad, text) }
         }
         What::GroupGaveUp => Told { level: 3, ..news(Glyph::Bad, "group gave up".to_owned()) },
         What::AllUp { after_ns } => news(Glyph::Good, format!("all up in {}", nanos(*after_ns))),
@@ -297,7 +325,7 @@ mod tests {
             "12:02:07.412 mainstay .. web  sh -c 'while true; do sleep 1; done; ech…  pid 1",
         );
         check(
-            What::Ready { after_ns: 91_000_000, how: "tcp 8080".into(), away_ns: 0 },
+            What::Ready { after_ns: 91_000_000, how: "tcp 8080".into(), away_ns: 0, info: String::new() },
             6,
             "12:02:07.412 mainstay ✓ web     ready in 91 ms                (tcp 8080)",
             "12:02:07.412 mainstay ok web     ready in 91 ms                (tcp 8080)",
@@ -313,6 +341,7 @@ mod tests {
             pid: 1,
             restart: 0,
             max: 0,
+            shutdown_error: false,
         };
         check(
             killed,

@@ -132,7 +132,7 @@ pub fn reached(what: &What) -> Option<State> {
         What::Ready { .. } => Some(State::Ready),
         What::Stopping => Some(State::Stopping),
         What::Stopped => Some(State::Stopped),
-        What::Finished => Some(State::Finished),
+        What::Finished | What::Ignored => Some(State::Finished),
         What::BackingOff { .. } => Some(State::BackingOff),
         What::GaveUp { .. } => Some(State::GaveUp),
         What::StartFailed { .. }
@@ -142,6 +142,12 @@ pub fn reached(what: &What) -> Option<State> {
         | What::GroupRestarting { .. }
         | What::LimitReached { .. }
         | What::GroupGaveUp
+        | What::Removed
+        | What::GroupAutoShutdown { .. }
+        | What::ShutdownErrors { .. }
+        | What::Rolled { .. }
+        | What::Reloaded { .. }
+        | What::ReloadFailed { .. }
         | What::AllUp { .. }
         | What::ShuttingDown
         | What::FlagChanged { .. }
@@ -244,7 +250,7 @@ mod tests {
     }
 
     fn ready() -> What {
-        What::Ready { after_ns: 1, how: String::new(), away_ns: 0 }
+        What::Ready { after_ns: 1, how: String::new(), away_ns: 0, info: String::new() }
     }
 
     fn exited() -> What {
@@ -259,6 +265,7 @@ mod tests {
             pid: 1,
             restart: 0,
             max: 0,
+            shutdown_error: false,
         }
     }
 

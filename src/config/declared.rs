@@ -18,7 +18,7 @@ pub const CHILDREN_MAX: usize = 100_000;
 pub const NEEDS_MAX: usize = 1_000_000;
 
 /// What a plan was counted out from.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, bincode::Encode, bincode::Decode)]
 pub struct Declared {
     /// In the order of the file, without templates.
     pub services: Vec<Service>,
@@ -27,7 +27,7 @@ pub struct Declared {
 }
 
 /// One service. Its instances stand together in `tree.children` and in `programs`.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, bincode::Encode, bincode::Decode)]
 pub struct Service {
     /// `web`
     pub name: String,
@@ -44,7 +44,7 @@ pub struct Service {
 }
 
 /// A member of a group.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, bincode::Encode, bincode::Decode)]
 pub enum Member {
     /// All instances of a service: its place in [`Declared::services`].
     Service(u32),
@@ -53,7 +53,7 @@ pub enum Member {
 }
 
 /// Something that is needed.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, bincode::Encode, bincode::Decode)]
 pub enum Need {
     /// All instances of a service: its place in [`Declared::services`].
     Service(u32),

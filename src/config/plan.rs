@@ -8,7 +8,7 @@ use crate::time::Duration;
 use std::path::{Path, PathBuf};
 
 /// A whole configuration, checked.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug, Default, bincode::Encode, bincode::Decode)]
 pub struct Plan {
     /// The project's name.
     pub project: String,
@@ -65,7 +65,7 @@ impl Plan {
 }
 
 /// What one instance executes, and how.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, bincode::Encode, bincode::Decode)]
 pub struct Program {
     /// The service's name: `web`.
     pub service: String,
@@ -118,14 +118,14 @@ impl Default for Program {
 }
 
 /// What is looked at before each start.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, bincode::Encode, bincode::Decode)]
 pub enum Condition {
     /// Something is at this absolute path.
     Exists(PathBuf),
 }
 
 /// How a service says that it is ready.
-#[derive(Clone, Debug, PartialEq, Eq, Default)]
+#[derive(Clone, Debug, PartialEq, Eq, Default, bincode::Encode, bincode::Decode)]
 pub enum Ready {
     /// It does not: it is `up` when exec succeeded, and never `ready`.
     #[default]
@@ -139,7 +139,7 @@ pub enum Ready {
 }
 
 /// Where the output of a service goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, bincode::Encode, bincode::Decode)]
 pub enum Log {
     /// To the logger: a file for the service, rotated when it is larger than `max_size` bytes, `files` of
     /// them kept.

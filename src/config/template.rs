@@ -11,7 +11,7 @@ use std::fmt;
 use std::path::PathBuf;
 
 /// `[service."worker@"]`
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, bincode::Encode, bincode::Decode)]
 pub struct Template {
     /// `worker@`
     pub name: String,
@@ -26,7 +26,7 @@ pub struct Template {
 }
 
 /// What is filled in when the argument is known, beside the texts of the program itself.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default, PartialEq, bincode::Encode, bincode::Decode)]
 pub struct Blanks {
     /// The folder of the file, where relative paths begin. A percent sign in its name is one.
     pub folder: PathBuf,

@@ -1,7 +1,6 @@
 //! Keeper and logger as the driver sees them: children like any other, with a line to each.
 
 use super::link::Link;
-use super::ring::{Note, Subject};
 use super::roster::Builtin;
 use super::{Driver, Rooms, Source};
 use crate::config::plan::{Log, Ready};
@@ -54,6 +53,27 @@ impl Program {
             intents: Arc::new(memory::zeroed("mainstay.logger", 64 << 10)?),
             holding: [Arc::new(read), Arc::new(write)],
         })
+    }
+
+    /// A helper of ours that runs once: this very program with these words.
+    ///
+    /// # Errors
+    /// Never for words without a NUL byte.
+    pub fn helper(&self, argv: Vec<OsString>, descriptors: Vec<Arc<OwnedFd>>) -> Result<Launch, StartError> {
+        let mut request = Request::new(sys::launch::Program::Open(self.executable.clone()), argv);
+        request.environment = self.environment.clone();
+        request.descriptors = vec![(0, self.null.clone())];
+        request.descriptors.extend((3..).zip(descriptors));
+        Launch::new(request)
+    }
+
+    /// Other flags are declared from now on; the next life of the keeper hears of them.
+    ///
+    /// # Errors
+    /// No descriptors or memory are left.
+    pub fn declare(&mut self, flags: &[Declaration]) -> io::Result<()> {
+        self.declarations = Arc::new(memory::sealed("mainstay.flags", &declarations(flags))?);
+        Ok(())
     }
 
     /// What a service without input reads from, and one without a log writes to.
@@ -145,42 +165,58 @@ impl Driver {
         self.prepare(child, Builtin::Logger);
         let hello = ToLogger::Hello {
             foreground: self.options.foreground,
-            width: u32::try_from(self.roster.width()).unwrap_or(16),
-            project: self.plan.project.clone(),
+            width: u32::try_from(self.roster.width(&self.core)).unwrap_or(16),
+            project: self.rooms.project().name.clone(),
         };
         self.logger.say(&hello, Vec::new());
-        for child in self.roster.users() {
-            self.say_stream(child);
+        let users = self.roster.users(&self.core);
+        for child in &users {
+            self.say_stream(*child);
+        }
+        // What the last logger had not read of those that are gone.
+        let gone: Vec<ChildId> = self.retired.iter().map(|retired| retired.child).collect();
+        for child in &gone {
+            self.say_stream(*child);
         }
         for death in &self.deaths.waiting {
             self.logger.say(&ToLogger::Death(death.clone()), Vec::new());
         }
-        for child in self.roster.users() {
+        for child in users {
             if let Some(life) = self.slots[child.0 as usize].life.as_ref().filter(|life| !life.reaped) {
                 let incarnation = life.incarnation.0;
                 self.logger.say(&ToLogger::Life { child: child.0, incarnation }, Vec::new());
             }
         }
         self.logger.say(&ToLogger::Begin, Vec::new());
+        for child in gone {
+            if self.slots[child.0 as usize].pipes.is_some() {
+                self.say_gone(child);
+            }
+        }
     }
 
-    fn say_stream(&mut self, child: ChildId) {
-        let Some(index) = self.roster.program(child) else { return };
+    /// Hands an instance's output to the logger, or says again how it is kept.
+    pub(super) fn say_stream(&mut self, child: ChildId) {
         let Some(pipes) = &self.slots[child.0 as usize].pipes else { return };
-        let program = &self.plan.programs[index];
-        let Log::Logger { max_size, files } = program.log else { return };
+        let entry = self.roster.of(child);
+        let Log::Logger { max_size, files } = entry.log else { return };
         let stream = ToLogger::Stream {
             child: child.0,
-            service: program.service.clone(),
-            instance: program.instance.clone(),
+            service: self.roster.service(child).to_owned(),
+            instance: self.roster.instance(child).to_owned(),
             max_size,
             files,
-            ready: match &program.ready {
+            ready: match &entry.ready {
                 Ready::Output(text) => Some(text.clone()),
                 Ready::Nothing | Ready::Tcp(_) | Ready::Notify => None,
             },
         };
         self.logger.say(&stream, pipes.iter().map(LogPipe::descriptor).collect());
+    }
+
+    /// An instance is gone: the logger reads what is left and forgets it.
+    pub(super) fn say_gone(&mut self, child: ChildId) {
+        self.logger.say(&ToLogger::Gone { child: child.0 }, Vec::new());
     }
 
     pub(super) fn say_life(&mut self, child: ChildId, incarnation: Incarnation) {
@@ -217,13 +253,13 @@ impl Driver {
         let slot = &self.slots[child.0 as usize];
         let Some(ended) = &slot.ended else { return };
         self.deaths.next += 1;
-        let policy = self.roster.policy(child);
+        let policy = &self.core.tree().children[child.0 as usize];
         let death = Death {
             seq: self.deaths.next,
             crash: ended.crash,
             child: child.0,
             service: self.roster.service(child).to_owned(),
-            instance: policy.name.clone(),
+            instance: self.roster.instance(child).to_owned(),
             incarnation: incarnation.0,
             pid: self.deaths.pid,
             code: ended.cause.and_then(super::public::code),
@@ -260,8 +296,7 @@ impl Driver {
                         self.deaths.waiting.pop_front();
                     }
                 }
-                // Nobody is removed yet.
-                FromLogger::Forgotten { .. } => {}
+                FromLogger::Forgotten { child } => self.on_forgotten(ChildId(child)),
                 FromLogger::Trouble { message } => self.warn(message),
             }
         }
@@ -276,7 +311,7 @@ impl Driver {
                 FromKeeper::Repaired { what } => (String::new(), What::Repaired { what }),
                 FromKeeper::Trouble { message } => (String::new(), What::Warning { message }),
             };
-            self.note(Subject::Tree, Note::Other(Box::new((name, what))));
+            self.note_other(name, what);
         }
     }
 
@@ -311,10 +346,29 @@ impl Driver {
         }
     }
 
+    /// Other flags: a keeper that begins anew reads them. One that is not there yet is given its line.
+    pub(super) fn declare_flags(&mut self, flags: &[Declaration]) -> io::Result<()> {
+        self.program.declare(flags)?;
+        if self.keeper.is_none() && !flags.is_empty() {
+            self.keeper = Some(Link::new()?);
+            self.watch_link(Source::Keeper);
+        }
+        Ok(())
+    }
+
+    /// The keeper begins anew; who waits for an answer of it waits a millisecond longer.
+    pub(super) fn renew_keeper(&mut self) {
+        self.end_builtin(Builtin::Keeper);
+    }
+
     /// A logger that begins anew opens every file again, and loses nothing by it.
     pub(super) fn reopen_logs(&mut self) {
-        let logger = self.roster.child_of(Builtin::Logger);
-        let life = logger.and_then(|child| self.slots[child.0 as usize].life.as_ref());
+        self.end_builtin(Builtin::Logger);
+    }
+
+    fn end_builtin(&self, builtin: Builtin) {
+        let child = self.roster.child_of(builtin);
+        let life = child.and_then(|child| self.slots[child.0 as usize].life.as_ref());
         if let Some(life) = life.filter(|life| !life.reaped) {
             let _ = pidfd::signal(&life.pidfd, libc::SIGTERM);
         }

@@ -4,7 +4,7 @@ use super::ring::{Note, Subject};
 use super::roster::Builtin;
 use super::slot::{Ended, Life};
 use super::{Driver, Source};
-use crate::config::plan::Ready;
+use crate::config::plan::{Condition, Ready};
 use crate::supervisor::spec::{ChildId, Incarnation};
 use crate::supervisor::{Cause, Event};
 use crate::sys::launch::{StartError, Started, Step};
@@ -28,6 +28,18 @@ impl Driver {
     /// Ledger entry → fork (S3). That nothing is left of the life before is the core's business: it asks
     /// for a start only after `Cleared`.
     pub(super) fn start(&mut self, child: ChildId, incarnation: Incarnation) {
+        if let Some(Condition::Exists(path)) = &self.roster.of(child).condition
+            && std::fs::symlink_metadata(path).is_err()
+        {
+            self.happened.push_back(Event::Ignored(child, incarnation));
+            return;
+        }
+        if let Err(error) = self.enter_in_ledger(child) {
+            let errno = error.raw_os_error().unwrap_or(libc::EIO);
+            self.slot(child).error = Some(StartError::new(Step::Arguments, errno, "writing the ledger"));
+            self.happened.push_back(Event::StartFailed(child, incarnation));
+            return;
+        }
         self.before_start(child, incarnation);
         self.ledger.intend(child, incarnation);
         let at = clock::now();
@@ -44,6 +56,9 @@ impl Driver {
                 slot.life = Some(life);
                 slot.error = None;
                 slot.never_ready = None;
+                slot.info = None;
+                let past = std::mem::replace(&mut slot.last_pid, pid);
+                self.past_pids.remove(&past);
                 self.pids.insert(pid, child);
                 self.note(Subject::Child(child, incarnation), Note::Starting { pid });
                 self.await_readiness(child, incarnation, at);
@@ -97,7 +112,7 @@ impl Driver {
         if let Some(life) = self.slot(child).life.as_mut().filter(|life| life.incarnation == incarnation) {
             life.asked = true;
         }
-        let signal = self.roster.policy(child).stop_signal;
+        let signal = self.core.tree().children[child.0 as usize].stop_signal;
         self.signal_life(child, incarnation, signal);
         self.signal_life(child, incarnation, libc::SIGCONT);
     }
@@ -162,6 +177,9 @@ impl Driver {
         let (pid, incarnation) = (life.pid, life.incarnation);
         self.unwatch(&life.pidfd);
         self.pids.remove(&pid);
+        if self.pool_of(child).is_some() {
+            self.past_pids.insert(pid, child);
+        }
         self.probes.forget(child);
         self.ledger.ended(child);
         if let Some(life) = &mut self.slot(child).life {

@@ -1,6 +1,5 @@
 //! What the driver does when something in the runtime directory was deleted or damaged.
 
-use super::ring::{Note, Subject};
 use super::{Driver, Source};
 use crate::ipc::control::What;
 use crate::sys::clock;
@@ -35,7 +34,7 @@ impl Driver {
             self.ask_keeper_to_look();
         }
         for what in mended.what {
-            self.note(Subject::Tree, Note::Other(Box::new((String::new(), What::Repaired { what }))));
+            self.note_other(String::new(), What::Repaired { what });
         }
         if mended.again {
             self.look_again = Some(clock::now() + AGAIN);

@@ -11,32 +11,41 @@
 //! | `lives.rs` | starting, signals, exits, leftovers (S2–S5) |
 //! | `readiness.rs` | ports that are tried, datagrams that arrive |
 //! | `reports.rs` | what the core reports → ring, logger, waiting clients |
-//! | `control.rs` | requests of clients |
+//! | `control.rs`, `tell.rs` | requests of clients; long answers |
+//! | `admin.rs`, `new_child.rs`, `comings.rs` | children that are added, ended and removed by hand |
+//! | `revise.rs` | another plan: the file read again, other numbers of instances |
+//! | `workshop.rs`, `stencil.rs` | what a program needs to be started; templates |
 //! | `builtins.rs`, `link.rs` | keeper and logger as children, and the lines to them |
 //! | `rooms.rs`, `mending.rs` | the runtime directory and its sockets, made again when they are gone |
 //! | `ring.rs`, `roster.rs`, `public.rs`, `followers.rs` | events, names |
 
+mod admin;
 mod builtins;
+mod comings;
 mod control;
 mod followers;
 mod link;
 mod lives;
 mod mending;
+mod new_child;
 mod predecessor;
 mod public;
 mod readiness;
 mod reports;
+mod revise;
 mod ring;
 mod rooms;
 mod roster;
 mod setup;
 mod slot;
+mod stencil;
+mod tell;
+mod workshop;
 
 pub use predecessor::end as end_predecessor;
 pub use rooms::{Rooms, Taken};
 pub use setup::{Failed, Options};
 
-use crate::config::plan::Plan;
 use crate::ipc::server::{ConnectionId, Server};
 use crate::ledger::Ledger;
 use crate::supervisor::spec::ChildId;
@@ -46,16 +55,22 @@ use crate::sys::signal::Signals;
 use crate::sys::{clock, memory, pidfd};
 use crate::time::{Duration, Instant};
 use builtins::{Deaths, Program};
+use comings::Retired;
 use followers::Followers;
 use link::Link;
 use mio::unix::SourceFd;
 use mio::{Interest, Poll, Token};
+use revise::Revising;
 use ring::Ring;
 use roster::Roster;
 use slot::Slot;
 use std::collections::{HashMap, VecDeque};
 use std::io;
-use std::os::fd::{AsFd, AsRawFd};
+use std::os::fd::{AsFd, AsRawFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::Arc;
+use stencil::Stencil;
+use workshop::{Descriptors, Workshop};
 
 /// What became readable: the kind in the upper half of the token, a number in the lower.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +89,8 @@ enum Source {
     Probe(u32),
     /// A client.
     Client(u32),
+    /// The helper that reads the configuration.
+    Revision,
 }
 
 impl Source {
@@ -89,6 +106,7 @@ impl Source {
             Source::Cgroup(child) => (7, child),
             Source::Probe(child) => (8, child),
             Source::Client(client) => (9, client),
+            Source::Revision => (10, 0),
         };
         Token(kind << 32 | number as usize)
     }
@@ -105,20 +123,37 @@ impl Source {
             6 => Source::Exit(number),
             7 => Source::Cgroup(number),
             8 => Source::Probe(number),
-            _ => Source::Client(number),
+            9 => Source::Client(number),
+            _ => Source::Revision,
         }
     }
 }
 
 /// A supervisor at work.
 pub struct Driver {
-    plan: Plan,
+    /// Sealed memory with the plan in force: what a reload compares with. Not mapped, so it costs nothing here.
+    plan: Arc<OwnedFd>,
+    /// The configuration file; `None` for `run -- CMD`.
+    file: Option<PathBuf>,
+    templates: Vec<Stencil>,
+    /// How many members each pool has had: their names are never used twice.
+    counters: HashMap<String, u64>,
+    workshop: Workshop,
+    descriptors: Descriptors,
+    /// Removed children whose numbers may still be spoken of, oldest first.
+    retired: VecDeque<Retired>,
+    /// Another plan is being read.
+    revising: Option<Revising>,
+    /// SIGHUP came meanwhile.
+    reload_again: bool,
     options: Options,
     roster: Roster,
     core: Supervisor,
     slots: Vec<Slot>,
     /// Which child a living main process is.
     pids: HashMap<u32, ChildId>,
+    /// Which member of a pool had this main process before it waited for its next try.
+    past_pids: HashMap<u32, ChildId>,
     ring: Ring,
     ledger: Ledger,
     rooms: Rooms,
@@ -148,7 +183,7 @@ pub struct Driver {
     /// Moments of the restarts within the last hour, oldest first.
     restarts: VecDeque<Instant>,
     /// Statuses that are being told.
-    telling: Vec<control::Telling>,
+    telling: Vec<tell::Telling>,
     /// Clients whose connection closes when everything is down.
     leaving: Vec<ConnectionId>,
     shutdowns: u32,
@@ -199,6 +234,7 @@ impl Driver {
 
     /// Nothing is left to supervise, or to take over.
     fn leave(&mut self) {
+        self.end_revision();
         self.ledger.goodbye();
         predecessor::goodbye(self.rooms.project());
         self.rooms.leave();
@@ -217,6 +253,7 @@ impl Driver {
         self.feed_followers();
         self.go_on_telling();
         self.flush_links();
+        self.recycle();
         if self.began == Beginning::Over {
             self.began = Beginning::Past;
             memory::trim();
@@ -235,12 +272,15 @@ impl Driver {
             Source::Cgroup(child) => self.on_emptiness(ChildId(child)),
             Source::Probe(child) => self.on_probe(ChildId(child)),
             Source::Client(client) => self.on_client(client),
+            Source::Revision => self.on_revision(),
         }
     }
 
     /// Until the next deadline of anybody; `None`: for ever, so an idle supervisor is never woken.
     fn timeout(&self) -> Option<Duration> {
-        [self.core.next_deadline(), self.server.next_deadline(), self.probes.next_deadline(), self.look_again]
+        let revising = self.revising.as_ref().map(|revising| revising.deadline);
+        let server = self.server.next_deadline();
+        [self.core.next_deadline(), server, self.probes.next_deadline(), self.look_again, revising]
             .into_iter()
             .flatten()
             .min()
@@ -260,6 +300,9 @@ impl Driver {
             for connection in self.server.expire(now) {
                 self.drop_client(connection);
             }
+        }
+        if self.revising.as_ref().is_some_and(|revising| revising.deadline <= now) {
+            self.end_revision();
         }
         if self.look_again.is_some_and(|moment| moment <= now) {
             self.look_again = None;
@@ -305,9 +348,7 @@ impl Driver {
                     self.shutdowns = self.shutdowns.max(1);
                     self.tell(Event::Command(Command::Hurry));
                 }
-                libc::SIGHUP => {
-                    self.warn("SIGHUP: reloading is not available in this version; nothing was changed")
-                }
+                libc::SIGHUP => self.reload_by_signal(),
                 libc::SIGUSR1 => self.reopen_logs(),
                 libc::SIGUSR2 => self.dump(),
                 libc::SIGCHLD => self.reap_strangers(),
@@ -360,7 +401,7 @@ impl Driver {
 
     fn warn(&mut self, message: impl Into<String>) {
         let what = crate::ipc::control::What::Warning { message: message.into() };
-        self.note(ring::Subject::Tree, ring::Note::Other(Box::new((String::new(), what))));
+        self.note_other(String::new(), what);
     }
 
     fn slot(&mut self, child: ChildId) -> &mut Slot {
@@ -386,6 +427,7 @@ mod tests {
             Source::Cgroup(7),
             Source::Probe(7),
             Source::Client(u32::MAX),
+            Source::Revision,
         ] {
             assert_eq!(Source::of(source.token()), source);
         }

@@ -5,19 +5,12 @@ use super::roster::Roster;
 use crate::config::plan::Ready;
 use crate::ipc::control::{Event, What};
 use crate::supervisor::Cause;
+use crate::supervisor::Supervisor;
 use crate::supervisor::spec::{ChildId, Incarnation};
 use crate::time::Duration;
 
-/// What is said of a child beyond its policy.
-pub trait Details {
-    /// How it reports readiness.
-    fn ready(&self, child: ChildId) -> &Ready;
-    /// What it executes, shortened for a line.
-    fn command(&self, child: ChildId) -> String;
-}
-
 /// The event that people and programs see.
-pub fn event(entry: &Entry, roster: &Roster, details: &impl Details) -> Event {
+pub fn event(entry: &Entry, roster: &Roster, core: &Supervisor) -> Event {
     let (service, instance, incarnation, child) = match entry.subject {
         Subject::Tree => (String::new(), String::new(), 0, None),
         Subject::Group(group) => (roster.group(group).to_owned(), String::new(), 0, None),
@@ -36,22 +29,24 @@ pub fn event(entry: &Entry, roster: &Roster, details: &impl Details) -> Event {
         service,
         instance,
         incarnation,
-        what: what(&entry.note, child, roster, details),
+        what: what(&entry.note, child, roster, core),
     }
 }
 
-fn what(note: &Note, child: Option<ChildId>, roster: &Roster, details: &impl Details) -> What {
-    let limit = || child.and_then(|c| roster.policy(c).limit);
+fn what(note: &Note, child: Option<ChildId>, roster: &Roster, core: &Supervisor) -> What {
+    let limit = || child.and_then(|c| core.tree().children[c.0 as usize].limit);
     match note {
         Note::Waiting => What::Waiting,
         Note::Starting { pid } => {
-            What::Starting { pid: *pid, command: child.map(|c| details.command(c)).unwrap_or_default() }
+            let command = child.map(|c| roster.of(c).command.to_string()).unwrap_or_default();
+            What::Starting { pid: *pid, command }
         }
         Note::Up { after } => What::Up { after_ns: nanos(*after) },
-        Note::Ready { after, away } => What::Ready {
+        Note::Ready { after, away, info } => What::Ready {
             after_ns: nanos(*after),
-            how: child.map(|c| how(details.ready(c))).unwrap_or_default(),
+            how: child.map(|c| how(&roster.of(c).ready)).unwrap_or_default(),
             away_ns: nanos(*away),
+            info: info.as_deref().unwrap_or_default().to_owned(),
         },
         Note::StartFailed(words) => What::StartFailed { error: words.0.clone(), hint: words.1.clone() },
         Note::NeverReady { within, detail } => {
@@ -59,7 +54,7 @@ fn what(note: &Note, child: Option<ChildId>, roster: &Roster, details: &impl Det
         }
         Note::Stopping => What::Stopping,
         Note::Killing => What::Killing,
-        Note::Exited { cause, lived, asked, abnormal, crash, pid, restart } => What::Exited {
+        Note::Exited { cause, lived, asked, abnormal, crash, pid, restart, shutdown_error } => What::Exited {
             code: code(*cause),
             signal: signal(*cause).map(crate::sys::signal::name),
             core: matches!(cause, Cause::Signal(_, true)),
@@ -70,6 +65,7 @@ fn what(note: &Note, child: Option<ChildId>, roster: &Roster, details: &impl Det
             pid: *pid,
             restart: *restart,
             max: limit().map_or(0, |l| l.max),
+            shutdown_error: *shutdown_error,
         },
         Note::BackingOff { wait, attempt } => {
             What::BackingOff { in_ns: nanos(*wait), attempt: *attempt, max: limit().map_or(0, |l| l.max) }
@@ -83,6 +79,10 @@ fn what(note: &Note, child: Option<ChildId>, roster: &Roster, details: &impl Det
         Note::GroupRestarting(by) => What::GroupRestarting { by: roster.instance(*by).to_owned() },
         Note::LimitReached(by) => What::LimitReached { by: roster.instance(*by).to_owned() },
         Note::GroupGaveUp => What::GroupGaveUp,
+        Note::Ignored => What::Ignored,
+        Note::Removed => What::Removed,
+        Note::GroupAutoShutdown(by) => What::GroupAutoShutdown { by: roster.instance(*by).to_owned() },
+        Note::ShutdownErrors { cause, count } => What::ShutdownErrors { how: ended(*cause), count: *count },
         Note::AllUp { after } => What::AllUp { after_ns: nanos(*after) },
         Note::ShuttingDown => What::ShuttingDown,
         Note::Other(other) => other.1.clone(),
@@ -96,6 +96,15 @@ pub fn how(ready: &Ready) -> String {
         Ready::Tcp(port) => format!("tcp {port}"),
         Ready::Output(_) => "output".into(),
         Ready::Notify => "notify".into(),
+    }
+}
+
+/// How it ended, in words.
+pub fn ended(cause: Cause) -> String {
+    match cause {
+        Cause::Code(code) => format!("exited {code}"),
+        Cause::Signal(signal, _) => format!("were killed by {}", crate::sys::signal::name(signal)),
+        Cause::Unknown => "ended, nobody saw how".to_owned(),
     }
 }
 

@@ -47,10 +47,7 @@ impl Probes {
 
 impl Driver {
     pub(super) fn ready_of(&self, child: ChildId) -> &Ready {
-        match self.roster.program(child) {
-            Some(index) => &self.plan.programs[index].ready,
-            None => &Ready::Notify,
-        }
+        &self.roster.of(child).ready
     }
 
     pub(super) fn await_readiness(&mut self, child: ChildId, incarnation: Incarnation, at: Instant) {
@@ -170,6 +167,10 @@ impl Driver {
                 continue;
             };
             if *self.ready_of(child) == Ready::Notify {
+                // OTP's `{ok, Pid, Info}`: handed to whoever waits, never looked at.
+                let status = text.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"STATUS="));
+                self.slot(child).info =
+                    status.filter(|status| !status.is_empty()).map(|s| String::from_utf8_lossy(s).into());
                 self.tell(Event::Ready(child, incarnation));
             }
         }
@@ -194,7 +195,7 @@ impl Driver {
             return None;
         }
         let instance = procfs::variable(&environment, "MAINSTAY_INSTANCE")?;
-        let child = self.roster.users().find(|child| self.roster.instance(*child).as_bytes() == instance)?;
+        let child = self.core.child_named(std::str::from_utf8(instance).ok()?)?;
         let found = living(child)?;
         says("MAINSTAY_INCARNATION", found.1.0.to_string().as_bytes()).then_some(found)
     }

@@ -1,16 +1,14 @@
 //! What the core reports → the numbered stream, the crash number, the logger.
 
-use super::public::{self, Details};
+use super::public;
 use super::ring::{Note, Subject};
 use super::{Beginning, Driver};
-use crate::config::plan::{Plan, Ready};
 use crate::ipc::builtin::ToLogger;
+use crate::ipc::control::What;
 use crate::supervisor::spec::{ChildId, Incarnation};
 use crate::supervisor::{ChildReport, GroupReport, Report, State};
 use crate::sys::clock;
 use crate::time::{Duration, Instant};
-
-use super::roster::Roster;
 
 /// Restarts older than this are not counted in the head of `status`.
 const HOUR: Duration = Duration::from_secs(3600);
@@ -24,11 +22,15 @@ impl Driver {
                     GroupReport::Restarting(by) => Note::GroupRestarting(by),
                     GroupReport::LimitReached { by } => Note::LimitReached(by),
                     GroupReport::GaveUp => Note::GroupGaveUp,
-                    GroupReport::AutoShutdown { .. } | GroupReport::ShutdownErrors { .. } => return,
+                    GroupReport::AutoShutdown { by } => Note::GroupAutoShutdown(by),
+                    GroupReport::ShutdownErrors { cause, count } => Note::ShutdownErrors { cause, count },
                 };
                 self.note(Subject::Group(group), note);
             }
-            Report::Rolled { .. } => {}
+            Report::Rolled { roll, done, failed } => {
+                let failed = failed.map(|child| self.roster.instance(child).to_owned()).unwrap_or_default();
+                self.note_other(String::new(), What::Rolled { roll, done, failed });
+            }
             Report::AllUp => {
                 let after = now.since(self.unsettled);
                 self.note(Subject::Tree, Note::AllUp { after });
@@ -51,7 +53,7 @@ impl Driver {
             ChildReport::Ready { after } => {
                 let away = self.count_restart(child, now);
                 self.probes.forget(child);
-                Note::Ready { after, away }
+                Note::Ready { after, away, info: self.slot(child).info.take() }
             }
             ChildReport::StartFailed => self.start_failed(child, incarnation),
             ChildReport::NeverReady { within } => {
@@ -62,7 +64,7 @@ impl Driver {
             }
             ChildReport::Stopping => Note::Stopping,
             ChildReport::Killing => Note::Killing,
-            ChildReport::Exited { cause, lived, asked, abnormal, shutdown_error: _ } => {
+            ChildReport::Exited { cause, lived, asked, abnormal, shutdown_error } => {
                 self.unsettled = now;
                 let never_ready = self.slot(child).never_ready.is_some();
                 let crash = if never_ready || (abnormal && !asked) { self.crash_number() } else { 0 };
@@ -79,6 +81,7 @@ impl Driver {
                     crash: crash as u32,
                     pid: self.deaths.pid,
                     restart,
+                    shutdown_error,
                 }
             }
             ChildReport::BackingOff { until, attempt } => {
@@ -87,7 +90,16 @@ impl Driver {
             ChildReport::Stopped => Note::Stopped,
             ChildReport::Finished => Note::Finished,
             ChildReport::GaveUp => Note::GaveUp,
-            ChildReport::Ignored | ChildReport::Left | ChildReport::Removed => return,
+            ChildReport::Ignored => Note::Ignored,
+            // Its number stays its own; for whoever watches it is gone all the same.
+            ChildReport::Left => {
+                self.leave_cgroup(child);
+                Note::Removed
+            }
+            ChildReport::Removed => {
+                self.note(Subject::Child(child, incarnation), Note::Removed);
+                return self.removed(child);
+            }
         };
         self.note(Subject::Child(child, incarnation), note);
     }
@@ -141,11 +153,15 @@ impl Driver {
         let told = self.is_worth_telling(subject, &note);
         let entry = self.ring.push(clock::now(), clock::wall(), subject, note);
         if told {
-            let names = Names { plan: &self.plan, roster: &self.roster };
-            let event = public::event(entry, &self.roster, &names);
+            let event = public::event(entry, &self.roster, &self.core);
             self.logger.say_if_room(&ToLogger::Happened(event));
         }
         self.ledger.next_event(self.ring.newest() + 1);
+    }
+
+    /// Numbers an event that is rare.
+    pub(super) fn note_other(&mut self, name: String, what: What) {
+        self.note(Subject::Tree, Note::Other(Box::new((name, what))));
     }
 
     /// The built-ins' comings and goings are in the stream, not on the terminal.
@@ -162,48 +178,12 @@ impl Driver {
     }
 
     pub(super) fn feed_followers(&mut self) {
-        let names = Names { plan: &self.plan, roster: &self.roster };
-        let roster = &self.roster;
+        let (roster, core) = (&self.roster, &self.core);
         let over = self
             .followers
-            .feed(clock::now(), &self.ring, &mut self.server, |entry| public::event(entry, roster, &names));
+            .feed(clock::now(), &self.ring, &mut self.server, |entry| public::event(entry, roster, core));
         for connection in over {
             self.drop_client(connection);
         }
-    }
-}
-
-/// Names for the public form of events.
-pub(super) struct Names<'a> {
-    pub plan: &'a Plan,
-    pub roster: &'a Roster,
-}
-
-impl Details for Names<'_> {
-    fn ready(&self, child: ChildId) -> &Ready {
-        match self.roster.program(child) {
-            Some(index) => &self.plan.programs[index].ready,
-            None => &Ready::Notify,
-        }
-    }
-
-    fn command(&self, child: ChildId) -> String {
-        let Some(index) = self.roster.program(child) else {
-            return self.roster.service(child).to_owned();
-        };
-        let mut line = String::new();
-        for word in &self.plan.programs[index].argv {
-            if !line.is_empty() {
-                line.push(' ');
-            }
-            line.push_str(word);
-            if line.len() > 200 {
-                let cut = (0..=200).rev().find(|at| line.is_char_boundary(*at)).unwrap_or(0);
-                line.truncate(cut);
-                line.push('…');
-                break;
-            }
-        }
-        line
     }
 }

@@ -37,6 +37,7 @@ pub enum Note {
     Ready {
         after: Duration,
         away: Duration,
+        info: Option<Box<str>>,
     },
     StartFailed(Box<(String, String)>),
     NeverReady {
@@ -53,6 +54,7 @@ pub enum Note {
         crash: u32,
         pid: u32,
         restart: u32,
+        shutdown_error: bool,
     },
     BackingOff {
         wait: Duration,
@@ -64,6 +66,13 @@ pub enum Note {
     GroupRestarting(ChildId),
     LimitReached(ChildId),
     GroupGaveUp,
+    Ignored,
+    Removed,
+    GroupAutoShutdown(ChildId),
+    ShutdownErrors {
+        cause: Cause,
+        count: u32,
+    },
     AllUp {
         after: Duration,
     },
@@ -99,6 +108,11 @@ impl Ring {
         self.next - 1
     }
 
+    /// The number of the oldest event that is kept; of the next one when none is.
+    pub fn oldest(&self) -> u64 {
+        self.next - self.entries.len() as u64
+    }
+
     /// Appends an event, forgetting the oldest when the ring is full.
     pub fn push(&mut self, at: Instant, time: Wall, subject: Subject, note: Note) -> &Entry {
         if self.entries.len() == CAPACITY {
@@ -112,7 +126,7 @@ impl Ring {
 
     /// The first kept event after the number `after`, and how many between are gone.
     pub fn after(&self, after: u64) -> (u64, impl Iterator<Item = &Entry>) {
-        let oldest = self.next - self.entries.len() as u64;
+        let oldest = self.oldest();
         let wanted = after.saturating_add(1);
         let missed = oldest.saturating_sub(wanted);
         let skip = wanted.saturating_sub(oldest).min(self.entries.len() as u64) as usize;

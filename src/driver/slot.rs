@@ -3,7 +3,7 @@
 use crate::supervisor::Cause;
 use crate::supervisor::spec::Incarnation;
 use crate::sys::cgroup::{Emptiness, Group, Tree};
-use crate::sys::launch::{Launch, StartError};
+use crate::sys::launch::{Launch, StartError, Step};
 use crate::sys::log_pipe::LogPipe;
 use crate::time::{Duration, Instant, Wall};
 use std::os::fd::OwnedFd;
@@ -31,6 +31,13 @@ pub struct Slot {
     pub error: Option<StartError>,
     /// The life is being ended because it was not ready in time.
     pub never_ready: Option<Duration>,
+    /// What it said with its readiness, until that is told.
+    pub info: Option<Box<str>>,
+    /// The main process of the newest life, also when it has ended: it names a member of a pool that waits for
+    /// its next try (J05). 0: none yet.
+    pub last_pid: u32,
+    /// The ledger has an entry for it.
+    pub in_ledger: bool,
 }
 
 /// One life: from exec until nothing of it is left.
@@ -61,6 +68,25 @@ pub struct Ended {
 }
 
 impl Slot {
+    /// A place for an instance that was not prepared yet, or is gone.
+    pub fn empty() -> Slot {
+        Slot {
+            launch: Err(StartError::new(Step::Arguments, 0, "preparing a built-in service")),
+            pipes: None,
+            cgroup: None,
+            cgroup_used_up: false,
+            emptiness: None,
+            life: None,
+            ended: None,
+            away_since: None,
+            error: None,
+            never_ready: None,
+            info: None,
+            last_pid: 0,
+            in_ledger: false,
+        }
+    }
+
     /// Sees that there is a control group for the next life, which is empty now. Without one the life is
     /// followed by process group and session.
     pub fn find_cgroup(&mut self, tree: Option<&Tree>, instance: &str) {

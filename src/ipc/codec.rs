@@ -17,6 +17,12 @@ pub const RECORD_LIMIT: usize = 8 << 20;
 const RECORD_CONFIG: Configuration<LittleEndian, Fixint, Limit<RECORD_LIMIT>> =
     bincode::config::standard().with_fixed_int_encoding().with_limit::<RECORD_LIMIT>();
 
+/// The longest plan, which only we write, for a helper of the same program.
+pub const PLAN_LIMIT: usize = 256 << 20;
+
+const PLAN_CONFIG: Configuration<LittleEndian, Fixint, Limit<PLAN_LIMIT>> =
+    bincode::config::standard().with_fixed_int_encoding().with_limit::<PLAN_LIMIT>();
+
 /// Bytes that are no message.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Malformed(String);
@@ -39,6 +45,11 @@ pub fn encode_record<T: bincode::Encode>(record: &T) -> Result<Vec<u8>, Malforme
     encode_within(record, RECORD_CONFIG, RECORD_LIMIT)
 }
 
+/// The bytes of a plan; an error when it is longer than [`PLAN_LIMIT`].
+pub fn encode_plan<T: bincode::Encode>(plan: &T) -> Result<Vec<u8>, Malformed> {
+    encode_within(plan, PLAN_CONFIG, PLAN_LIMIT)
+}
+
 fn encode_within<T: bincode::Encode>(
     message: &T,
     config: impl bincode::config::Config,
@@ -56,6 +67,11 @@ pub fn decode<T: bincode::Decode<()>>(bytes: &[u8]) -> Result<T, Malformed> {
 /// The record that exactly these bytes are.
 pub fn decode_record<T: bincode::Decode<()>>(bytes: &[u8]) -> Result<T, Malformed> {
     decode_within(bytes, RECORD_CONFIG, RECORD_LIMIT)
+}
+
+/// The plan that exactly these bytes are.
+pub fn decode_plan<T: bincode::Decode<()>>(bytes: &[u8]) -> Result<T, Malformed> {
+    decode_within(bytes, PLAN_CONFIG, PLAN_LIMIT)
 }
 
 fn decode_within<T: bincode::Decode<()>>(

@@ -41,6 +41,10 @@ pub enum Request {
         /// For [`Verb::Kill`]: the signal's number.
         #[serde(default)]
         signal: i32,
+        /// For [`Verb::Terminate`]: the member of a pool with this main process, the newest it had; the targets
+        /// name the pool, or nothing. 0: not by pid.
+        #[serde(default)]
+        pid: u32,
         /// Says what would be done, and does nothing.
         #[serde(default)]
         dry_run: bool,
@@ -48,6 +52,96 @@ pub enum Request {
     /// Everything down in order, then the supervisor ends. `Done` when it has begun; the connection is
     /// closed when everything is down.
     Shutdown,
+    /// OTP's `start_child`. Answered by [`Reply::Acted`], then `Done` with the cursor from before it. What
+    /// becomes of the first start is told by events; when it fails, nothing is kept ([`What::Removed`]).
+    StartChild(NewChild),
+    /// OTP's `count_children` of a group, the user's root when it is empty: [`Reply::Counts`], then `Done`.
+    Count {
+        /// With or without its `@`.
+        #[serde(default)]
+        group: String,
+    },
+    /// OTP's `which_children` (newest first) of a `@group`, the user's root when it is empty; or `which_child` of
+    /// one name: [`Reply::Which`] each, then `Done`.
+    Which {
+        /// `@group`, or the name of a child.
+        #[serde(default)]
+        target: String,
+        /// The member of a pool with this main process; 0: not by pid.
+        #[serde(default)]
+        pid: u32,
+    },
+    /// Restarts these, at most so many at a time. Answered by one [`Reply::Acted`] each, [`Reply::Rolling`], then
+    /// `Done` with the cursor from before it; [`What::Rolled`] ends it.
+    Roll {
+        /// Patterns; empty: every service of the user.
+        #[serde(default)]
+        targets: Vec<String>,
+        /// At least 1; 0: as `share` says, or one.
+        #[serde(default)]
+        at_once: u32,
+        /// Percent of them, rounded up; 0: as `at_once` says.
+        #[serde(default)]
+        share: u32,
+        /// Says what would be done, and does nothing.
+        #[serde(default)]
+        dry_run: bool,
+    },
+    /// Another plan: the file read again, or another number of instances. Answered by one
+    /// [`Reply::Difference`] each, one [`Reply::Acted`] for each instance that comes, goes or is restarted by it,
+    /// [`Reply::Rolling`] when some are, then `Done` with the cursor from before the change; when the file has errors by
+    /// [`Reply::Diagnostics`] and `Refused` with code 78, and nothing was changed.
+    Revise {
+        /// Services and how many instances each shall have; empty: the file is read again.
+        #[serde(default)]
+        scale: Vec<(String, u32)>,
+        /// Nothing is started, restarted or deleted (OTP N03 to N06).
+        #[serde(default)]
+        otp: bool,
+        /// So many changed services are restarted at a time; 0: one.
+        #[serde(default)]
+        at_once: u32,
+        /// Says what would be done, and does nothing.
+        #[serde(default)]
+        dry_run: bool,
+        /// Errors in colour.
+        #[serde(default)]
+        color: bool,
+    },
+}
+
+/// A child for [`Request::StartChild`].
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct NewChild {
+    /// `worker@mail` from a template; `@jobs`: one more in that pool; else any name, with words to execute.
+    pub name: String,
+    /// The group of a child that comes from no template; empty: the user's root.
+    pub group: String,
+    /// Words after the template's own; or all words to execute.
+    pub argv: Vec<String>,
+    /// Where it runs, absolute, when it comes from no template.
+    pub directory: String,
+    /// `permanent`, `transient`, `temporary`; empty: as the template says, or permanent.
+    pub restart: String,
+    /// How long its stop may take.
+    pub grace: Option<Grace>,
+    /// Its end may end its group.
+    pub significant: bool,
+    /// Says what would be done, and does nothing.
+    pub dry_run: bool,
+}
+
+/// How long a stop may take.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Grace {
+    /// SIGKILL at once.
+    Kill,
+    /// So many nanoseconds, then SIGKILL.
+    After(u64),
+    /// For ever.
+    Infinity,
 }
 
 /// What can be done with a node.
@@ -62,6 +156,12 @@ pub enum Verb {
     Restart,
     /// A signal to the main process, by pidfd; what follows is an ordinary death.
     Kill,
+    /// OTP's `terminate_child`: stopped; removed, too, when it was added as temporary or is in a pool.
+    Terminate,
+    /// OTP's `restart_child`: a stopped child is started.
+    RestartChild,
+    /// OTP's `delete_child`: a stopped child is removed.
+    DeleteChild,
 }
 
 /// What the supervisor answers.
@@ -85,8 +185,27 @@ pub enum Reply {
     Acted {
         /// The instance's name.
         instance: String,
-        /// The main process, 0 when there is none.
+        /// The main process before it, 0 when there was none.
         pid: u32,
+        /// Its state when this was said, empty when it is not there any more; answering [`Request::Revise`]:
+        /// `added`, `removed` or `restarted`.
+        state: String,
+    },
+    /// A group, counted.
+    Counts(Counts),
+    /// One member of a group.
+    Which(Which),
+    /// One thing that is, or would be, different.
+    Difference(Difference),
+    /// A rolling restart has begun; its end is [`What::Rolled`].
+    Rolling {
+        /// Its number.
+        roll: u32,
+    },
+    /// What is wrong with the file, for people; several in a row are one text.
+    Diagnostics {
+        /// A part of the text.
+        text: String,
     },
     /// That was all. `cursor`: the newest event when the request was taken.
     Done {
@@ -210,6 +329,79 @@ pub struct Group {
     pub members: Vec<String>,
 }
 
+/// OTP's four counts of a group.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+pub struct Counts {
+    /// Whose.
+    pub group: String,
+    /// Members, running or not; of a pool: 1, its template.
+    pub specs: u32,
+    /// Members that run.
+    pub active: u32,
+    /// Members that are groups, running or not.
+    pub supervisors: u32,
+    /// Members that are services, running or not.
+    pub workers: u32,
+}
+
+/// One member of a group, as OTP's `which_children` says it, with its specification.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+pub struct Which {
+    /// `web#2`, `@app`.
+    pub name: String,
+    /// The group that it is a member of.
+    pub group: String,
+    /// `worker` or `supervisor`.
+    pub kind: String,
+    /// It is a member of a pool: its name means nothing to `terminate`.
+    pub pool: bool,
+    /// `running`, `restarting`, `undefined`.
+    pub child: String,
+    /// The main process; 0: none.
+    pub pid: u32,
+    /// `permanent`, `transient`, `temporary`.
+    pub restart: String,
+    /// How long its stop may take; of a group: for ever.
+    pub shutdown: Option<Grace>,
+    /// Its end may end its group.
+    pub significant: bool,
+    /// It was added at run time.
+    pub added: bool,
+}
+
+/// One difference between two plans.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+pub struct Difference {
+    /// An instance, `@group`, or `flag NAME`.
+    pub name: String,
+    /// What becomes of it.
+    pub change: Changed,
+    /// What differs, in words.
+    pub why: Vec<String>,
+}
+
+/// What becomes of something that differs.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Changed {
+    /// New.
+    Added,
+    /// Stopped and gone.
+    Removed,
+    /// Stopped and started.
+    Restarted,
+    /// Changed without anybody noticing.
+    InPlace,
+}
+
+/// How many are added, removed, restarted and changed in place. By OTP's rule nothing is removed or restarted.
+pub fn tally(differences: &[Difference], otp: bool) -> (u32, u32, u32, u32) {
+    let of = |change| differences.iter().filter(|one| one.change == change).count() as u32;
+    let (added, removed) = (of(Changed::Added), of(Changed::Removed));
+    let (restarted, in_place) = (of(Changed::Restarted), of(Changed::InPlace));
+    if otp { (added, 0, 0, in_place + restarted) } else { (added, removed, restarted, in_place) }
+}
+
 /// One numbered event.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct Event {
@@ -256,6 +448,9 @@ pub enum What {
         how: String,
         /// Since the death of the life before, when this one is a restart; else 0.
         away_ns: u64,
+        /// What it said with it (`STATUS=`): OTP's `Info`. Handed on, never looked at; may be empty.
+        #[serde(default, skip_serializing_if = "String::is_empty")]
+        info: String,
     },
     /// The start failed; `error` names step and cause.
     StartFailed {
@@ -297,6 +492,9 @@ pub enum What {
         restart: u32,
         /// Its limit; 0: none.
         max: u32,
+        /// It had been asked to stop, and did not end as one does then.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        shutdown_error: bool,
     },
     /// It will be tried again.
     BackingOff {
@@ -330,6 +528,50 @@ pub enum What {
     },
     /// A group stays down.
     GroupGaveUp,
+    /// There is nothing to run here: its condition is false, or it exited with its `ignore` code before it was
+    /// ready. Not a failure.
+    Ignored,
+    /// It is not in the tree any more.
+    Removed,
+    /// A group ends because this significant member did.
+    GroupAutoShutdown {
+        /// The member.
+        by: String,
+    },
+    /// So many members of a group did not end as they were asked to, all in this way.
+    ShutdownErrors {
+        /// In words.
+        how: String,
+        /// How many.
+        count: u32,
+    },
+    /// A rolling restart is over.
+    Rolled {
+        /// Which one ([`Reply::Rolling`]).
+        roll: u32,
+        /// Restarted, and as good as they get.
+        done: u32,
+        /// Who did not come up: those after it were left as they were. Empty: all did.
+        failed: String,
+    },
+    /// Another plan is in force.
+    Reloaded {
+        /// How many are new.
+        added: u32,
+        /// How many are gone.
+        removed: u32,
+        /// How many are being restarted.
+        restarted: u32,
+        /// How many changed in place.
+        in_place: u32,
+        /// `file`, or what was scaled: `web=8`.
+        from: String,
+    },
+    /// Another plan could not be taken; nothing was changed.
+    ReloadFailed {
+        /// Why.
+        message: String,
+    },
     /// Everything wanted is up.
     AllUp {
         /// Since the supervisor started, or since it was last true.

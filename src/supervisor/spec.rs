@@ -6,11 +6,11 @@
 use crate::time::Duration;
 
 /// An instance of a service: its place in [`Tree::children`], for the life of the tree.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, bincode::Encode, bincode::Decode)]
 pub struct ChildId(pub u32);
 
 /// A group: its place in [`Tree::groups`]. The root is [`GroupId::ROOT`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, bincode::Encode, bincode::Decode)]
 pub struct GroupId(pub u32);
 
 impl GroupId {
@@ -19,7 +19,7 @@ impl GroupId {
 }
 
 /// A node of the tree.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, bincode::Encode, bincode::Decode)]
 pub enum Node {
     /// One instance of a service.
     Child(ChildId),
@@ -28,11 +28,13 @@ pub enum Node {
 }
 
 /// One life of an instance. Numbers rise over the whole tree and are never used twice.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, bincode::Encode, bincode::Decode,
+)]
 pub struct Incarnation(pub u64);
 
 /// Who falls together when one member dies.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, bincode::Encode, bincode::Decode)]
 pub enum Strategy {
     /// Only the one that died.
     #[default]
@@ -44,7 +46,7 @@ pub enum Strategy {
 }
 
 /// When a member that died is started again.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, bincode::Encode, bincode::Decode)]
 pub enum Restart {
     /// Always.
     #[default]
@@ -56,7 +58,7 @@ pub enum Restart {
 }
 
 /// At most `max` restarts within `within`; the one after ends it (OTP I01).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, bincode::Encode, bincode::Decode)]
 pub struct Intensity {
     /// How many are allowed. 0: the first restart already ends it (OTP I02).
     pub max: u32,
@@ -65,7 +67,7 @@ pub struct Intensity {
 }
 
 /// When a group ends because its significant members did (OTP M).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, bincode::Encode, bincode::Decode)]
 pub enum AutoShutdown {
     /// Never.
     #[default]
@@ -77,14 +79,14 @@ pub enum AutoShutdown {
 }
 
 /// A group without named members: all are made at run time, from one template (OTP D).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, bincode::Encode, bincode::Decode)]
 pub struct Pool {
     /// At most so many members, those that wait for their next try included (D20). `None`: no bound.
     pub max_children: Option<u32>,
 }
 
 /// What a group does when its window is used up.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, bincode::Encode, bincode::Decode)]
 pub enum OnLimit {
     /// Stop all members and die, so that the parent decides, as in OTP.
     #[default]
@@ -94,7 +96,7 @@ pub enum OnLimit {
 }
 
 /// The wait before the next life (S7).
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Copy, Debug, PartialEq, bincode::Encode, bincode::Decode)]
 pub struct Backoff {
     /// The wait before the first restart; zero by default: the first restart is at once.
     pub first: Duration,
@@ -145,7 +147,7 @@ impl Default for Backoff {
 }
 
 /// How long a stop may take before it is finished by SIGKILL.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, bincode::Encode, bincode::Decode)]
 pub enum Grace {
     /// SIGKILL at once, without the stop signal (OTP `brutal_kill`).
     Kill,
@@ -162,7 +164,7 @@ impl Default for Grace {
 }
 
 /// Policy of one instance.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, bincode::Encode, bincode::Decode)]
 pub struct Child {
     /// `web`, or `web#2` when the service has several instances. Unique in the tree.
     pub name: String,
@@ -218,7 +220,7 @@ impl Default for Child {
 }
 
 /// Policy of one group.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, bincode::Encode, bincode::Decode)]
 pub struct Group {
     /// Unique among groups; the root's is the project's name.
     pub name: String,
@@ -279,7 +281,7 @@ impl Default for Group {
 }
 
 /// A whole tree. `groups[0]` is the root.
-#[derive(Clone, Debug, PartialEq, Default)]
+#[derive(Clone, Debug, PartialEq, Default, bincode::Encode, bincode::Decode)]
 pub struct Tree {
     /// All groups; [`GroupId`] is the index.
     pub groups: Vec<Group>,

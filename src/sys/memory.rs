@@ -19,6 +19,35 @@ pub fn zeroed(name: &str, bytes: u64) -> io::Result<OwnedFd> {
     Ok(memory)
 }
 
+/// Nothing yet; whoever gets it may write as much as is wanted.
+///
+/// # Errors
+/// No descriptors are left.
+pub fn empty(name: &str) -> io::Result<OwnedFd> {
+    Ok(memfd_create(name, MemfdFlags::CLOEXEC)?)
+}
+
+/// All that is in it, from its beginning; no more than `limit` bytes.
+///
+/// # Errors
+/// It holds more, or it cannot be read.
+pub fn contents(memory: &OwnedFd, limit: u64) -> io::Result<Vec<u8>> {
+    let size = rustix::fs::fstat(memory)?.st_size as u64;
+    if size > limit {
+        return Err(io::Error::new(io::ErrorKind::FileTooLarge, "it holds too much"));
+    }
+    let mut bytes = vec![0; size as usize];
+    let mut read = 0;
+    while read < bytes.len() {
+        match rustix::io::pread(memory, &mut bytes[read..], read as u64)? {
+            0 => break,
+            count => read += count,
+        }
+    }
+    bytes.truncate(read);
+    Ok(bytes)
+}
+
 /// These bytes, which nobody can change any more.
 ///
 /// # Errors
@@ -72,6 +101,14 @@ mod tests {
         assert_eq!(pread(&memory, &mut buffer, 0).unwrap(), 12);
         assert!(pwrite(&memory, b"x", 0).is_err());
         assert!(ftruncate(&memory, 0).is_err());
+    }
+
+    #[test]
+    fn memory_without_a_size_holds_what_was_written_and_is_read_from_its_beginning() {
+        let memory = empty("test").unwrap();
+        assert_eq!(rustix::io::write(&memory, b"answer").unwrap(), 6);
+        assert_eq!(contents(&memory, 6).unwrap(), b"answer");
+        assert!(contents(&memory, 5).is_err());
     }
 
     #[test]

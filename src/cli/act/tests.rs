@@ -1,6 +1,7 @@
 //! Tests of `start`, `stop` and `restart`: fixed inputs against expected text.
 
 use super::*;
+use crate::ipc::control::Service;
 use crate::time::Wall;
 
 const MS: u64 = 1_000_000;
@@ -34,7 +35,12 @@ fn acting(verb: Verb, instances: &[&str], before: &Snapshot) -> Acting {
 }
 
 fn ready(after_ms: u64, away_ms: u64) -> What {
-    What::Ready { after_ns: after_ms * MS, how: "tcp 8080".into(), away_ns: away_ms * MS }
+    What::Ready {
+        after_ns: after_ms * MS,
+        how: "tcp 8080".into(),
+        away_ns: away_ms * MS,
+        info: String::new(),
+    }
 }
 
 #[test]

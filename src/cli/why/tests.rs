@@ -45,6 +45,7 @@ fn exited(code: u8) -> What {
         pid: 1,
         restart: 0,
         max: 0,
+        shutdown_error: false,
     }
 }
 

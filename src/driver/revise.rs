@@ -1,0 +1,398 @@
+//! Another plan while the tree runs: the file read again (`reload`, SIGHUP), or other numbers of instances (`scale`).
+//!
+//! A helper (`@config`, [`crate::cli::revision`]) reads, checks and compares; meanwhile the loop goes on. Then all is
+//! prepared (descriptors, launches, flags), the core takes the new tree or refuses it, and only then anything is
+//! changed. So whatever is wrong, the old state stays as it was (OTP N02).
+//!
+//! One at a time: who comes meanwhile is refused, SIGHUP waits.
+
+use super::control::refused;
+use super::roster::{self, Builtin, Entry, FIXED};
+use super::stencil::Stencil;
+use super::tell::Tell;
+use super::workshop::Prepared;
+use super::{Driver, Source, admin};
+use crate::cli::revision::{self, Another, Revised};
+use crate::config::plan::{Log, Plan, Program};
+use crate::exit_code::ExitCode;
+use crate::ipc::control::{self, Changed, Difference, Refusal, Reply, What};
+use crate::ipc::server::ConnectionId;
+use crate::supervisor::spec::{ChildId, Node, Tree};
+use crate::supervisor::{Action, Flaw, Reloaded, Revision};
+use crate::sys::{clock, memory, pidfd};
+use crate::time::{Duration, Instant};
+use mio::Interest;
+use std::collections::{BTreeMap, HashSet};
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
+
+/// A helper that has not answered by then is ended: the disk that it waits for is not ours to wait for.
+const WITHIN: Duration = Duration::from_secs(60);
+/// So much of a text about a broken file fits into one message.
+const TEXT: usize = 16 << 10;
+
+/// Another plan that is being found out.
+pub struct Revising {
+    pid: u32,
+    pidfd: OwnedFd,
+    answer: Arc<OwnedFd>,
+    /// Who wants to know; `None`: SIGHUP.
+    asked: Option<ConnectionId>,
+    /// `file`, or what is scaled.
+    from: String,
+    otp: bool,
+    at_once: u32,
+    dry_run: bool,
+    pub deadline: Instant,
+}
+
+/// All that another plan takes, prepared.
+struct Ready {
+    tree: Tree,
+    builtins: u32,
+    prepared: BTreeMap<u32, Prepared>,
+    in_force: Arc<OwnedFd>,
+}
+
+impl Driver {
+    /// SIGHUP.
+    pub(super) fn reload_by_signal(&mut self) {
+        if self.revising.is_some() {
+            self.reload_again = true;
+            return;
+        }
+        if let Err(refusal) = self.begin_revision(None, Vec::new(), false, 0, false, false) {
+            self.note_other(String::new(), What::ReloadFailed { message: refusal.message });
+        }
+    }
+
+    /// Starts the helper. It answers later, unless this fails.
+    pub(super) fn begin_revision(
+        &mut self,
+        asked: Option<ConnectionId>,
+        scale: Vec<(String, u32)>,
+        otp: bool,
+        at_once: u32,
+        dry_run: bool,
+        color: bool,
+    ) -> Result<(), Refusal> {
+        self.not_ending()?;
+        if let Some(other) = &self.revising {
+            return Err(refused(
+                format!("another plan is being read already (pid {})", other.pid),
+                "try again when it is in force",
+            ));
+        }
+        let (words, from) = if scale.is_empty() {
+            let Some(file) = &self.file else {
+                return Err(refused(
+                    "this tree was started by a command: there is no file to read again",
+                    "mainstay shutdown, then mainstay run with a file",
+                ));
+            };
+            (revision::file_words(file, &self.rooms.project().name, color), "file".to_owned())
+        } else {
+            let parts: Vec<String> = scale.iter().map(|(service, n)| format!("{service}={n}")).collect();
+            (revision::scale_words(&scale), parts.join(" "))
+        };
+        let failed = |error: String| refused(format!("cannot read another plan: {error}"), "try again");
+        let answer = Arc::new(memory::empty("mainstay.answer").map_err(|e| failed(e.to_string()))?);
+        let started = self
+            .program
+            .helper(words, vec![self.plan.clone(), answer.clone()])
+            .and_then(|mut launch| launch.start(&[], None))
+            .map_err(|error| failed(error.to_string()))?;
+        let _ = self.watch(Source::Revision, &started.pidfd, Interest::READABLE);
+        let (pid, pidfd) = (started.pid, started.pidfd);
+        let deadline = clock::now() + WITHIN;
+        self.revising = Some(Revising { pid, pidfd, answer, asked, from, otp, at_once, dry_run, deadline });
+        Ok(())
+    }
+
+    /// Its time is over.
+    pub(super) fn end_revision(&mut self) {
+        if let Some(revising) = &mut self.revising {
+            // Its end is told like any other.
+            let _ = pidfd::signal(&revising.pidfd, libc::SIGKILL);
+            revising.deadline = clock::now() + WITHIN;
+        }
+    }
+
+    /// The helper has ended.
+    pub(super) fn on_revision(&mut self) {
+        let Some(revising) = self.revising.take() else { return };
+        self.unwatch(&revising.pidfd);
+        // It may have been reaped as a stranger; what counts is what it wrote.
+        let _ = pidfd::reap(&revising.pidfd);
+        let cursor = self.ring.newest();
+        let outcome = match revision::answer(&revising.answer) {
+            Ok(Revised::Plan(another)) => self.revise(&revising, *another),
+            Ok(Revised::Wrong { code, text, message, hint }) => {
+                Err((Refusal { code, message, hint }, pieces(&text)))
+            }
+            Err(_) => {
+                let message = format!("the helper that reads the configuration (pid {}) died", revising.pid);
+                Err((refused(message, "try again"), Vec::new()))
+            }
+        };
+        let (said, last) = match outcome {
+            Ok(said) => (said, Reply::Done { cursor }),
+            Err((refusal, said)) => {
+                if !revising.dry_run {
+                    let message = refusal.message.clone();
+                    self.note_other(String::new(), What::ReloadFailed { message });
+                }
+                (said, Reply::Refused(refusal))
+            }
+        };
+        if let Some(connection) = revising.asked {
+            self.begin_telling(connection, said, last);
+        }
+        if std::mem::take(&mut self.reload_again) {
+            self.reload_by_signal();
+        }
+    }
+
+    /// Takes another plan as a whole, or leaves everything as it is.
+    fn revise(&mut self, how: &Revising, mut another: Another) -> Result<Vec<Tell>, (Refusal, Vec<Tell>)> {
+        let said = |differences: &[Difference]| -> Vec<Tell> {
+            differences.iter().map(|one| Tell::say(Reply::Difference(one.clone()))).collect()
+        };
+        self.not_ending().map_err(|refusal| (refusal, Vec::new()))?;
+        let ready = self.prepare_revision(&another).map_err(|refusal| (refusal, Vec::new()))?;
+        if !how.otp {
+            let left = self.kept_by_otp(&another);
+            another.differences.extend(left);
+        }
+        let mut told = said(&another.differences);
+        if how.dry_run {
+            self.give_back_prepared(&ready);
+            return Ok(told);
+        }
+        let Another { plan, differences, restart, .. } = another;
+        let keeper = self.roster.child_of(Builtin::Keeper);
+        let before: HashSet<u32> = self.core.children().map(|child| child.0).collect();
+        let restart: Vec<ChildId> = restart.iter().map(|at| ChildId(at + ready.builtins)).collect();
+        let (mut actions, now) = (Vec::new(), clock::now());
+        let revision = Revision {
+            tree: ready.tree.clone(),
+            fixed: FIXED,
+            restart,
+            at_once: how.at_once.max(1),
+            otp_rule: how.otp,
+        };
+        let flags_differ = differences.iter().any(|one| one.name.starts_with("flag "));
+        if flags_differ && let Err(error) = self.declare_flags(&plan.flags) {
+            self.give_back_prepared(&ready);
+            return Err((refused(format!("cannot declare the flags: {error}"), ""), Vec::new()));
+        }
+        let reloaded = match self.core.reload(now, revision, &mut actions) {
+            Ok(reloaded) => reloaded,
+            Err(flaws) => {
+                self.give_back_prepared(&ready);
+                return Err((flawed(&ready.tree, &flaws), Vec::new()));
+            }
+        };
+        told.extend(self.take_over(now, how, plan, ready, &before, &reloaded, actions));
+        told.extend(reloaded.roll.map(|roll| Tell::say(Reply::Rolling { roll })));
+        // One that has just begun has read them.
+        if flags_differ && keeper.is_some() {
+            self.renew_keeper();
+        }
+        let (added, removed, restarted, in_place) = control::tally(&differences, how.otp);
+        let from = how.from.clone();
+        self.note_other(String::new(), What::Reloaded { added, removed, restarted, in_place, from });
+        Ok(told)
+    }
+
+    /// What an earlier reload by OTP's rule kept (N05), so that no plan knows it any more.
+    fn kept_by_otp(&self, another: &Another) -> Vec<Difference> {
+        let names: HashSet<&str> = another.plan.programs.iter().map(|p| p.instance.as_str()).collect();
+        let told: HashSet<&str> = another.differences.iter().map(|one| one.name.as_str()).collect();
+        let tree = self.core.tree();
+        let left = self.roster.users(&self.core).into_iter().filter(|child| {
+            let policy = &tree.children[child.0 as usize];
+            let stays = policy.added || tree.groups[policy.group.0 as usize].otp;
+            !stays
+                && !names.contains(self.roster.instance(*child))
+                && !told.contains(self.roster.service(*child))
+        });
+        left.map(|child| Difference {
+            name: self.roster.instance(child).to_owned(),
+            change: Changed::Removed,
+            why: Vec::new(),
+        })
+        .collect()
+    }
+
+    /// Everything that can fail, and changes nothing yet.
+    fn prepare_revision(&mut self, another: &Another) -> Result<Ready, Refusal> {
+        let plan = &another.plan;
+        let keeper = self.roster.child_of(Builtin::Keeper).is_some() || !plan.flags.is_empty();
+        let builtins: &[Builtin] =
+            if keeper { &[Builtin::Logger, Builtin::Keeper] } else { &[Builtin::Logger] };
+        let changed: Vec<&Program> = another.changed.iter().map(|at| &plan.programs[*at as usize]).collect();
+        self.descriptors.take(changed.iter().copied()).map_err(|failed| {
+            refused(
+                failed.to_string(),
+                "raise the hard limit (ulimit -Hn), or set log = \"none\" where no log is needed",
+            )
+        })?;
+        let mut prepared = BTreeMap::new();
+        let mut problem = None;
+        for (at, program) in another.changed.iter().zip(&changed) {
+            let pipes = self.core.child_named(&program.instance);
+            let pipes = pipes.and_then(|child| self.slots[child.0 as usize].pipes.clone());
+            match self.workshop.prepare(program, &self.program, pipes) {
+                Ok(Prepared { launch: Err(error), .. }) => {
+                    let line =
+                        if program.line == 0 { String::new() } else { format!(", line {}", program.line) };
+                    problem = Some(Refusal {
+                        code: ExitCode::Configuration as u8,
+                        message: format!("cannot start `{}`{line}: {error}", program.instance),
+                        hint: error.hint().to_owned(),
+                    });
+                    break;
+                }
+                Ok(one) => drop(prepared.insert(*at, one)),
+                Err(failed) => {
+                    problem = Some(refused(failed.to_string(), ""));
+                    break;
+                }
+            }
+        }
+        let in_force = match problem {
+            None => {
+                revision::seal(plan).map_err(|error| refused(format!("cannot keep the plan: {error}"), ""))
+            }
+            Some(refusal) => Err(refusal),
+        };
+        match in_force {
+            Ok(in_force) => Ok(Ready {
+                tree: roster::tree(&plan.tree, builtins),
+                builtins: builtins.len() as u32,
+                prepared,
+                in_force,
+            }),
+            Err(refusal) => {
+                changed.iter().for_each(|program| self.descriptors.give_back(&program.log));
+                Err(refusal)
+            }
+        }
+    }
+
+    fn give_back_prepared(&mut self, ready: &Ready) {
+        for prepared in ready.prepared.values() {
+            self.descriptors.give_back(&prepared.entry.log);
+        }
+    }
+
+    /// The core has taken it: slots for those that come, names for all, then what the core wants done. Says who
+    /// comes and who goes.
+    #[allow(clippy::too_many_arguments, reason = "one step of `revise`, split for its length")]
+    fn take_over(
+        &mut self,
+        now: Instant,
+        how: &Revising,
+        plan: Plan,
+        ready: Ready,
+        before: &HashSet<u32>,
+        reloaded: &Reloaded,
+        actions: Vec<Action>,
+    ) -> Vec<Tell> {
+        let acted = |driver: &Driver, child: ChildId, state: &str| {
+            Tell::say(Reply::Acted {
+                instance: driver.roster.instance(child).to_owned(),
+                pid: driver.slots.get(child.0 as usize).and_then(|slot| slot.pid()).unwrap_or(0),
+                state: state.to_owned(),
+            })
+        };
+        let Ready { builtins, mut prepared, in_force, .. } = ready;
+        let mut told = Vec::new();
+        for (at, child) in reloaded.children.iter().enumerate() {
+            let Some(index) = (at as u32).checked_sub(builtins) else {
+                self.know_builtin(*child, at);
+                continue;
+            };
+            let is_new = !before.contains(&child.0);
+            match prepared.remove(&index) {
+                Some(one) => {
+                    if !is_new {
+                        // Counted twice since it was prepared.
+                        let log: Log = self.roster.of(*child).log.clone();
+                        self.descriptors.give_back(&log);
+                    }
+                    self.install(*child, one, Some(u64::from(index)));
+                }
+                None => {
+                    let entry: Entry = self.roster.of(*child).clone();
+                    self.roster.put(*child, entry, Some(u64::from(index)));
+                }
+            }
+            if is_new {
+                told.push(acted(self, *child, "added"));
+            }
+        }
+        self.roster.name_groups(&self.core);
+        self.templates = Stencil::all(&plan);
+        self.plan = in_force;
+        let stays: HashSet<u32> = reloaded.children.iter().map(|child| child.0).collect();
+        let tree = self.core.tree();
+        let goes = |child: &u32| {
+            let child = ChildId(*child);
+            let policy = tree.children.get(child.0 as usize);
+            let kept = |policy: &crate::supervisor::spec::Child| {
+                policy.added || how.otp || tree.groups[policy.group.0 as usize].otp
+            };
+            // Who is gone already left no policy behind.
+            !self.core.is_child(child) || !policy.is_some_and(kept)
+        };
+        let gone = before.iter().filter(|child| !stays.contains(child)).filter(|child| goes(child));
+        told.extend(gone.map(|child| acted(self, ChildId(*child), "removed")));
+        self.act_all(now, actions);
+        told
+    }
+
+    /// A built-in of the new tree; it may be a new one.
+    fn know_builtin(&mut self, child: ChildId, at: usize) {
+        let builtin = [Builtin::Logger, Builtin::Keeper][at.min(1)];
+        if self.roster.child_of(builtin).is_none() {
+            let prepared = Prepared {
+                launch: super::slot::Slot::empty().launch,
+                pipes: None,
+                entry: Entry::of_builtin(builtin),
+            };
+            self.install(child, prepared, Some(0));
+        }
+    }
+}
+
+/// What the core will not take.
+fn flawed(tree: &Tree, flaws: &[(Node, Flaw)]) -> Refusal {
+    let name = |node: &Node| match *node {
+        Node::Child(child) => tree.children.get(child.0 as usize).map(|c| c.name.clone()).unwrap_or_default(),
+        Node::Group(group) => {
+            tree.groups.get(group.0 as usize).map(|g| format!("@{}", g.name)).unwrap_or_default()
+        }
+    };
+    let parts: Vec<String> = flaws
+        .iter()
+        .take(5)
+        .map(|(node, flaw)| format!("`{}`: {}", name(node), admin::flaw_words(*flaw)))
+        .collect();
+    let message = if parts.is_empty() { "everything is being stopped".to_owned() } else { parts.join("; ") };
+    Refusal { code: ExitCode::Configuration as u8, message, hint: "mainstay check".into() }
+}
+
+/// A text in messages.
+fn pieces(text: &str) -> Vec<Tell> {
+    let mut rest = text;
+    let mut pieces = Vec::new();
+    while !rest.is_empty() {
+        let cut = (0..=TEXT.min(rest.len())).rev().find(|at| rest.is_char_boundary(*at)).unwrap_or(0);
+        let (piece, after) = rest.split_at(cut.max(1));
+        pieces.push(Tell::say(Reply::Diagnostics { text: piece.to_owned() }));
+        rest = after;
+    }
+    pieces
+}

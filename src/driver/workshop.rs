@@ -1,0 +1,188 @@
+//! Where lives are prepared: from a program of the plan to a launch, its pipes and its names; and the count of
+//! the descriptors that this takes, which is refused beforehand when it cannot be (S1).
+
+use super::builtins::Program;
+use super::rooms::Rooms;
+use super::roster::Entry;
+use super::setup::Failed;
+use crate::config::plan::{self, Log};
+use crate::sys::launch::{self, Environment, Launch, Request, Resource, StartError};
+use crate::sys::log_pipe::LogPipe;
+use crate::sys::process::Inherited;
+use crate::sys::user;
+use std::ffi::{OsStr, OsString};
+use std::sync::Arc;
+
+/// Descriptors that the supervisor needs whatever it supervises: sockets, clients, files, one start.
+const DESCRIPTORS_BASE: u64 = 320;
+
+/// How many descriptors there may be, and how many the instances take.
+pub struct Descriptors {
+    limit: Option<u64>,
+    /// The pidfd of each instance, and its cgroup.
+    each: u64,
+    instances: u64,
+    logged: u64,
+}
+
+impl Descriptors {
+    /// None taken yet.
+    pub fn new(cgroups: bool, inherited: &Inherited) -> Descriptors {
+        Descriptors { limit: inherited.nofile.hard, each: 1 + u64::from(cgroups), instances: 0, logged: 0 }
+    }
+
+    /// Takes what these need.
+    ///
+    /// # Errors
+    /// They are too many, with the arithmetic; then nothing is taken.
+    pub fn take<'a>(&mut self, programs: impl Iterator<Item = &'a plan::Program>) -> Result<(), Failed> {
+        let (mut instances, mut logged) = (self.instances, self.logged);
+        for program in programs {
+            instances += 1;
+            logged += u64::from(has_pipes(&program.log));
+        }
+        let each = self.each;
+        let needed = DESCRIPTORS_BASE + each * instances + 2 * logged;
+        if let Some(limit) = self.limit.filter(|limit| needed > *limit) {
+            let arithmetic =
+                format!("{DESCRIPTORS_BASE} + {each} × {instances} instances + 2 × {logged} with a log");
+            return Err(Failed::Descriptors { needed, arithmetic, limit });
+        }
+        (self.instances, self.logged) = (instances, logged);
+        Ok(())
+    }
+
+    /// Gives back what a removed instance had.
+    pub fn give_back(&mut self, log: &Log) {
+        self.instances = self.instances.saturating_sub(1);
+        self.logged = self.logged.saturating_sub(u64::from(has_pipes(log)));
+    }
+}
+
+fn has_pipes(log: &Log) -> bool {
+    matches!(log, Log::Logger { .. })
+}
+
+/// An instance that is prepared and not in the tree yet.
+pub struct Prepared {
+    /// How it is started.
+    pub launch: Result<Launch, StartError>,
+    /// Where its output goes.
+    pub pipes: Option<[LogPipe; 2]>,
+    /// What is known of it.
+    pub entry: Entry,
+}
+
+/// What all preparations have in common.
+pub struct Workshop {
+    /// What services and built-ins inherit.
+    pub environments: Environments,
+    inherited: Inherited,
+}
+
+impl Workshop {
+    /// For this project.
+    pub fn new(rooms: &Rooms, inherited: &Inherited) -> Workshop {
+        Workshop { environments: Environments::new(rooms), inherited: *inherited }
+    }
+
+    /// Looks up its user, makes its pipes (or takes these) and its table.
+    ///
+    /// # Errors
+    /// No descriptors are left. What is wrong with the launch itself is in [`Prepared::launch`].
+    pub fn prepare(
+        &self,
+        what: &plan::Program,
+        program: &Program,
+        pipes: Option<[LogPipe; 2]>,
+    ) -> Result<Prepared, Failed> {
+        let (pipes, descriptors) = match what.log {
+            Log::Logger { .. } => {
+                let pipe = || LogPipe::new().map_err(|e| Failed::System("making the pipes for output", e));
+                let pipes = match pipes {
+                    Some(pipes) => pipes,
+                    None => [pipe()?, pipe()?],
+                };
+                let descriptors = vec![(1, pipes[0].descriptor()), (2, pipes[1].descriptor())];
+                (Some(pipes), descriptors)
+            }
+            Log::Inherit => (None, Vec::new()),
+            Log::Discard => (None, vec![(1, program.null()), (2, program.null())]),
+        };
+        let mut request = request(what, &self.environments, &self.inherited);
+        request.descriptors.push((0, program.null()));
+        request.descriptors.extend(descriptors);
+        Ok(Prepared { launch: Launch::new(request), pipes, entry: Entry::of(what) })
+    }
+}
+
+/// What a program inherits, with what every service is told; and only the latter.
+pub struct Environments {
+    /// Ours, and what every service is told.
+    pub inherited: Arc<Environment>,
+    bare: Arc<Environment>,
+}
+
+impl Environments {
+    fn new(rooms: &Rooms) -> Environments {
+        let runtime = rooms.runtime();
+        let told: Vec<(OsString, OsString)> = vec![
+            ("MAINSTAY_PROJECT".into(), rooms.project().name.clone().into()),
+            ("MAINSTAY_RUNTIME_DIR".into(), runtime.into()),
+            ("MAINSTAY_STATE_DIR".into(), rooms.project().state.clone().into()),
+            ("MAINSTAY_LOGS_DIR".into(), rooms.project().logs.clone().into()),
+            ("MAINSTAY_BOARD".into(), runtime.join("board").into()),
+            ("NOTIFY_SOCKET".into(), runtime.join("notify").into()),
+        ];
+        let ours = std::env::vars_os().filter(|(name, _)| !meant_for_us(name));
+        Environments {
+            inherited: Arc::new(Environment::new(ours.chain(told.clone()))),
+            bare: Arc::new(Environment::new(told)),
+        }
+    }
+}
+
+/// What whoever started the supervisor says to it, not to its services.
+fn meant_for_us(name: &OsStr) -> bool {
+    const NAMES: [&str; 12] = [
+        "NOTIFY_SOCKET",
+        "WATCHDOG_USEC",
+        "WATCHDOG_PID",
+        "LISTEN_FDS",
+        "LISTEN_PID",
+        "LISTEN_FDNAMES",
+        "FDSTORE",
+        "MAINPID",
+        "INVOCATION_ID",
+        "JOURNAL_STREAM",
+        "MANAGERPID",
+        "SYSTEMD_EXEC_PID",
+    ];
+    let name = name.to_string_lossy();
+    NAMES.contains(&&*name) || name.ends_with("_DIRECTORY") || name.starts_with("MAINSTAY_")
+}
+
+fn request(what: &plan::Program, environments: &Environments, inherited: &Inherited) -> Request {
+    let name = launch::Program::Named(what.argv[0].clone().into());
+    let mut request = Request::new(name, what.argv.iter().map(Into::into).collect());
+    request.environment =
+        if what.inherit_env { environments.inherited.clone() } else { environments.bare.clone() };
+    request.variables = vec![
+        ("MAINSTAY_SERVICE".into(), what.service.clone().into()),
+        ("MAINSTAY_INSTANCE".into(), what.instance.clone().into()),
+    ];
+    if let Some(identity) = what.user.as_deref().and_then(|name| user::identity(name).ok()) {
+        let home = identity.home.map(OsString::from);
+        let shell = identity.shell.map(OsString::from);
+        let name: Option<OsString> = identity.name.map(Into::into);
+        let of_user = [("HOME", home), ("SHELL", shell), ("USER", name.clone()), ("LOGNAME", name)];
+        request.variables.extend(of_user.into_iter().filter_map(|(name, value)| Some((name.into(), value?))));
+    }
+    request.variables.extend(what.env.iter().map(|(name, value)| (name.into(), value.into())));
+    request.numbers = vec!["MAINSTAY_INCARNATION".into()];
+    request.directory = Some(what.directory.clone());
+    request.user = what.user.clone();
+    request.umask = what.umask;
+    request.limits = vec![(Resource::Nofile, inherited.nofile)];
+    request
+}
