@@ -96,3 +96,18 @@ fn environment_files_that_are_missing_or_bad_are_errors_of_the_key_that_names_th
 fn warnings_come_after_errors() {
     check_fixture("warnings");
 }
+
+#[test]
+fn a_template_without_quotes_in_its_header_is_told_how() {
+    let found = mistakes("[service.worker@]\ncommand = 'x'\n");
+    assert!(found.contains("= help: a name with `@` needs quotes: [service.\"worker@\"]"), "{found}");
+    let found = mistakes("[service.web]\ncommand = 'a@b\n");
+    assert!(!found.contains("needs quotes"), "{found}");
+}
+
+#[test]
+fn significant_members_and_pools_have_rules_each_with_its_own_message() {
+    check_fixture("significant");
+    check_fixture("pools");
+    check_fixture("templates");
+}

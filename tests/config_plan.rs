@@ -575,11 +575,87 @@ proptest! {
     fn no_toml_makes_it_panic(lines in proptest::collection::vec(line(), 0..20)) {
         judge(lines.join("\n").as_bytes());
     }
+
+    #[test]
+    fn no_files_together_make_it_panic(
+        files in proptest::collection::vec(proptest::collection::vec(line(), 0..8), 1..4),
+        odd in proptest::option::weighted(0.2, proptest::collection::vec(any::<u8>(), 0..20)),
+    ) {
+        let mut files: Vec<Vec<u8>> = files.iter().map(|lines| lines.join("\n").into_bytes()).collect();
+        files.extend(odd);
+        judge_all(&files);
+    }
+
+    #[test]
+    fn services_are_the_same_in_one_file_and_in_several(
+        tables in proptest::collection::vec(prop_oneof![Just("a"), Just("b"), Just("c"), Just("d")], 1..4),
+        cut in 0usize..4,
+    ) {
+        let mut names: Vec<&str> = Vec::new();
+        tables.into_iter().for_each(|name| if !names.contains(&name) { names.push(name) });
+        let table = |name: &&str| format!("[service.{name}]\ncommand = '/bin/{name} é'\ndirectory = '/'\n[flag.{name}]\n");
+        let cut = cut.min(names.len());
+        let (first, second): (String, String) =
+            (names[..cut].iter().map(table).collect(), names[cut..].iter().map(table).collect());
+        let whole = plan(&format!("{first}{second}"));
+        let parts = several(&[first.into_bytes(), second.into_bytes()]).unwrap().plan;
+        prop_assert_eq!(&parts.tree, &whole.tree);
+        prop_assert_eq!(config::diff::diff(&parts, &whole), []);
+        let of_second = parts.programs.iter().filter(|program| program.part == 1).map(|program| program.line);
+        prop_assert_eq!(of_second.collect::<Vec<_>>(), (0..names.len() - cut).map(|at| 4 * at as u32 + 1).collect::<Vec<_>>());
+    }
+}
+
+/// Reads the first as `mainstay.toml` and the others as files of `conf.d`.
+fn several(files: &[Vec<u8>]) -> Result<Configuration, Diagnostics> {
+    let part = |(at, text): (usize, &Vec<u8>)| config::Part {
+        file: PathBuf::from(format!("/srv/shop/conf.d/{at}.toml")),
+        shown: format!("conf.d/{at}.toml"),
+        text: if text == b"?" { Err("it is gone".to_owned()) } else { Ok(text.clone()) },
+    };
+    let parts: Vec<_> = files.iter().enumerate().skip(1).map(part).collect();
+    let origin = Origin::new(Path::new("/srv/shop/mainstay.toml"), "mainstay.toml", "shop");
+    config::parse(&files[0], &Origin { parts: &parts, ..origin })
+}
+
+fn judge_all(files: &[Vec<u8>]) {
+    match several(files) {
+        Ok(configuration) => {
+            let plan = &configuration.plan;
+            for template in &plan.templates {
+                // Whatever stands in a template that is read, an instance is made or refused in words.
+                match template.instance("a.1", &["%i".to_owned()], None) {
+                    Ok((child, program)) => assert_eq!(child.name, program.instance),
+                    Err(reason) => assert!(!reason.to_string().is_empty()),
+                }
+            }
+            for service in &plan.declared.services {
+                assert_eq!(plan.scaled(&service.name, service.count).unwrap().tree, plan.tree);
+            }
+            assert_eq!(config::diff::diff(plan, plan), []);
+            configuration.warnings.render(false);
+        }
+        Err(found) => {
+            assert!(found.errors() > 0);
+            assert!(!found.render(false).is_empty() && !found.render(true).is_empty());
+            assert_eq!(found.sources.len(), files.len());
+            let locator = found.locator();
+            for diagnostic in &found.list {
+                let spans = diagnostic.span.iter().chain(diagnostic.related.iter().map(|(span, _)| span));
+                for span in spans {
+                    let source = locator.source(span.start);
+                    assert!(span.start - source.start <= source.text.len(), "{diagnostic:?}");
+                    assert!(locator.position(span.start) >= (1, 1));
+                }
+            }
+        }
+    }
 }
 
 /// Whatever the text is: an answer, and every error has a place in it and can be shown.
 fn judge(bytes: &[u8]) {
     let _ = config::name_of(bytes);
+    judge_all(&[bytes.to_owned()]);
     match parse_bytes(bytes) {
         Ok(configuration) => {
             let plan = configuration.plan;
@@ -595,7 +671,8 @@ fn judge(bytes: &[u8]) {
         Err(found) => {
             assert!(found.errors() > 0);
             assert!(!found.render(false).is_empty() && !found.render(true).is_empty());
-            let length = found.text.len();
+            let last = found.sources.last().expect("there is a file");
+            let length = last.start + last.text.len();
             assert!(found.list.iter().filter_map(|d| d.span.as_ref()).all(|span| span.start <= length));
         }
     }
@@ -603,8 +680,16 @@ fn judge(bytes: &[u8]) {
 
 /// Lines that are often valid, so that the walk gets far.
 fn line() -> impl proptest::strategy::Strategy<Value = String> {
-    let name =
-        prop_oneof![Just("web"), Just("db"), Just("app"), Just("\"a.b\""), Just("mainstay"), Just("é")];
+    let name = prop_oneof![
+        Just("web"),
+        Just("db"),
+        Just("app"),
+        Just("\"a.b\""),
+        Just("mainstay"),
+        Just("é"),
+        Just("\"worker@\""),
+        Just("worker@")
+    ];
     let key = prop_oneof![
         Just("name"),
         Just("command"),
@@ -631,6 +716,14 @@ fn line() -> impl proptest::strategy::Strategy<Value = String> {
         Just("log.max_size"),
         Just("defaults.backoff.base"),
         Just("directory"),
+        Just("significant"),
+        Just("auto_shutdown"),
+        Just("max_children"),
+        Just("ignore"),
+        Just("condition"),
+        Just("restart.policy"),
+        Just("ready.tcp"),
+        Just("ready.output"),
     ];
     let value = prop_oneof![
         Just("1"),
@@ -656,6 +749,17 @@ fn line() -> impl proptest::strategy::Strategy<Value = String> {
         Just("1979-05-27"),
         Just("\"\\u0000\""),
         Just("99999999999999999999"),
+        Just("'pool'"),
+        Just("'any'"),
+        Just("'transient'"),
+        Just("'otp-seconds'"),
+        Just("'%i'"),
+        Just("'80%i %%'"),
+        Just("'%'"),
+        Just("{ exists = '%i/x' }"),
+        Just("['x', '%i%%']"),
+        Just("'worker@'"),
+        Just("['worker@a', 'web']"),
         Just("'''"),
         Just("{"),
     ];
@@ -699,12 +803,12 @@ fn every_example_of_the_manual_is_a_configuration() {
 fn every_key_that_is_read_stands_in_the_manual() {
     let manual = include_str!("../docs/configuration.md");
     let text = "zzzzzzzz = 1\n[service.a]\ncommand = 'a'\nzzzzzzzz = 1\nrestart = { zzzzzzzz = 1 }\nbackoff = { zzzzzzzz = 1 }\n\
-        ready = { zzzzzzzz = 1 }\nstop = { zzzzzzzz = 1 }\nlog = { zzzzzzzz = 1 }\n[group.b]\nzzzzzzzz = 1\n\
+        ready = { zzzzzzzz = 1 }\nstop = { zzzzzzzz = 1 }\nlog = { zzzzzzzz = 1 }\ncondition = { zzzzzzzz = 1 }\n[group.b]\nzzzzzzzz = 1\n\
         restart = { zzzzzzzz = 1 }\n[flag.c]\nzzzzzzzz = 1\n[defaults]\nzzzzzzzz = 1\nready = { zzzzzzzz = 1 }\n[log]\nzzzzzzzz = 1\n";
     let found = parse_bytes(text.as_bytes()).unwrap_err();
     let lists: Vec<_> =
         found.list.iter().filter_map(|d| d.help.as_deref()?.strip_prefix("known here: ")).collect();
-    assert_eq!(lists.len(), 13, "each table says what it knows");
+    assert_eq!(lists.len(), 14, "each table says what it knows");
     for key in lists.iter().flat_map(|list| list.split(", ")) {
         let written = manual.contains(&format!("`{key}`")) || manual.contains(&format!("`[{key}"));
         assert!(written, "`{key}` is not in docs/configuration.md");

@@ -3,6 +3,8 @@
 //! The file itself is judged by [`crate::config`]. What only this machine can tell (is the program there?) is looked up
 //! here and gives warnings: the file may be right and meant for another machine, or for after the build.
 
+mod parts;
+
 use super::here::{self, read_bounded};
 use crate::config::diagnostic::count;
 use crate::config::plan::Program;
@@ -52,9 +54,11 @@ pub fn run(choice: &Choice, style: Style, out: &mut dyn Write, err: &mut dyn Wri
     match plan {
         None => writeln!(err, "{}", found.summary())?,
         Some(plan) => {
-            let services = plan.programs.iter().map(|p| p.service.as_str());
-            let services = services.collect::<std::collections::BTreeSet<_>>().len();
-            let mut line = format!("ok: {}, {}", count(services, "service"), count(plan.flags.len(), "flag"));
+            let mut line = format!("ok: {}", count(plan.declared.services.len(), "service"));
+            if !plan.templates.is_empty() {
+                line.push_str(&format!(", {}", count(plan.templates.len(), "template")));
+            }
+            line.push_str(&format!(", {}", count(plan.flags.len(), "flag")));
             if found.warnings() > 0 {
                 line.push_str(&format!(", {}", count(found.warnings(), "warning")));
             }
@@ -64,7 +68,7 @@ pub fn run(choice: &Choice, style: Style, out: &mut dyn Write, err: &mut dyn Wri
     Ok(code)
 }
 
-/// Reads the configuration of a project, as `run`, `reload` and `check` do. Paths in messages are relative to `here` when
+/// Reads the configuration of a project with its `conf.d`, as `run`, `reload` and `check` do. Paths in messages are relative to `here` when
 /// they are below it.
 ///
 /// # Errors
@@ -78,7 +82,8 @@ pub fn load(project: &Project, here: &Path) -> Result<Configuration, Diagnostics
         let bytes = read_bounded(path)?;
         String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"))
     };
-    let origin = Origin { env_files: &read_env, ..Origin::new(file, &shown, &project.name) };
+    let parts = parts::beside(file, here).map_err(|error| only(shown.clone(), error))?;
+    let origin = Origin { env_files: &read_env, parts: &parts, ..Origin::new(file, &shown, &project.name) };
     let mut configuration = config::parse(&text, &origin)?;
     // `--project` may give the tree another name than the file does.
     let groups = &mut configuration.plan.tree.groups;
@@ -197,7 +202,7 @@ fn interpreter(path: &Path) -> Option<PathBuf> {
 /// Something is wrong before there is a text to point at.
 fn only(file: String, message: String) -> Diagnostics {
     let problem = Diagnostic { span: None, ..Diagnostic::error(0..0, message) };
-    Diagnostics { file, text: String::new(), list: vec![problem] }
+    Diagnostics { list: vec![problem], ..Diagnostics::new(file, "") }
 }
 
 fn refuse(error: &PathError, style: Style, out: &mut dyn Write, err: &mut dyn Write) -> io::Result<ExitCode> {
@@ -211,22 +216,24 @@ fn refuse(error: &PathError, style: Style, out: &mut dyn Write, err: &mut dyn Wr
     Ok(error.exit_code())
 }
 
-/// One object: `{schema, ok, project, config, services, instances, flags, errors, warnings, diagnostics}`.
+/// One object: `{schema, ok, project, config, parts, services, templates, instances, flags, errors, warnings, diagnostics}`.
 fn json(project: &Project, plan: Option<&config::Plan>, found: &Diagnostics) -> serde_json::Value {
-    let lines = config::diagnostic::Lines::of(&found.text);
-    let position = |byte| lines.position(&found.text, byte);
+    let locator = found.locator();
     let diagnostics: Vec<_> = found
         .list
         .iter()
         .map(|d| {
-            let start = d.span.as_ref().map(|span| position(span.start));
-            let end = d.span.as_ref().map(|span| position(span.end));
+            let source = d.span.as_ref().map(|span| locator.source(span.start)).or(found.sources.first());
+            // A file that could not be read has no lines.
+            let span = d.span.as_ref().filter(|_| source.is_some_and(|source| !source.text.is_empty()));
+            let start = span.map(|span| locator.position(span.start));
+            let end = span.map(|span| locator.position(span.end));
             serde_json::json!({
                 "severity": match d.severity { Severity::Error => "error", Severity::Warning => "warning" },
                 "message": d.message,
                 "label": d.label,
                 "help": d.help,
-                "file": found.file,
+                "file": source.map(|source| &source.file),
                 "line": start.map(|(line, _)| line),
                 "column": start.map(|(_, column)| column),
                 "end_line": end.map(|(line, _)| line),
@@ -234,15 +241,14 @@ fn json(project: &Project, plan: Option<&config::Plan>, found: &Diagnostics) -> 
             })
         })
         .collect();
-    let services = plan.map(|plan| {
-        plan.programs.iter().map(|p| p.service.as_str()).collect::<std::collections::BTreeSet<_>>().len()
-    });
     serde_json::json!({
         "schema": 1,
         "ok": plan.is_some(),
         "project": project.name,
         "config": project.config,
-        "services": services,
+        "parts": plan.map(|plan| &plan.parts),
+        "services": plan.map(|plan| plan.declared.services.len()),
+        "templates": plan.map(|plan| plan.templates.len()),
         "instances": plan.map(|plan| plan.programs.len()),
         "flags": plan.map(|plan| plan.flags.len()),
         "errors": found.errors(),

@@ -1,7 +1,7 @@
 //! What is wrong with a file, where, and what to do about it.
 //!
 //! All errors of a file are collected and shown in one pass, each with its line and a caret. Nothing
-//! here stops at the first one. It must not read files: it holds the text that it shows.
+//! here stops at the first one. It must not read files: it holds the texts that it shows.
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use std::fmt::{self, Write as _};
@@ -75,18 +75,41 @@ impl Diagnostic {
     }
 }
 
-/// What is wrong with one file, and the text needed to show it.
+/// One file, and where its text begins among the texts of all.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Source {
+    /// How it is called in messages: `mainstay.toml`.
+    pub file: String,
+    /// Its whole text; empty when it could not be read.
+    pub text: String,
+    /// What is added to the places in it: the sources stand one after the other, with one byte between them, so that
+    /// a span alone tells the file.
+    pub start: usize,
+}
+
+/// What is wrong with a configuration, and the texts needed to show it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Diagnostics {
-    /// How the file is called in messages: `mainstay.toml`.
-    pub file: String,
-    /// Its whole text.
-    pub text: String,
+    /// The files that were read, at least one, in the order of their places.
+    pub sources: Vec<Source>,
     /// In the order in which they were found.
     pub list: Vec<Diagnostic>,
 }
 
 impl Diagnostics {
+    /// Nothing wrong so far, with one file; others follow with [`Diagnostics::add_source`].
+    pub fn new(file: impl Into<String>, text: impl Into<String>) -> Diagnostics {
+        let source = Source { file: file.into(), text: text.into(), start: 0 };
+        Diagnostics { sources: vec![source], list: Vec::new() }
+    }
+
+    /// Another file; gives where its text begins.
+    pub fn add_source(&mut self, file: impl Into<String>, text: impl Into<String>) -> usize {
+        let start = self.sources.last().map_or(0, |last| last.start + last.text.len() + 1);
+        self.sources.push(Source { file: file.into(), text: text.into(), start });
+        start
+    }
+
     /// How many are errors.
     pub fn errors(&self) -> usize {
         self.list.iter().filter(|d| d.severity == Severity::Error).count()
@@ -97,23 +120,22 @@ impl Diagnostics {
         self.list.len() - self.errors()
     }
 
-    /// Line and column of a byte of the text, both from 1; columns count characters.
-    ///
-    /// A byte past the end is at the end; one inside a character is at that character.
-    pub fn position(&self, byte: usize) -> (usize, usize) {
-        Lines::of(&self.text).position(&self.text, byte)
+    /// For telling files, lines and columns.
+    pub fn locator(&self) -> Locator<'_> {
+        let lines = self.sources.iter().map(|source| Lines::of(&source.text)).collect();
+        Locator { sources: &self.sources, lines }
     }
 
     /// All of them as people read them, errors before warnings, each ending in a newline; empty when there
     /// are none. Without `color` it holds no escape byte, whatever is in the file.
     pub fn render(&self, color: bool) -> String {
         let renderer = if color { Renderer::styled() } else { Renderer::plain() };
-        let lines = Lines::of(&self.text);
+        let locator = self.locator();
         let mut out = String::new();
         let in_order = [Severity::Error, Severity::Warning];
         let all = in_order.iter().flat_map(|s| self.list.iter().filter(move |d| d.severity == *s));
         for diagnostic in all.take(SHOWN_MAX) {
-            out.push_str(&self.render_one(diagnostic, &lines, &renderer));
+            out.push_str(&render_one(diagnostic, &locator, &renderer));
             out.push('\n');
         }
         if self.list.len() > SHOWN_MAX {
@@ -131,48 +153,50 @@ impl Diagnostics {
             _ => format!("{errors}, {warnings}, nothing was changed"),
         }
     }
+}
 
-    fn render_one(&self, diagnostic: &Diagnostic, lines: &Lines, renderer: &Renderer) -> String {
-        let level = match diagnostic.severity {
-            Severity::Error => Level::ERROR,
-            Severity::Warning => Level::WARNING,
-        };
-        let title = level.primary_title(printable(&diagnostic.message));
-        let mut group = annotate_snippets::Group::with_title(title);
-        if let Some(span) = &diagnostic.span {
-            // Only the lines around it go to the renderer: it would scan ten megabytes for each error.
-            let window = Window::around(&self.text, lines, span);
-            group = group.element(self.snippet(&window, span, &diagnostic.label, AnnotationKind::Primary));
-        } else {
-            group = group.element(annotate_snippets::Origin::path(self.file.as_str()));
+fn render_one(diagnostic: &Diagnostic, locator: &Locator<'_>, renderer: &Renderer) -> String {
+    let level = match diagnostic.severity {
+        Severity::Error => Level::ERROR,
+        Severity::Warning => Level::WARNING,
+    };
+    let title = level.primary_title(printable(&diagnostic.message));
+    let mut group = annotate_snippets::Group::with_title(title);
+    let first = locator.sources.first();
+    let source = diagnostic.span.as_ref().map(|span| locator.source(span.start)).or(first);
+    match (&diagnostic.span, source) {
+        (Some(span), Some(source)) if !source.text.is_empty() => {
+            group = group.element(snippet(locator, span, &diagnostic.label, AnnotationKind::Primary));
         }
-        for (span, label) in &diagnostic.related {
-            let window = Window::around(&self.text, lines, span);
-            group = group.element(self.snippet(&window, span, label, AnnotationKind::Context));
+        (_, Some(source)) => {
+            group = group.element(annotate_snippets::Origin::path(printable(&source.file)));
         }
-        if let Some(help) = &diagnostic.help {
-            group = group.element(Level::HELP.message(printable(help)));
-        }
-        renderer.render(&[group])
+        (_, None) => {}
     }
+    for (span, label) in &diagnostic.related {
+        group = group.element(snippet(locator, span, label, AnnotationKind::Context));
+    }
+    if let Some(help) = &diagnostic.help {
+        group = group.element(Level::HELP.message(printable(help)));
+    }
+    renderer.render(&[group])
+}
 
-    fn snippet(
-        &self,
-        window: &Window,
-        span: &Range<usize>,
-        label: &str,
-        kind: AnnotationKind,
-    ) -> Snippet<'static, annotate_snippets::Annotation<'static>> {
-        let local = window.localize(span);
-        let mut annotation = kind.span(local);
-        if !label.is_empty() {
-            annotation = annotation.label(printable(label));
-        }
-        Snippet::source(window.text.clone())
-            .path(printable(&self.file))
-            .line_start(window.line)
-            .annotation(annotation)
+fn snippet(
+    locator: &Locator<'_>,
+    span: &Range<usize>,
+    label: &str,
+    kind: AnnotationKind,
+) -> Snippet<'static, annotate_snippets::Annotation<'static>> {
+    let (source, lines) = locator.at(span.start);
+    let local = span.start - source.start..span.end.max(span.start) - source.start;
+    // Only the lines around it go to the renderer: it would scan ten megabytes for each error.
+    let window = Window::around(&source.text, lines, &local);
+    let mut annotation = kind.span(window.localize(&local));
+    if !label.is_empty() {
+        annotation = annotation.label(printable(label));
     }
+    Snippet::source(window.text).path(printable(&source.file)).line_start(window.line).annotation(annotation)
 }
 
 impl fmt::Display for Diagnostics {
@@ -186,6 +210,37 @@ impl std::error::Error for Diagnostics {}
 /// `1 error`, `2 errors`.
 pub fn count(n: usize, what: &str) -> String {
     if n == 1 { format!("1 {what}") } else { format!("{n} {what}s") }
+}
+
+/// Tells the file, the line and the column of any place.
+pub struct Locator<'a> {
+    sources: &'a [Source],
+    lines: Vec<Lines>,
+}
+
+impl<'a> Locator<'a> {
+    /// The place of a source in [`Diagnostics::sources`]: that which holds this byte, or ends with it.
+    pub fn number(&self, byte: usize) -> usize {
+        self.sources.partition_point(|source| source.start <= byte).saturating_sub(1)
+    }
+
+    /// The source of a byte.
+    pub fn source(&self, byte: usize) -> &'a Source {
+        &self.sources[self.number(byte)]
+    }
+
+    fn at(&self, byte: usize) -> (&'a Source, &Lines) {
+        let number = self.number(byte);
+        (&self.sources[number], &self.lines[number])
+    }
+
+    /// Line and column in its file, both from 1; columns count characters.
+    ///
+    /// A byte past the end is at the end; one inside a character is at that character.
+    pub fn position(&self, byte: usize) -> (usize, usize) {
+        let (source, lines) = self.at(byte);
+        lines.position(&source.text, byte - source.start)
+    }
 }
 
 /// Where each line starts; found once, since a file may be long and its errors many.

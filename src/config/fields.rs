@@ -60,12 +60,13 @@ pub(super) struct Fields<'a, 'i> {
     owner: &'a str,
     asked: Vec<&'static str>,
     unavailable: &'static [&'static str],
-    refused: &'static [(&'static str, &'static str)],
+    /// Of what they are no keys, and which.
+    refused: (&'static str, &'static [(&'static str, &'static str)]),
 }
 
 impl<'a, 'i> Fields<'a, 'i> {
     pub(super) fn new(problems: &'a mut Vec<Diagnostic>, table: &'a DeTable<'i>, owner: &'a str) -> Self {
-        Fields { problems, table, owner, asked: Vec::new(), unavailable: &[], refused: &[] }
+        Fields { problems, table, owner, asked: Vec::new(), unavailable: &[], refused: ("", &[]) }
     }
 
     /// Keys that are planned and do nothing yet: said plainly, never accepted in silence.
@@ -74,9 +75,9 @@ impl<'a, 'i> Fields<'a, 'i> {
         self
     }
 
-    /// Keys that people look for here, and what to do instead.
-    pub(super) fn refused(mut self, keys: &'static [(&'static str, &'static str)]) -> Self {
-        self.refused = keys;
+    /// Keys that people look for in such a thing ("a group"), and what to do instead.
+    pub(super) fn refused(mut self, of: &'static str, keys: &'static [(&'static str, &'static str)]) -> Self {
+        self.refused = (of, keys);
         self
     }
 
@@ -110,8 +111,8 @@ impl<'a, 'i> Fields<'a, 'i> {
                 self.problems.push(Diagnostic::error(key.span(), message).label(label).help("remove it"));
                 continue;
             }
-            if let Some((_, instead)) = self.refused.iter().find(|(key, _)| *key == name) {
-                let message = format!("`{name}` is not a key of a group");
+            if let Some((_, instead)) = self.refused.1.iter().find(|(key, _)| *key == name) {
+                let message = format!("`{name}` is not a key of {}", self.refused.0);
                 self.problems.push(Diagnostic::error(key.span(), message).label(label).help(*instead));
                 continue;
             }

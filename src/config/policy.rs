@@ -13,6 +13,8 @@ use crate::time::Duration;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(super) struct RestartPart {
     pub(super) policy: Option<Located<Restart>>,
+    /// A policy is said, but not one that is known.
+    pub(super) policy_is_wrong: bool,
     /// `Some(None)`: no own limit, said so.
     pub(super) max: Option<Located<Option<u32>>>,
     pub(super) within: Option<Located<Duration>>,
@@ -152,9 +154,9 @@ pub(super) fn period(context: &mut Context<'_>, value: &Value<'_>) -> Option<Dur
 /// `"permanent"`, or a table. A group has no clean codes of its own.
 pub(super) fn restart(context: &mut Context<'_>, value: &Value<'_>, of_group: bool) -> Option<RestartPart> {
     if value.get_ref().is_str() {
-        let policy = word(context, value, &POLICIES, &POLICIES_ELSEWHERE)?;
-        let policy = Some(Located { value: policy, span: value.span() });
-        return Some(RestartPart { policy, ..RestartPart::default() });
+        let policy = word(context, value, &POLICIES, &POLICIES_ELSEWHERE);
+        let policy = policy.map(|policy| Located { value: policy, span: value.span() });
+        return Some(RestartPart { policy_is_wrong: policy.is_none(), policy, ..RestartPart::default() });
     }
     let expected = "\"permanent\", \"transient\", \"temporary\" or a table such as \
         { policy = \"permanent\", max = 5, within = \"30s\" }";
@@ -165,6 +167,7 @@ pub(super) fn restart(context: &mut Context<'_>, value: &Value<'_>, of_group: bo
         policy: fields.take("policy", |c, v| word(c, v, &POLICIES, &POLICIES_ELSEWHERE)),
         ..RestartPart::default()
     };
+    part.policy_is_wrong = part.policy.is_none() && fields.span_of("policy").is_some();
     part.max = fields.take("max", |c, v| match v.get_ref().as_str() {
         Some("unlimited") => Some(None),
         Some(_) => {

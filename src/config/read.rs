@@ -1,4 +1,4 @@
-//! The document as it was written: every table and key, checked one by one, nothing filled in.
+//! The document as it was written, in one file or in several: every table and key, checked one by one, nothing filled in.
 //!
 //! What one key says is judged here; what keys say together (needs, groups, defaults) in `resolve`.
 
@@ -8,13 +8,14 @@ mod service;
 pub(super) use group::{GroupPart, Semantics};
 pub(super) use service::ServicePart;
 
-use super::diagnostic::Diagnostic;
+use super::diagnostic::{Diagnostic, Diagnostics};
 use super::fields::{Context, Fields, Located, Span, Value, boolean, in_order, shorten, table, text};
 use super::flag;
 use super::policy::{self, BackoffPart, LogPart, ReadyOf, RestartPart, StopPart};
 use super::words::{self, RESERVED_PREFIX};
 use crate::flags::Declaration;
 use crate::time::Duration;
+use std::collections::HashMap;
 use toml::de::DeTable;
 
 /// A whole file.
@@ -27,7 +28,7 @@ pub(super) struct Document {
     pub(super) log: Option<LogPart>,
     pub(super) groups: Vec<GroupPart>,
     pub(super) services: Vec<ServicePart>,
-    pub(super) flags: Vec<Declaration>,
+    pub(super) flags: Vec<Located<Declaration>>,
 }
 
 /// `[defaults]`
@@ -42,8 +43,28 @@ pub(super) struct Defaults {
     pub(super) inherit_env: Option<bool>,
 }
 
-/// Reads the whole document; what is wrong goes to `problems`.
-pub(super) fn document(problems: &mut Vec<Diagnostic>, root: &DeTable<'_>) -> Document {
+/// What only the main file says: a key that decides for all must stand in one place.
+const ONLY_IN_MAIN: &str = "write it in mainstay.toml; a file in conf.d has services, groups and flags";
+const NOT_IN_PARTS: &[(&str, &str)] = &[
+    ("name", ONLY_IN_MAIN),
+    ("strategy", ONLY_IN_MAIN),
+    ("max_children", ONLY_IN_MAIN),
+    ("intensity", ONLY_IN_MAIN),
+    ("period", ONLY_IN_MAIN),
+    ("on_limit", ONLY_IN_MAIN),
+    ("semantics", ONLY_IN_MAIN),
+    ("auto_shutdown", ONLY_IN_MAIN),
+    ("defaults", ONLY_IN_MAIN),
+    ("log", ONLY_IN_MAIN),
+];
+
+/// Reads one file into the document; what is wrong goes to `problems`.
+pub(super) fn document(
+    problems: &mut Vec<Diagnostic>,
+    document: &mut Document,
+    root: &DeTable<'_>,
+    is_part: bool,
+) {
     let mut fields = Fields::new(problems, root, "the file").unavailable(&[
         "migration",
         "gateway",
@@ -52,18 +73,53 @@ pub(super) fn document(problems: &mut Vec<Diagnostic>, root: &DeTable<'_>) -> Do
         "registry",
         "telemetry",
     ]);
-    let mut document = Document { name: fields.take("name", project_name), ..Document::default() };
-    document.root = group::keys_of_every_group(&mut fields);
-    let defaults = fields.take("defaults", defaults);
-    document.defaults = defaults.map(|l| l.value).unwrap_or_default();
-    document.log = fields
-        .take("log", |c, v| policy::log_table(c, v, "a table such as { max_size = \"10MiB\", files = 5 }"))
-        .map(|l| l.value);
-    document.groups = named(&mut fields, "group", group::read);
-    document.services = named(&mut fields, "service", service::read);
-    document.flags = named(&mut fields, "flag", flag::read);
+    if is_part {
+        fields = fields.refused("a file in conf.d", NOT_IN_PARTS);
+    } else {
+        document.name = fields.take("name", project_name);
+        document.root = group::keys_of_every_group(&mut fields);
+        let defaults = fields.take("defaults", defaults);
+        document.defaults = defaults.map(|l| l.value).unwrap_or_default();
+        let example = "a table such as { max_size = \"10MiB\", files = 5 }";
+        document.log = fields.take("log", |c, v| policy::log_table(c, v, example)).map(|l| l.value);
+    }
+    document.groups.extend(named(&mut fields, "group", group::read));
+    document.services.extend(named(&mut fields, "service", service::read));
+    document.flags.extend(named(&mut fields, "flag", |problems, name, at, table| Located {
+        value: flag::read(problems, name, at.clone(), table),
+        span: at,
+    }));
     fields.finish(None);
-    document
+}
+
+impl Document {
+    /// Takes out what a later file declares again, and says so. Within one file TOML itself refuses it (A17).
+    pub(super) fn refuse_doubles(&mut self, found: &mut Diagnostics) {
+        let mut problems = Vec::new();
+        let locator = found.locator();
+        let mut keep_first = |kind: &str, seen: &mut HashMap<String, Span>, name: &str, at: &Span| {
+            if let Some(first) = seen.get(name) {
+                let (one, other) = (&locator.source(first.start).file, &locator.source(at.start).file);
+                let message = format!("{kind} `{}` is declared in {one} and again in {other}", shorten(name));
+                problems.push(
+                    Diagnostic::error(at.clone(), message)
+                        .label("the second")
+                        .related(first.clone(), "the first"),
+                );
+                return false;
+            }
+            seen.insert(name.to_owned(), at.clone());
+            true
+        };
+        let mut seen = HashMap::new();
+        self.groups.retain(|group| keep_first("group", &mut seen, &group.name, &group.at));
+        let mut seen = HashMap::new();
+        self.services.retain(|service| keep_first("service", &mut seen, &service.name, &service.at));
+        let mut seen = HashMap::new();
+        self.flags.retain(|flag| keep_first("flag", &mut seen, &flag.value.name, &flag.span));
+        super::in_file_order(&mut problems);
+        found.list.append(&mut problems);
+    }
 }
 
 /// Every table under `[kind.NAME]`, in the order of the file.

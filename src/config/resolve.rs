@@ -9,7 +9,7 @@ mod rules;
 
 use super::Origin;
 use super::declared::{CHILDREN_MAX, Declared, Member};
-use super::diagnostic::Diagnostic;
+use super::diagnostic::{Diagnostic, Locator};
 use super::fields::{Located, Span, shorten};
 use super::order::Item;
 use super::plan::Plan;
@@ -45,7 +45,7 @@ pub enum PlaceOf {
 
 pub(super) struct Resolver<'a> {
     document: &'a Document,
-    text: &'a str,
+    locator: &'a Locator<'a>,
     origin: &'a Origin<'a>,
     problems: &'a mut Vec<Diagnostic>,
     groups: HashMap<&'a str, usize>,
@@ -64,7 +64,7 @@ pub(super) struct Resolver<'a> {
 impl<'a> Resolver<'a> {
     pub(super) fn new(
         document: &'a Document,
-        text: &'a str,
+        locator: &'a Locator<'a>,
         origin: &'a Origin<'a>,
         problems: &'a mut Vec<Diagnostic>,
     ) -> Self {
@@ -73,7 +73,7 @@ impl<'a> Resolver<'a> {
         let services = document.services.iter().enumerate().map(|(i, s)| (s.name.as_str(), i)).collect();
         Resolver {
             document,
-            text,
+            locator,
             origin,
             problems,
             groups,
@@ -109,10 +109,11 @@ impl<'a> Resolver<'a> {
         let mut plan = Plan {
             project: project.clone(),
             file: Some(self.origin.file.to_owned()),
+            parts: self.origin.parts.iter().map(|part| part.file.clone()).collect(),
             tree: Tree { groups: self.build_groups(project), children: Vec::new() },
             declared: Declared { services, members: self.declared_members() },
             templates,
-            flags: self.document.flags.clone(),
+            flags: self.document.flags.iter().map(|flag| flag.value.clone()).collect(),
             log: self.log_base(),
             ..Plan::default()
         };

@@ -19,12 +19,16 @@ pub(in crate::config) struct GroupPart {
     pub(in crate::config) strategy: Option<Strategy>,
     /// Where `strategy = "pool"` stands.
     pub(in crate::config) pool: Option<Span>,
+    /// The key is there, right or wrong.
+    pub(in crate::config) has_strategy: bool,
     pub(in crate::config) max_children: Option<Located<u32>>,
     pub(in crate::config) intensity: Option<Located<u32>>,
     pub(in crate::config) period: Option<Located<Duration>>,
     pub(in crate::config) on_limit: Option<Located<OnLimit>>,
     pub(in crate::config) semantics: Option<Semantics>,
     pub(in crate::config) auto_shutdown: Option<Located<AutoShutdown>>,
+    /// The key is there, right or wrong.
+    pub(in crate::config) has_auto_shutdown: bool,
     pub(in crate::config) significant: Option<Located<bool>>,
     pub(in crate::config) restart: Option<Located<RestartPart>>,
     pub(in crate::config) backoff: Option<Located<BackoffPart>>,
@@ -49,10 +53,16 @@ impl Semantics {
 pub(super) fn read(problems: &mut Vec<Diagnostic>, name: &str, at: Span, table: &DeTable<'_>) -> GroupPart {
     check_name(problems, name, &at);
     let owner = format!("group `{}`", shorten(name));
-    let mut fields = Fields::new(problems, table, &owner).unavailable(&["needs"]).refused(&[
-        ("stop", "a group is down when its last member is, however long that takes; say it in the members"),
-        ("instances", "write several groups"),
-    ]);
+    let mut fields = Fields::new(problems, table, &owner).unavailable(&["needs"]).refused(
+        "a group",
+        &[
+            (
+                "stop",
+                "a group is down when its last member is, however long that takes; say it in the members",
+            ),
+            ("instances", "write several groups"),
+        ],
+    );
     let mut part = keys_of_every_group(&mut fields);
     part.group = fields.take("group", nonempty);
     part.restart = fields.take("restart", |c, v| policy::restart(c, v, true));
@@ -109,6 +119,8 @@ pub(super) fn keys_of_every_group(fields: &mut Fields<'_, '_>) -> GroupPart {
     GroupPart {
         strategy,
         pool,
+        has_strategy: fields.span_of("strategy").is_some(),
+        has_auto_shutdown: fields.span_of("auto_shutdown").is_some(),
         max_children: fields.take("max_children", number),
         intensity: fields.take("intensity", number),
         period: fields.take("period", policy::period),

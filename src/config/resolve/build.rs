@@ -2,7 +2,7 @@
 
 use super::{PlaceOf, Resolver, index, instances};
 use crate::config::declared::{Need, Service};
-use crate::config::diagnostic::{Diagnostic, Lines, count};
+use crate::config::diagnostic::{Diagnostic, count};
 use crate::config::env_file;
 use crate::config::fields::Located;
 use crate::config::plan::{Condition, Log, Program};
@@ -14,9 +14,9 @@ use crate::supervisor::spec::{
     Intensity, OTP_INTENSITY, Pool, Restart,
 };
 use std::collections::HashMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-impl Resolver<'_> {
+impl<'a> Resolver<'a> {
     pub(super) fn build_groups(&self, project: String) -> Vec<Group> {
         (0..self.members.len())
             .map(|i| {
@@ -66,16 +66,15 @@ impl Resolver<'_> {
         needs: Vec<Vec<Need>>,
     ) -> (Vec<Service>, Vec<Template>, Vec<(Child, Program)>) {
         let (mut services, mut templates, mut prototypes) = (Vec::new(), Vec::new(), Vec::new());
-        let lines = Lines::of(self.text);
         let mut env_files = HashMap::new();
         let document = self.document;
         for (i, (part, needs)) in document.services.iter().zip(needs).enumerate() {
             let child = self.build_child(i);
-            let (program, own_env) = self.build_program(part, &lines, &mut env_files);
+            let (program, own_env) = self.build_program(part, &mut env_files);
             let name = part.name.clone();
             if let PlaceOf::Template(_) = self.plan_places[i] {
                 let blanks = Blanks {
-                    folder: self.origin.folder().to_owned(),
+                    folder: self.folder(part.at.start).to_owned(),
                     directory: part.directory.as_ref().map(|d| d.value.clone()),
                     exists: part.exists.clone(),
                     port: part.ready.as_ref().and_then(|r| r.port.clone()),
@@ -153,11 +152,10 @@ impl Resolver<'_> {
     fn build_program(
         &mut self,
         part: &ServicePart,
-        lines: &Lines,
         env_files: &mut HashMap<PathBuf, Option<Vec<(String, String)>>>,
     ) -> (Program, usize) {
         let defaults = &self.document.defaults;
-        let folder = self.origin.folder();
+        let folder = self.folder(part.at.start);
         let log = self.log_base();
         let log = defaults.log.as_ref().map_or(log.clone(), |part| part.over(&log));
         let mut env = defaults.env.clone();
@@ -178,10 +176,15 @@ impl Resolver<'_> {
             ready: part.ready.as_ref().and_then(|r| r.how.clone()).unwrap_or_default(),
             condition: part.exists.as_ref().map(|path| Condition::Exists(folder.join(path))),
             log: part.log.as_ref().map_or_else(|| log.clone(), |part| part.over(&log)),
-            part: 0,
-            line: index(lines.line(part.at.start)),
+            part: index(self.locator.number(part.at.start)),
+            line: index(self.locator.position(part.at.start).0),
         };
         (program, own_env)
+    }
+
+    /// Where relative paths begin that stand at this place.
+    fn folder(&self, place: usize) -> &'a Path {
+        self.origin.folder(self.locator.number(place))
     }
 
     /// Each file is read once, however many services name it. `?` in front: it may be absent.
@@ -191,7 +194,7 @@ impl Resolver<'_> {
         seen: &mut HashMap<PathBuf, Option<Vec<(String, String)>>>,
     ) -> Vec<(String, String)> {
         let optional = file.value.strip_prefix('?');
-        let path = self.origin.folder().join(optional.unwrap_or(&file.value));
+        let path = self.folder(file.span.start).join(optional.unwrap_or(&file.value));
         if let Some(known) = seen.get(&path) {
             return known.clone().unwrap_or_default();
         }

@@ -2,16 +2,26 @@
 
 use super::{Resolver, shorten};
 use crate::config::diagnostic::Diagnostic;
-use crate::config::fields::Span;
+use crate::config::fields::{Located, Span};
 use crate::config::order::Item;
 use crate::config::policy::{BackoffPart, RestartPart};
 use crate::config::read::{Semantics, ServicePart};
+use crate::config::words;
 use crate::supervisor::spec::{AutoShutdown, Backoff, OnLimit, Restart};
 
 /// Members of a pool that are named in its message.
 const LISTED_MAX: usize = 10;
 
-impl Resolver<'_> {
+/// What a file says about when something is started again.
+enum Said<'a> {
+    Policy(&'a Located<Restart>),
+    /// Nothing, so it is permanent.
+    Nothing,
+    /// Something that cannot be read.
+    Wrong,
+}
+
+impl<'a> Resolver<'a> {
     pub(super) fn check_rules(&mut self) {
         let document = self.document;
         for (i, service) in document.services.iter().enumerate() {
@@ -22,12 +32,8 @@ impl Resolver<'_> {
                 self.refuse_in_otp(home, service.restart.as_ref(), backoff);
             }
             let at = service.significant.as_ref().filter(|s| s.value).map(|s| s.span.clone());
-            let permanent = (self.policy(service) == Restart::Permanent).then(|| {
-                let said = service.restart.as_ref().and_then(|r| r.policy.as_ref());
-                let said = said.or(document.defaults.restart.policy.as_ref());
-                said.map(|policy| policy.span.clone())
-            });
-            self.check_significant("service", &service.name, home, at, permanent);
+            let said = self.said_policy(service);
+            self.check_significant("service", &service.name, home, at, said);
         }
         for (i, part) in document.groups.iter().enumerate() {
             let home = self.parents[i + 1];
@@ -38,10 +44,11 @@ impl Resolver<'_> {
             }
             let at = part.significant.as_ref().filter(|s| s.value).map(|s| s.span.clone());
             let policy = restart.and_then(|r| r.policy.as_ref());
-            let permanent = policy
-                .is_none_or(|p| p.value == Restart::Permanent)
-                .then(|| policy.map(|policy| policy.span.clone()));
-            self.check_significant("group", &part.name, home, at, permanent);
+            let said = match restart {
+                Some(restart) if restart.policy_is_wrong => Said::Wrong,
+                _ => policy.map_or(Said::Nothing, Said::Policy),
+            };
+            self.check_significant("group", &part.name, home, at, said);
             if let Some(policy) = policy {
                 self.warn_of_a_limit_in_vain("group", &part.name, policy.value, restart);
             }
@@ -50,6 +57,16 @@ impl Resolver<'_> {
             self.check_window(group);
             self.check_end(group);
             self.check_pool(group);
+        }
+    }
+
+    fn said_policy(&self, service: &'a ServicePart) -> Said<'a> {
+        let defaults = &self.document.defaults.restart;
+        match &service.restart {
+            Some(RestartPart { policy: Some(policy), .. }) => Said::Policy(policy),
+            Some(RestartPart { policy_is_wrong: true, .. }) => Said::Wrong,
+            _ if defaults.policy_is_wrong => Said::Wrong,
+            _ => defaults.policy.as_ref().map_or(Said::Nothing, Said::Policy),
         }
     }
 
@@ -169,15 +186,8 @@ impl Resolver<'_> {
         said.as_ref().is_some_and(|said| said.value)
     }
 
-    /// B05. `permanent`: that it is, and where that is written; it is also what is not written.
-    fn check_significant(
-        &mut self,
-        kind: &str,
-        name: &str,
-        home: usize,
-        at: Option<Span>,
-        permanent: Option<Option<Span>>,
-    ) {
+    /// B05. What cannot be read is not judged.
+    fn check_significant(&mut self, kind: &str, name: &str, home: usize, at: Option<Span>, policy: Said<'_>) {
         let Some(at) = at else { return };
         let home_part = self.part(home);
         let label = format!("in {kind} `{}`", shorten(name));
@@ -186,19 +196,22 @@ impl Resolver<'_> {
             self.problems.push(problem.label(label).help("remove `significant`"));
             return;
         }
-        if let Some(written) = permanent {
-            let message = "a permanent member is always started again, so it cannot be significant: \
-                its end would never be the end";
-            let mut problem = Diagnostic::error(at.clone(), message).label(&label);
-            problem = match written {
-                Some(written) => problem.related(written, "it is permanent here"),
-                None => {
-                    problem.help("add restart = \"transient\" or \"temporary\"; the default is permanent")
-                }
-            };
-            self.problems.push(problem);
+        let message = "a permanent member is always started again, so it cannot be significant: \
+            its end would never be the end";
+        let permanent = Diagnostic::error(at.clone(), message).label(&label);
+        match policy {
+            Said::Policy(policy) if policy.value == Restart::Permanent => {
+                self.problems.push(permanent.related(policy.span.clone(), "it is permanent here"));
+            }
+            Said::Nothing => self.problems.push(
+                permanent.help("add restart = \"transient\" or \"temporary\"; the default is permanent"),
+            ),
+            Said::Policy(_) | Said::Wrong => {}
         }
-        let never = home_part.auto_shutdown.as_ref().is_none_or(|auto| auto.value == AutoShutdown::Never);
+        let never = match &home_part.auto_shutdown {
+            Some(auto) => auto.value == AutoShutdown::Never,
+            None => !home_part.has_auto_shutdown,
+        };
         if never {
             let message = format!(
                 "the end of a significant member ends nothing while {} has auto_shutdown = \"never\"",
@@ -220,7 +233,8 @@ impl Resolver<'_> {
     fn check_pool(&mut self, group: usize) {
         let part = self.part(group);
         let Some(pool) = part.pool.clone() else {
-            if let Some(max) = &part.max_children {
+            let unclear = part.strategy.is_none() && part.has_strategy;
+            if let Some(max) = part.max_children.as_ref().filter(|_| !unclear) {
                 let problem =
                     Diagnostic::error(max.span.clone(), "`max_children` limits the members of a pool");
                 let label = format!("{} is none", self.group_name(group));
@@ -247,10 +261,9 @@ impl Resolver<'_> {
             "a pool has exactly one member in the file, the template of all the others; {} has {has}",
             self.group_name(group)
         );
-        let example = if part.name.is_empty() { "worker" } else { &part.name };
-        let help = match part.name.is_empty() {
-            true => format!("write one template: [service.\"{example}@\"]"),
-            false => format!("write one template: [service.\"{example}@\"] with group = \"{example}\""),
+        let help = match words::check_name(&part.name) {
+            Ok(()) => format!("write one template: [service.\"{0}@\"] with group = \"{0}\"", part.name),
+            Err(_) => "write one template: [service.\"worker@\"]".to_owned(),
         };
         let problem = Diagnostic::error(pool, message).help(help);
         let other = members.iter().find(|item| match **item {
