@@ -72,7 +72,7 @@ impl Window {
 }
 
 #[cfg(test)]
-mod tests {
+mod otp {
     use super::*;
 
     fn at(nanos: u64) -> Instant {
