@@ -1,4 +1,4 @@
-//! Start, stop, restart, shutdown, hurry: at any moment, any number of times. J02, J03.
+//! Start, stop, restart, shutdown, hurry: at any moment, any number of times.
 
 use crate::rig::Plant;
 use mainstay::supervisor::spec::{Backoff, Intensity, Strategy};
@@ -52,33 +52,6 @@ fn a_restart_of_what_backs_off_or_gave_up_starts_it_now_with_its_window_forgotte
     assert_eq!(rig.state("a"), State::GaveUp);
     assert_eq!(rig.restart("a"), "a+4");
     assert_eq!(rig.restarts("a"), 0);
-}
-
-#[test]
-fn j02_a_stop_breaks_the_loop_and_a_later_start_works() {
-    let mut rig = Plant::new().child("root", "a", slow).boot();
-    rig.dies("a");
-    assert_eq!(rig.stop("a"), "");
-    assert_eq!((rig.state("a"), rig.supervisor.next_deadline()), (State::Stopped, None));
-    assert_eq!(rig.start("a"), "a+2");
-}
-
-#[test]
-fn j02_a_stop_of_the_offender_lets_the_rest_of_its_group_go_on() {
-    let plant = Plant::new().root(|root| root.strategy = Strategy::OneForAll);
-    let mut rig = plant.child("root", "a", slow).children("root", "b").boot();
-    assert_eq!(rig.dies("a"), "b-");
-    rig.stop("a");
-    assert_eq!(rig.next(), (9000, "b+3".to_owned()));
-}
-
-#[test]
-fn j03_a_shutdown_during_the_loop_ends_at_once() {
-    let mut rig = Plant::new().child("root", "a", slow).boot();
-    rig.dies("a");
-    assert_eq!(rig.shutdown(), "Shutdown");
-    assert_eq!(rig.supervisor.next_deadline(), None);
-    assert_eq!(rig.start("a"), "", "nothing wakes it again");
 }
 
 #[test]
@@ -149,4 +122,32 @@ fn hurry_waits_for_nobody() {
     let mut rig = Plant::new().children("root", "a b").needing("b", "a").boot();
     rig.silent = true;
     assert_eq!(rig.event(Event::Command(Command::Hurry)), "b! a!");
+}
+
+#[test]
+fn a_stop_between_start_and_exec_is_sent_after_exec() {
+    let mut rig = Plant::new().children("root", "a").rig();
+    rig.silent = true;
+    rig.event(Event::Boot);
+    assert_eq!(rig.stop("a"), "", "S4: there is no process yet");
+    assert_eq!(rig.started("a"), "a-");
+}
+
+#[test]
+fn a_rolling_restart_takes_a_few_at_a_time_and_waits_until_they_are_ready() {
+    let ready = |child: &mut mainstay::supervisor::spec::Child| {
+        child.ready_within = Some(Duration::from_secs(9));
+    };
+    let plant =
+        ["a", "b", "c"].into_iter().fold(Plant::new(), |plant, name| plant.child("root", name, ready));
+    let mut rig = plant.boot();
+    for name in ["a", "b", "c"] {
+        rig.ready(name);
+    }
+    rig.told();
+    assert_eq!(rig.roll("a b c", 2), "a- b- a+4 b+5");
+    assert_eq!(rig.ready("b"), "c- c+6");
+    rig.ready("a");
+    rig.ready("c");
+    assert!(rig.told().contains(&"rolled 1: 3, failed None".to_owned()));
 }

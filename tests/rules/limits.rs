@@ -1,13 +1,9 @@
-//! S7, S8, I: own limits, shared windows, waits. C16, E10, P05.
+//! S7, S8, S9: own limits and waits.
 
 use crate::rig::{Plant, Rig};
 use mainstay::supervisor::spec::{Backoff, Child, DEFAULT_LIMIT, Intensity, OnLimit, Restart, Strategy};
 use mainstay::supervisor::{Cause, State};
 use mainstay::time::Duration;
-
-fn limited(max: u32) -> impl Fn(&mut Child) {
-    move |child| child.limit = Some(Intensity { max, within: Duration::from_secs(30) })
-}
 
 fn defaults(child: &mut Child) {
     child.limit = Some(DEFAULT_LIMIT);
@@ -73,72 +69,6 @@ fn s7_health_is_counted_from_readiness_where_that_is_declared() {
 }
 
 #[test]
-fn i01_a_failed_start_and_a_readiness_that_never_comes_count_as_one_death_each() {
-    let ready = |child: &mut Child| {
-        limited(2)(child);
-        child.ready_within = Some(Duration::from_secs(1));
-    };
-    let mut rig = Plant::new().child("root", "a", ready).rig();
-    rig.failing = vec!["a"];
-    assert_eq!(rig.event(mainstay::supervisor::Event::Boot), "a+1");
-    assert_eq!(rig.restarts("a"), 1);
-    rig.failing.clear();
-    assert_eq!(rig.next(), (0, "a+2".to_owned()));
-    assert_eq!(rig.next(), (1000, "a- a+3".to_owned()), "it was not ready in time");
-    assert_eq!(rig.restarts("a"), 2);
-    assert_eq!(rig.next(), (1000, "a-".to_owned()));
-    assert_eq!(rig.state("a"), State::GaveUp);
-    assert!(rig.told().contains(&"a NeverReady { within: 1s }".to_owned()));
-}
-
-#[test]
-fn i02_intensity_zero_makes_no_attempt() {
-    let mut rig = Plant::otp(Strategy::OneForOne, 0).children("root", "a").boot();
-    assert_eq!(rig.dies("a"), "LimitReached(Some(ChildId(0)))");
-}
-
-#[test]
-fn i03_the_edge_of_the_window_is_inclusive_to_the_nanosecond() {
-    for (more, expected) in [(0, "LimitReached(Some(ChildId(0)))"), (1, "a+3")] {
-        let mut rig = Plant::otp(Strategy::OneForOne, 1).children("root", "a").boot();
-        assert_eq!(rig.dies("a"), "a+2");
-        rig.now = rig.now + Duration::from_secs(5) + Duration::from_nanos(more);
-        assert_eq!(rig.dies("a"), expected);
-    }
-}
-
-#[test]
-fn i04_the_window_of_a_group_is_shared() {
-    let mut rig = Plant::otp(Strategy::OneForOne, 2).children("root", "a b c").boot();
-    rig.dies("a");
-    rig.dies("b");
-    assert_eq!(rig.dies("c"), "b- a- LimitReached(Some(ChildId(2)))");
-}
-
-#[test]
-fn i05_i09_retries_count_and_starts_by_command_do_not() {
-    let mut rig = Plant::otp(Strategy::OneForOne, 2).children("root", "a b").boot();
-    for _ in 0..9 {
-        rig.stop("a");
-        rig.start("a");
-        rig.restart("b");
-    }
-    assert_eq!((rig.restarts("a"), rig.restarts("b")), (0, 0));
-    rig.failing = vec!["a"];
-    rig.dies("a");
-    assert_eq!(rig.next().1, "a+22");
-    assert_eq!(rig.next().1, "b- LimitReached(Some(ChildId(0)))");
-}
-
-#[test]
-fn i06_a_clock_that_goes_back_changes_nothing() {
-    let mut rig = Plant::otp(Strategy::OneForOne, 1).children("root", "a").boot();
-    rig.dies("a");
-    rig.now = mainstay::time::Instant::ZERO;
-    assert_eq!(rig.dies("a"), "LimitReached(Some(ChildId(0)))");
-}
-
-#[test]
 fn s8_a_group_can_park_at_its_limit() {
     let plant = Plant::new().group("root", "inner", |inner| {
         inner.intensity = Some(Intensity { max: 1, within: Duration::from_secs(5) });
@@ -176,20 +106,6 @@ fn s9_otp_groups_know_neither_waits_nor_own_limits() {
     for life in 2..=4 {
         assert_eq!(rig.dies("a"), format!("a+{life}"));
     }
-}
-
-#[test]
-fn p05_the_death_is_reported_before_the_restart() {
-    let mut rig = Plant::new().child("root", "a", defaults).boot();
-    rig.told();
-    rig.dies("a");
-    let expected = [
-        "a Exited { cause: Signal(9, false), lived: 0ns, asked: false, abnormal: true, shutdown_error: false }",
-        "a Starting",
-        "a Up",
-        "AllUp",
-    ];
-    assert_eq!(rig.told(), expected);
 }
 
 #[test]

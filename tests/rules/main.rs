@@ -1,12 +1,9 @@
-//! The core's rules, each as a test named by a sentence and by the ids of the behaviours that it shows.
+//! The core's rules, each as a test named by a sentence. `otp` holds what OTP's supervisor does, by the ids of its
+//! behaviours; the rest is mainstay's own.
 
 mod commands;
-mod cost;
-mod every_death;
 mod groups;
 mod limits;
-mod one_for_one;
 mod order;
-mod otp_start;
+mod otp;
 mod rig;
-mod stopping;

@@ -1,19 +1,9 @@
-//! Who starts and stops before whom: needs, `after`, K07.
+//! Who starts and stops before whom: needs, `after`.
 
 use crate::rig::Plant;
 use mainstay::supervisor::spec::{GroupId, Node, Restart, Strategy};
 use mainstay::supervisor::{Cause, Event, State};
 use mainstay::time::Duration;
-
-#[test]
-fn k07_a_static_supervisor_stops_strictly_in_reverse() {
-    let mut rig = Plant::otp(Strategy::OneForOne, 1).children("root", "a b c d e").boot();
-    rig.silent = true;
-    assert_eq!(rig.shutdown(), "e-");
-    for (dead, next) in [("e", "d-"), ("d", "c-"), ("c", "b-"), ("b", "a-"), ("a", "Shutdown")] {
-        assert_eq!(rig.exits(dead, Cause::Signal(15, false)), next);
-    }
-}
 
 #[test]
 fn independent_members_start_and_stop_at_once() {

@@ -1,8 +1,6 @@
 //! F: one_for_one.
 
-use crate::rig::Plant;
-use mainstay::supervisor::State;
-use mainstay::supervisor::spec::Strategy::OneForOne;
+use super::*;
 
 #[test]
 fn f01_only_the_child_that_died_is_replaced_and_the_third_death_in_the_window_ends_it() {
@@ -26,11 +24,14 @@ fn f02_a_restart_that_always_fails_is_retried_until_the_budget_is_gone() {
 }
 
 #[test]
-fn f03_deaths_further_apart_than_the_period_end_nothing() {
-    let mut rig = Plant::otp(OneForOne, 1).children("root", "a").boot();
+fn f03_deaths_further_apart_than_the_period_end_nothing_and_the_child_can_be_taken_away() {
+    let every_second = |root: &mut Group| root.intensity = Some(Intensity { max: 1, within: seconds(1) });
+    let mut rig = Plant::otp(OneForOne, 1).root(every_second).children("root", "a").boot();
     for life in 2..6 {
-        rig.pass(5001);
+        rig.pass(2100);
         assert_eq!(rig.dies("a"), format!("a+{life}"));
     }
-    assert_eq!(rig.stop("a"), "a-");
+    assert_eq!(rig.terminate("a"), Ok("a-".to_owned()));
+    assert_eq!(rig.delete("a"), Ok(String::new()));
+    assert_eq!(rig.count("root"), "0/0/0/0");
 }

@@ -32,7 +32,7 @@ fn model(strategy: Strategy, restart: Restart, clean: bool, dead: usize) -> Stri
 }
 
 #[test]
-fn e01_to_e08_every_combination_of_strategy_restart_type_cause_and_position() {
+fn e01_e02_e03_e04_e05_e06_e07_every_combination_of_strategy_restart_type_cause_and_position() {
     let causes = [
         (Cause::Code(0), true),
         (Cause::Code(3), true),
