@@ -5,7 +5,7 @@
 
 use super::service::Goal;
 use super::spec::{AutoShutdown, Child, ChildId, Group, Node, Restart, Strategy};
-use super::{Action, Supervisor, group, shape, standing::Standing};
+use super::{Action, Supervisor, shape, standing::Standing};
 use crate::time::Instant;
 
 /// A call.
@@ -129,9 +129,7 @@ impl Supervisor {
     fn is_down(&self, group: usize) -> bool {
         let down = |group: usize| {
             let run = &self.groups[group];
-            let down =
-                matches!(run.phase, group::Phase::Closed(_) | group::Phase::BackingOff { fresh: true, .. });
-            run.stopped || run.doomed || down
+            run.stopped || run.doomed || self.group_standing(group) != Standing::Running
         };
         self.shape.as_group(group).is_some_and(down) || self.shape.above(group).any(down)
     }
@@ -158,9 +156,21 @@ impl Supervisor {
             Standing::Running => Err(Refused::Running),
             Standing::Restarting => Err(Refused::Restarting),
             Standing::Undefined => {
+                self.step_out_of_line(node);
                 self.start(node);
                 Ok(name)
             }
+        }
+    }
+
+    /// Under OTP semantics who is started by a call between two tries does not wait for whoever is tried (J06).
+    fn step_out_of_line(&mut self, node: usize) {
+        if let Some(parent) = self.shape.parent(node)
+            && self.tree.groups[parent].otp
+            && !self.groups[parent].initial
+        {
+            let position = self.shape.position(node);
+            self.groups[parent].line.remove(position);
         }
     }
 

@@ -7,7 +7,7 @@ use super::facts::Facts;
 use super::group::{Phase, Then, Why};
 use super::service::{self, Goal};
 use super::shape::{self, GROUP};
-use super::spec::Node;
+use super::spec::{Node, Restart};
 use super::{Command, End, Supervisor};
 use std::collections::HashSet;
 
@@ -135,7 +135,10 @@ impl Supervisor {
     pub(super) fn want_down(&mut self, node: usize) {
         self.break_off(node);
         self.each_below_last_first(node, |supervisor, child| supervisor.set_goal(child, Goal::Down));
-        let Some(group) = self.shape.as_group(node) else { return };
+        let Some(group) = self.shape.as_group(node) else {
+            self.forget_temporary(node);
+            return;
+        };
         self.each_inner(group, &mut |supervisor, inner| match supervisor.groups[inner].phase {
             Phase::Open => {}
             Phase::Falling { remaining, .. } => {
@@ -148,6 +151,15 @@ impl Supervisor {
             supervisor.refresh_group(inner);
         });
         self.let_group_leave(group);
+    }
+
+    /// Under OTP semantics a temporary child that is stopped is not kept (C02), also when it was down already.
+    fn forget_temporary(&mut self, child: usize) {
+        let otp = self.shape.parent(child).is_some_and(|group| self.tree.groups[group].otp);
+        let temporary = self.tree.children[child].restart == Restart::Temporary;
+        if otp && temporary && !self.is_alive(child) && self.ending.is_none() {
+            self.let_leave(child);
+        }
     }
 
     /// Under OTP semantics, who stops the member whose restart fails breaks the loop (J02, J04): those that the
@@ -164,14 +176,24 @@ impl Supervisor {
             return;
         }
         for later in position + 1..self.shape.positions(group) {
-            let waits = self.groups[group].line.contains(later);
-            if let Some(member) = self.shape.member(group, later).filter(|_| waits) {
-                self.groups[group].line.remove(later);
-                self.each_below_last_first(member, |supervisor, child| {
-                    supervisor.set_goal(child, Goal::Down)
-                });
+            let Some(member) = self.shape.member(group, later) else { continue };
+            let waits = self.groups[group].line.remove(later);
+            match self.shape.as_group(member) {
+                Some(inner) if !self.is_alive(member) => self.lay_down(inner),
+                None if waits => self.set_goal(member, Goal::Down),
+                _ => {}
             }
         }
+    }
+
+    /// `group`, of which nothing runs, stays down.
+    fn lay_down(&mut self, group: usize) {
+        let node = group | GROUP;
+        self.each_below_last_first(node, |supervisor, child| supervisor.set_goal(child, Goal::Down));
+        self.each_inner(group, &mut |supervisor, inner| {
+            supervisor.groups[inner].stopped = true;
+            supervisor.refresh_group(inner);
+        });
     }
 
     /// Stopped, then started; what was stopped by command before stays so, unless nothing else is in it.

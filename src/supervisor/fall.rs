@@ -46,9 +46,14 @@ impl Supervisor {
             && self.tree.groups[group].otp
             && matches!(then, Then::Restart(_))
             && self.tree.children[member].restart == Restart::Temporary
-            && self.services[member].goal == Goal::Up
         {
-            self.services[member].goal = Goal::Done { clean: false };
+            if !self.is_alive(member) {
+                self.let_leave(member);
+                return;
+            }
+            if self.services[member].goal == Goal::Up {
+                self.services[member].goal = Goal::Done { clean: false };
+            }
         }
         self.refresh_below(member);
         self.touch_last_first(member);
@@ -93,7 +98,6 @@ impl Supervisor {
     /// Starts the members that it holds down again, as the strategy says.
     pub(super) fn let_go(&mut self, group: usize) {
         self.set_group_phase(group, Phase::Open);
-        self.groups[group].initial = false;
         for position in 0..self.shape.positions(group) {
             let Some(member) = self.shape.member(group, position) else { continue };
             if !self.nodes[member].held {
@@ -132,7 +136,7 @@ impl Supervisor {
         run.line.clear();
         self.nodes[group | GROUP].retry = None;
         self.set_group_phase(group, Phase::Open);
-        self.groups[group].initial = otp;
+        self.groups[group].initial = otp && self.shape.ordered(group);
         if otp && self.booted {
             self.begin_with_list(group);
         }

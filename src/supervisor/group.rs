@@ -82,6 +82,8 @@ pub(super) struct Group {
     pub(super) doomed: bool,
     /// It is no member of its parent now, and becomes one again when that begins a new life (L02).
     pub(super) dormant: bool,
+    /// The newest reload does not have it; it is kept until its parent begins a new life (N05).
+    pub(super) kept: bool,
     /// Under OTP semantics: the members, as nodes, that each new life of the group begins with, in order.
     pub(super) list: Vec<u32>,
     /// How many members are children; the others are groups.
@@ -105,6 +107,7 @@ impl Group {
             commanded: false,
             doomed: false,
             dormant: false,
+            kept: false,
             list: Vec::new(),
             workers: 0,
             shutdown_errors: Vec::new(),

@@ -65,6 +65,8 @@ impl Supervisor {
         }
         // It goes the way of its group: a group that is on its way down or back takes it along.
         self.nodes[child].held = self.groups[group].phase != group::Phase::Open;
+        // Whoever comes after this group began long ago.
+        self.services[child].tried = true;
         self.nodes[child].facts = self.child_facts(child);
         self.count_in(child);
         self.count_needs(child);
@@ -132,7 +134,11 @@ impl Supervisor {
     pub(super) fn make_lists(&mut self) {
         for group in 0..self.groups.len() {
             let otp = self.tree.groups[group].otp;
-            let declared = |node: &usize| otp && !(*node < GROUP && self.tree.children[*node].added);
+            let kept = |node: usize| match self.shape.as_group(node) {
+                Some(inner) => self.groups[inner].kept,
+                None => self.tree.children[node].added,
+            };
+            let declared = |node: &usize| otp && !kept(*node);
             let list = self.shape.members(group).filter(declared).map(|node| node as u32);
             self.groups[group].list = list.collect();
         }
@@ -148,6 +154,7 @@ impl Supervisor {
             return;
         }
         self.services[child].goal = Goal::Down;
+        self.services[child].tried = true;
         self.set_phase(child, Phase::Idle(Rest::Stopped));
         self.detach(child);
         self.services[child].dormant = true;
@@ -188,6 +195,7 @@ impl Supervisor {
             }
             self.count_out(node);
             self.shape.detach(node);
+            self.nodes[node].held = false;
         }
     }
 
@@ -202,9 +210,10 @@ impl Supervisor {
         }
         let list = std::mem::take(&mut self.groups[group].list);
         let declared: HashSet<usize> = list.iter().map(|node| *node as usize).collect();
-        let added: Vec<usize> =
-            self.shape.members(group).filter(|node| !declared.contains(node) && *node < GROUP).collect();
-        added.into_iter().for_each(|node| self.remove_child(node));
+        let added: Vec<usize> = self.shape.members(group).filter(|node| !declared.contains(node)).collect();
+        for node in added {
+            self.remove_all(node);
+        }
         for node in &list {
             self.come_back(group, *node as usize);
         }
@@ -213,6 +222,20 @@ impl Supervisor {
         order.extend(others.map(|node| node as u32));
         self.shape.reorder(group, order);
         self.groups[group].list = list;
+    }
+
+    /// Removes everything in `node`, of which nothing runs, and it.
+    fn remove_all(&mut self, node: usize) {
+        let Some(group) = self.shape.as_group(node) else {
+            self.remove_child(node);
+            return;
+        };
+        self.groups[group].doomed = true;
+        let members: Vec<usize> = self.shape.members(group).collect();
+        for member in members {
+            self.remove_all(member);
+        }
+        self.remove_if_empty(group);
     }
 
     /// Before a reload: whoever had left is a member again, and down. Who they are.
@@ -250,8 +273,9 @@ impl Supervisor {
                     return;
                 }
                 self.names.insert(self.tree.children[node].name.as_str().into(), node as u32);
-                // Its restart type says what to do with who is done; it has done nothing in this life.
-                self.services[node].goal = Goal::Done { clean: true };
+                // As one that is done: the new life of the group starts it again.
+                let starts = self.tree.children[node].autostart;
+                self.services[node].goal = if starts { Goal::Done { clean: true } } else { Goal::Down };
             }
             Some(inner) => {
                 if !std::mem::replace(&mut self.groups[inner].dormant, false) {
@@ -266,6 +290,7 @@ impl Supervisor {
             self.nodes[node].facts = self.child_facts(node);
         }
         self.count_in(node);
+        self.wake_dependents(node);
     }
 
     /// Removes a child of which nothing is left, for good.

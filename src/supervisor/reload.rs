@@ -205,11 +205,12 @@ impl Supervisor {
                 let goes = goes || woken.contains(&node);
                 if let Some(inner) = self.shape.as_group(node) {
                     self.groups[inner].doomed |= !known.contains(&node) && (goes || !otp);
+                    self.groups[inner].kept = !known.contains(&node);
                     todo.push(inner);
                 } else if !known.contains(&node) && (goes || !(otp || self.tree.children[node].added)) {
                     self.services[node].doomed = true;
                     self.services[node].goal = Goal::Down;
-                } else if !known.contains(&node) {
+                } else if !known.contains(&node) && known.contains(&(group | GROUP)) {
                     // Kept as long as its group lives: the next life begins with the new list (L02).
                     self.tree.children[node].added = true;
                 }

@@ -77,7 +77,7 @@ impl Supervisor {
         }
     }
 
-    fn group_standing(&self, group: usize) -> Standing {
+    pub(super) fn group_standing(&self, group: usize) -> Standing {
         let run = &self.groups[group];
         match run.phase {
             group::Phase::Closed(_) => Standing::Undefined,
