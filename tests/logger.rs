@@ -11,7 +11,7 @@ mod logger_rig;
 #[path = "support/stepper.rs"]
 mod stepper;
 
-use logger_rig::{Rig, WATCHDOG, await_no_reader, await_readable};
+use logger_rig::{Rig, WATCHDOG, await_empty, await_no_reader, await_readable};
 use mainstay::cli::logs;
 use mainstay::cli::output::{Output, Style};
 use mainstay::crash;
@@ -305,16 +305,6 @@ fn a_large_write_behind_an_unfinished_line_does_not_stop_its_service() {
     writer.join().unwrap();
     logger.finish();
     assert_eq!(rig.bytes("web")[&("web".into(), Which::Out)], [&b"a prompt: "[..], &large].concat());
-}
-
-fn await_empty(rig: &Rig, child: u32, which: Which) {
-    let pipe = &rig.sources[child as usize].write[which as usize];
-    let mut looks = 0u64;
-    while mainstay::sys::pipe::waiting(pipe).unwrap() > 0 {
-        looks += 1;
-        assert!(looks < 1_000_000_000);
-        std::thread::yield_now();
-    }
 }
 
 fn death(child: u32, seq: u64, crash: u64, incarnation: u64) -> Death {

@@ -37,6 +37,8 @@ pub struct Source {
     pub max_size: u64,
     pub files: u32,
     pub ready: Option<String>,
+    /// Told to each life of the logger.
+    pub present: bool,
     read: [OwnedFd; 2],
     pub write: [File; 2],
 }
@@ -53,6 +55,8 @@ pub struct Rig {
     pub sources: Vec<Source>,
     pub lives: BTreeMap<u32, u64>,
     pub deaths: Vec<Death>,
+    /// Removed, and not forgotten yet.
+    pub gone: Vec<u32>,
     pub foreground: bool,
     pub stdio: Vec<(i32, Arc<OwnedFd>)>,
     pub variables: Vec<(&'static str, String)>,
@@ -107,6 +111,17 @@ pub fn await_no_reader(write: impl AsFd) {
     assert!(polled[0].revents().contains(PollFlags::ERR), "{:?}", polled[0].revents());
 }
 
+/// Waits until everything that was written was taken.
+pub fn await_empty(rig: &Rig, child: u32, which: Which) {
+    let pipe = &rig.sources[child as usize].write[which as usize];
+    let mut looks = 0u64;
+    while mainstay::sys::pipe::waiting(pipe).unwrap() > 0 {
+        looks += 1;
+        assert!(looks < 1_000_000_000);
+        std::thread::yield_now();
+    }
+}
+
 impl Rig {
     pub fn new() -> Rig {
         let directory = tempfile::tempdir().unwrap();
@@ -132,6 +147,7 @@ impl Rig {
             sources: Vec::new(),
             lives: BTreeMap::new(),
             deaths: Vec::new(),
+            gone: Vec::new(),
             foreground: false,
             stdio: Vec::new(),
             variables: Vec::new(),
@@ -148,10 +164,17 @@ impl Rig {
             max_size,
             files,
             ready: None,
+            present: true,
             read: [out_read, err_read],
             write: [out_write.into(), err_write.into()],
         });
         self.sources.len() as u32 - 1
+    }
+
+    /// From here on the number is that of another instance, with pipes of its own.
+    pub fn exchange(&mut self, child: u32, service: &str, instance: &str) {
+        self.source(service, instance, 10 << 20, 5);
+        self.sources.swap_remove(child as usize);
     }
 
     pub fn web(&mut self) -> u32 {
@@ -205,14 +228,19 @@ impl Rig {
     pub fn tell(&self) {
         let width = self.sources.iter().map(|source| source.instance.len()).max().unwrap_or(0) as u32;
         self.send(&ToLogger::Hello { foreground: self.foreground, width, project: "shop".into() });
-        for child in 0..self.sources.len() as u32 {
-            self.tell_stream(child);
+        for (child, source) in (0..).zip(&self.sources) {
+            if source.present {
+                self.tell_stream(child);
+            }
         }
         for death in &self.deaths {
             self.send(&ToLogger::Death(death.clone()));
         }
         for (&child, &incarnation) in &self.lives {
             self.send(&ToLogger::Life { child, incarnation });
+        }
+        for &child in &self.gone {
+            self.send(&ToLogger::Gone { child });
         }
         self.send(&ToLogger::Begin);
     }
