@@ -203,7 +203,7 @@ fn mistakes_of_every_file_are_told_at_once_and_say_which_file() {
         ],
     );
     let found = loaded(folder.path(), "mainstay.toml").unwrap_err();
-    insta::assert_snapshot!(found);
+    snapshot("conf_d_mistakes", &found);
     let answer = check(folder.path(), true);
     let answer: serde_json::Value = serde_json::from_str(&answer.out).unwrap();
     let places: Vec<_> = answer["diagnostics"]
@@ -249,7 +249,7 @@ fn what_in_conf_d_is_no_readable_text_is_told_by_name() {
     std::os::unix::fs::symlink("nowhere", conf_d.join("4.toml")).unwrap();
     std::os::unix::fs::symlink(folder.path().join("mainstay.toml"), conf_d.join("5.toml")).unwrap();
     let found = loaded(folder.path(), "mainstay.toml").unwrap_err();
-    insta::assert_snapshot!(found);
+    snapshot("conf_d_unreadable", &found);
     fs::remove_dir_all(&conf_d).unwrap();
     fs::write(&conf_d, "").unwrap();
     let found = loaded(folder.path(), "mainstay.toml").unwrap_err();

@@ -1,5 +1,4 @@
-//! Text → plan, for what changes while the tree runs: templates, pools, significant members, counting again; and
-//! OTP's rules about child specs and flags, by their ids.
+//! Text → plan, for what changes while the tree runs: templates, conditions, and counting instances again.
 
 use mainstay::config::declared::ScaleError;
 use mainstay::config::plan::{Condition, Program, Ready};
@@ -311,7 +310,10 @@ fn a_condition_is_a_path_and_an_ignore_code_needs_somebody_who_waits() {
     assert_eq!(plan.tree.children[0].ignore, Some(0));
     assert_eq!(Program::default().condition, None);
     refused("[service.a]\ncommand = 'x'\nignore = 3", "`ignore` without `ready` is never looked at");
-    refused("[service.a]\ncommand = 'x'\nready = { tcp = 1 }\nignore = 256", "invalid `ignore`: expected");
+    refused(
+        "[service.a]\ncommand = 'x'\nready = { tcp = 1 }\nignore = 256",
+        "invalid `ignore`: 256 is not a whole number from 0 to 255",
+    );
     refused(
         "[service.a]\ncommand = 'x'\ncondition = {}",
         "invalid `condition`: it does not say what: `exists`",

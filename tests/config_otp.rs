@@ -148,7 +148,7 @@ mod otp {
         for intensity in ["-1", "4294967296", "99999999999999999999"] {
             refused(
                 &flags(&format!("intensity = {intensity}")),
-                "invalid `intensity`: expected a whole number from 0",
+                &format!("invalid `intensity`: {intensity} is not a whole number from 0"),
             );
         }
         refused(&flags("intensity = 'infinity'"), "`intensity` is a string, expected a whole number");
@@ -161,9 +161,12 @@ mod otp {
             "`intensity` is a number with a fraction, expected a whole number",
         );
         refused(&flags("period = '0s'"), "invalid `period`: it must be longer than 0s");
-        refused(&flags("period = '-1s'"), "invalid `period`: expected a duration");
-        refused(&flags("period = 'infinity'"), "invalid `period`: expected a duration");
-        refused(&flags("period = inf"), "invalid `period`: expected a duration");
+        refused(&flags("period = '-1s'"), "invalid `period`: \"-1s\" is not understood, expected a duration");
+        refused(
+            &flags("period = 'infinity'"),
+            "invalid `period`: \"infinity\" is not understood, expected a duration",
+        );
+        refused(&flags("period = inf"), "invalid `period`: inf is not understood, expected a duration");
         refused(&flags("period = 5"), "invalid `period`: a duration has a unit: \"5s\"");
         refused(
             &flags("auto_shutdown = 'maybe'"),
@@ -238,11 +241,17 @@ mod otp {
             "invalid `policy`: \"sometimes\" is not known",
         );
         refused(&member("command = 'x'\nrestart = 3"), "`restart` is a whole number, expected \"permanent\"");
-        refused(&member("command = 'x'\nstop = { grace = '-1s' }"), "invalid `grace`: expected a duration");
-        refused(&member("command = 'x'\nstop = { grace = -1 }"), "invalid `grace`: expected a duration");
+        refused(
+            &member("command = 'x'\nstop = { grace = '-1s' }"),
+            "invalid `grace`: \"-1s\" is not understood, expected a duration",
+        );
+        refused(
+            &member("command = 'x'\nstop = { grace = -1 }"),
+            "invalid `grace`: -1 is not understood, expected a duration",
+        );
         refused(
             &member("command = 'x'\nstop = { grace = 'brutal' }"),
-            "invalid `grace`: expected a duration",
+            "invalid `grace`: \"brutal\" is not understood, expected a duration",
         );
         refused(&member("command = 'x'\nstop = 5"), "`stop` is a whole number, expected a table");
     }

@@ -189,7 +189,7 @@ pub(super) fn integer(
     match i64::from_str_radix(number.as_str(), number.radix()) {
         Ok(number) if range.contains(&number) => Some(number),
         _ => {
-            context.invalid(value.span(), &format!("expected {expected}"));
+            context.invalid(value.span(), &format!("{} is not {expected}", shorten(number.as_str())));
             None
         }
     }
@@ -233,10 +233,12 @@ pub(super) fn with_unit<T>(
     read: impl FnOnce(&str) -> Result<T, String>,
     expected: &str,
 ) -> Option<T> {
-    let result = match value.get_ref() {
-        DeValue::String(text) => read(text),
-        DeValue::Integer(number) if number.radix() == 10 => read(number.as_str()),
-        DeValue::Float(number) => read(number.as_str()),
+    let (written, result) = match value.get_ref() {
+        DeValue::String(text) => (format!("\"{}\"", shorten(text)), read(text)),
+        DeValue::Integer(number) if number.radix() == 10 => {
+            (number.as_str().to_owned(), read(number.as_str()))
+        }
+        DeValue::Float(number) => (number.as_str().to_owned(), read(number.as_str())),
         _ => {
             context.expected(value, expected);
             return None;
@@ -246,6 +248,10 @@ pub(super) fn with_unit<T>(
         (Ok(found), DeValue::String(_)) => Some(found),
         (Ok(_), _) => {
             context.expected(value, expected);
+            None
+        }
+        (Err(reason), _) if reason.starts_with("expected") => {
+            context.invalid(value.span(), &format!("{written} is not understood, {reason}"));
             None
         }
         (Err(reason), _) => {

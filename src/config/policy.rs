@@ -304,7 +304,15 @@ pub(super) fn stop(context: &mut Context<'_>, value: &Value<'_>) -> Option<StopP
     let grace = fields.take("grace", |c, v| match v.get_ref().as_str() {
         Some("forever" | "infinity") => Some(Grace::Forever),
         Some("kill") => Some(Grace::Kill),
-        _ => duration(c, v).map(Grace::After),
+        _ => {
+            let read = |text: &str| match units::duration(text) {
+                Err(reason) if reason.starts_with("expected") => {
+                    Err(format!("{reason}, or \"forever\" or \"kill\""))
+                }
+                other => other,
+            };
+            with_unit(c, v, read, "a duration such as \"10s\", \"forever\" or \"kill\"").map(Grace::After)
+        }
     });
     fields.finish(None);
     Some(StopPart { signal: signal.map(|l| l.value), grace: grace.map(|l| l.value) })
