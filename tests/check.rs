@@ -219,12 +219,14 @@ fn mistakes_of_every_file_are_told_at_once_and_say_which_file() {
 fn broken_toml_in_one_file_does_not_hide_the_mistakes_of_another() {
     let folder = with_parts(
         "[service.web\n",
-        &[("1.toml", "[service.a]\ncomand = 1\n"), ("2.toml", "\u{feff}a b\r\n")],
+        &[("1.toml", "[service.a]\ncomand = 1\n"), ("2.toml", "\u{feff}x = 1 y\r\n\r\n[service.b]\r\n")],
     );
     let found = loaded(folder.path(), "mainstay.toml").unwrap_err();
     for place in ["--> mainstay.toml:1:", "--> conf.d/1.toml:2:1", "--> conf.d/2.toml:1:"] {
         assert!(found.contains(place), "{found}");
     }
+    // A broken line is one mistake, also in the last file; what is missing may only be what could not be read.
+    assert!(found.ends_with("3 errors, nothing was changed"), "{found}");
 }
 
 #[test]

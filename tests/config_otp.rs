@@ -356,6 +356,10 @@ mod otp {
         refused(&text("any", "sometimes"), "invalid `restart`");
         let found = messages(&text("sometimes", "permanent"));
         assert!(found.len() == 2 && found[1].starts_with("a permanent member"), "{found:?}");
+        let group = "auto_shutdown = 'any'\n[group.g]\nsignificant = true\nrestart = ";
+        refused(&format!("{group}'sometimes'"), "invalid `restart`");
+        refused(&format!("{group}{{ policy = 'sometimes' }}"), "invalid `policy`");
+        accepted(&format!("{group}'transient'"));
         let defaults = "[defaults]\nrestart = 'transient'\n";
         accepted(&format!("{defaults}{}significant = true\n", flags("auto_shutdown = 'any'")));
         let defaults = "[defaults]\nrestart = { policy = 'always' }\n";

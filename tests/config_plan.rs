@@ -494,6 +494,11 @@ fn ten_megabytes_are_read_and_more_than_sixteen_are_refused() {
     assert!(shown.len() < 4_000, "an endless line is cut: {} bytes", shown.len());
     let found = parse_bytes(&vec![b'\n'; config::FILE_MAX + 1]).unwrap_err().to_string();
     assert!(found.contains("larger than 16MiB"), "{found}");
+    let half = format!("# {}\n", "x".repeat(9 << 20)).into_bytes();
+    let found = several(&[half.clone(), half.clone()]).unwrap_err().to_string();
+    assert!(found.contains("with this file all together are larger than 16MiB"), "{found}");
+    assert!(found.contains("--> conf.d/1.toml"), "{found}");
+    assert!(several(&[half, Vec::new()]).is_ok());
     let garbage = parse_bytes("= \n".repeat(1 << 20).as_bytes()).unwrap_err();
     assert_eq!(garbage.errors(), 1, "the first is enough");
 }
@@ -506,6 +511,15 @@ fn more_instances_or_needs_than_can_be_counted_out_are_refused() {
     let crossed = format!("{}{}needs = ['s0']\n", service(0), service(1));
     assert!(parse_bytes(crossed.as_bytes()).unwrap_err().to_string().contains("more than 1000000 needs"));
     assert_eq!(plan(&service(0)).programs.len(), 10_000);
+    // Of a template one instance is counted, so that what one start costs is bounded too.
+    let all: String = (0..10).map(service).collect();
+    let names: Vec<String> = (0..10).map(|i| format!("'s{i}'")).collect();
+    let template = |i: usize| format!("[service.'t{i}@']\ncommand = 'x'\nneeds = [{}]\n", names.join(", "));
+    let templates = |count: usize| format!("{all}{}", (0..count).map(template).collect::<String>());
+    assert!(
+        parse_bytes(templates(11).as_bytes()).unwrap_err().to_string().contains("more than 1000000 needs")
+    );
+    assert_eq!(plan(&templates(10)).templates[9].child.needs.len(), 100_000);
 }
 
 // Units.

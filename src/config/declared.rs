@@ -151,7 +151,7 @@ impl Plan {
         if plan.declared.services.iter().map(|s| s.count as usize).sum::<usize>() > CHILDREN_MAX {
             return Err(ScaleError::TooManyTogether);
         }
-        if plan.declared.needs_counted_out() > NEEDS_MAX {
+        if plan.needs_counted_out() > NEEDS_MAX {
             return Err(ScaleError::TooManyNeeds);
         }
         plan.count_out(prototypes);
@@ -173,6 +173,18 @@ impl Plan {
             }
         }
         Ok(())
+    }
+
+    /// How many needs all instances have together, at most; of each template one instance is counted.
+    fn needs_counted_out(&self) -> usize {
+        let services = &self.declared.services;
+        let each = |need: &Need| match need {
+            Need::Service(service) => services[*service as usize].count as usize,
+            Need::Instance(..) | Need::Group(_) => 1,
+        };
+        let sum = |needs: &[Need]| needs.iter().map(each).sum::<usize>();
+        let templates: usize = self.templates.iter().map(|template| sum(&template.needs)).sum();
+        templates + services.iter().map(|service| sum(&service.needs) * service.count as usize).sum::<usize>()
     }
 
     /// What an instance of each service is, without its name and its needs.
@@ -241,14 +253,5 @@ impl Declared {
         }
         nodes.retain(|node| seen.insert(*node));
         nodes
-    }
-
-    /// How many needs all instances have together, at most.
-    pub(super) fn needs_counted_out(&self) -> usize {
-        let each = |need: &Need| match need {
-            Need::Service(service) => self.services[*service as usize].count as usize,
-            Need::Instance(..) | Need::Group(_) => 1,
-        };
-        self.services.iter().map(|s| s.needs.iter().map(each).sum::<usize>() * s.count as usize).sum()
     }
 }
