@@ -64,6 +64,16 @@ fn d10_only_who_died_is_replaced_and_the_third_death_ends_the_pool() {
 }
 
 #[test]
+fn d11_c14_a_member_that_said_something_when_it_was_ready_is_restarted_like_any_other() {
+    let mut rig = pool(9, "p@1 p@2", |child| child.ready_within = Some(seconds(9)));
+    rig.ready("p@1");
+    rig.ready("p@2");
+    assert_eq!(rig.dies("p@1"), "p@1+3");
+    rig.ready("p@1");
+    assert_eq!((rig.count("root"), rig.supervisor.next_deadline()), ("1/2/0/2".to_owned(), None));
+}
+
+#[test]
 fn d12_who_has_nothing_to_run_when_it_is_restarted_leaves_the_pool() {
     for restart in [Transient, Permanent] {
         let mut rig = pool(9, "p@1 p@2", of(restart));

@@ -75,6 +75,23 @@ fn o01_twenty_thousand_children_start_fall_together_and_stop_in_linear_work() {
 }
 
 #[test]
+fn o02_twenty_thousand_temporary_children_die_at_once_and_are_gone_in_linear_work() {
+    // Each death is one event that leads to no other. A search for the child, or for what is left of its
+    // group, would be 400 million steps here and be seen as a test that hangs.
+    let count = 20_000;
+    let mut tree = flat(count, Strategy::OneForOne, true);
+    tree.children.iter_mut().for_each(|child| child.restart = Restart::Temporary);
+    let mut supervisor = Supervisor::new(tree, 1, Incarnation(1));
+    run(&mut supervisor, Instant::ZERO, Event::Boot);
+    assert_eq!(supervisor.count(GroupId::ROOT).active, count);
+    for child in (0..count).rev().map(ChildId) {
+        let death = exit(child, supervisor.incarnation(child), Cause::Signal(9, false), false);
+        assert_eq!(run(&mut supervisor, Instant::ZERO, death), 1);
+    }
+    assert_eq!((supervisor.count(GroupId::ROOT).specs, supervisor.children().count()), (0, 0));
+}
+
+#[test]
 fn o01_twenty_thousand_that_need_one_start_after_it_and_stop_before_it() {
     let mut tree = flat(20_000, Strategy::OneForOne, false);
     for child in &mut tree.children[1..] {
