@@ -121,13 +121,6 @@ fn an_instance_has_the_argument_wherever_percent_i_stands() {
 }
 
 #[test]
-fn d08_words_of_the_caller_come_after_those_of_the_command_as_they_are() {
-    let template = template("[service.'w@']\ncommand = ['./w', '%i']\n");
-    let (_, program) = template.instance("1", &words(&["%i", "", "a b"]), None).unwrap();
-    assert_eq!(program.argv, ["./w", "1", "%i", "", "a b"]);
-}
-
-#[test]
 fn an_instance_may_be_given_another_name() {
     let template = template("[service.'job@']\ncommand = 'x %i'\n");
     let name = |name: &str| {
@@ -321,4 +314,17 @@ fn a_condition_is_a_path_and_an_ignore_code_needs_somebody_who_waits() {
     refused("[service.a]\ncommand = 'x'\ncondition = { exist = 'x' }", "unknown field `exist`");
     refused("[service.a]\ncommand = 'x'\ncondition = '/x'", "`condition` is a string, expected a table");
     refused("[service.a]\ncommand = 'x'\ncondition = { exists = '' }", "invalid `exists`: it is empty");
+}
+
+// What `docs/otp.md` names: each test begins with the ids of the behaviours that it shows.
+
+mod otp {
+    use super::*;
+
+    #[test]
+    fn d08_words_of_the_caller_come_after_those_of_the_command_as_they_are() {
+        let template = template("[service.'w@']\ncommand = ['./w', '%i']\n");
+        let (_, program) = template.instance("1", &words(&["%i", "", "a b"]), None).unwrap();
+        assert_eq!(program.argv, ["./w", "1", "%i", "", "a b"]);
+    }
 }

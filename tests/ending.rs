@@ -47,47 +47,6 @@ fn waiting() -> (Running, Leash) {
 }
 
 #[test]
-fn every_exit_code_is_seen_exactly() {
-    for code in 0..=255_u8 {
-        let mut running = start(shell(&format!("exit {code}"))).unwrap();
-        check_end(&mut running, Cause::Code(code));
-    }
-}
-
-#[test]
-fn every_deadly_signal_is_seen_exactly() {
-    let harmless = [
-        libc::SIGCHLD,
-        libc::SIGCONT,
-        libc::SIGURG,
-        libc::SIGWINCH,
-        libc::SIGSTOP,
-        libc::SIGTSTP,
-        libc::SIGTTIN,
-        libc::SIGTTOU,
-    ];
-    for signal in (1..=64).filter(|signal| !harmless.contains(signal)) {
-        let (mut running, _leash) = waiting();
-        assert_eq!(pidfd::peek(&running.started.pidfd).unwrap(), None);
-        assert!(pidfd::reap(&running.started.pidfd).unwrap().is_none());
-        assert!(pidfd::signal(&running.started.pidfd, signal).unwrap());
-        check_end(&mut running, Cause::Signal(signal, false));
-    }
-}
-
-#[test]
-fn a_dumped_core_is_told_from_none() {
-    if std::fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap().contains(['/', '|']) {
-        return; // Cores of this machine go elsewhere: not ours to write.
-    }
-    let home = tempfile::tempdir().unwrap();
-    let mut request = shell("kill -SEGV $$");
-    request.directory = Some(home.path().to_owned());
-    request.limits = vec![(Resource::Core, Limit { soft: Some(1 << 30), hard: Some(1 << 30) })];
-    check_end(&mut start(request).unwrap(), Cause::Signal(libc::SIGSEGV, true));
-}
-
-#[test]
 fn what_a_life_used_is_known() {
     let running = start(shell("i=0; while [ $i -lt 20000 ]; do i=$((i+1)); done")).unwrap();
     assert!(readable(&running.started.pidfd));
@@ -115,36 +74,6 @@ fn a_group_is_signalled_as_a_whole_also_without_its_leader() {
         std::thread::yield_now();
     }
     assert!(!pidfd::signal_group(leader, pid, libc::SIGTERM).unwrap());
-}
-
-/// The number of a dead process, given to another one, is not that process.
-#[test]
-fn a_number_that_was_given_again_is_a_stranger() {
-    const LAST: &str = "/proc/sys/kernel/ns_last_pid";
-    for _ in 0..500 {
-        let (mut first, leash) = waiting();
-        let pid = first.started.pid;
-        let began = pidfd::start_time(pid).unwrap();
-        assert!(pidfd::open_started_at(pid, began).unwrap().is_some());
-        assert!(pidfd::open_started_at(pid, began + 1).unwrap().is_none());
-        drop(leash);
-        first.wait();
-        assert!(pidfd::open(pid).unwrap().is_none() || procfs::stat(pid).is_ok());
-        // The next number to be given; somebody else may be faster.
-        if std::fs::write(LAST, (pid - 1).to_string()).is_err() {
-            return; // Only root may choose numbers.
-        }
-        let (mut second, leash) = waiting();
-        if second.started.pid != pid {
-            continue;
-        }
-        assert!(!pidfd::signal(&first.started.pidfd, libc::SIGKILL).unwrap());
-        assert!(!pidfd::signal_group(&first.started.pidfd, pid, libc::SIGKILL).unwrap());
-        drop(leash);
-        assert_eq!(second.wait(), Cause::Code(0), "the stranger got no signal");
-        return;
-    }
-    panic!("the number never came back in 500 tries");
 }
 
 #[test]
@@ -177,13 +106,8 @@ fn listening() {
 
 // Orphans and leftovers ---------------------------------------------------------------------------
 
-#[test]
-fn strangers_are_reaped_and_a_services_status_is_never_taken() {
-    in_own_process("reaping");
-}
-
 /// S6.
-/// Does its work when `strangers_are_reaped_and_a_services_status_is_never_taken` runs it in a process of its own.
+/// Does its work when `otp::q15_strangers_are_reaped_and_a_services_status_is_never_taken` runs it in a process of its own.
 #[test]
 fn reaping() {
     if !processes::inside() {
@@ -235,13 +159,8 @@ fn left_behind(script: &str, runtime: &Path, number: u64) -> (Running, u32, Leas
     (running, helper, leash)
 }
 
-#[test]
-fn helpers_that_hide_are_found_without_a_control_group() {
-    in_own_process("finding_helpers");
-}
-
 /// S3.
-/// Does its work when `helpers_that_hide_are_found_without_a_control_group` runs it in a process of its own.
+/// Does its work when `otp::q10_helpers_that_hide_are_found_without_a_control_group` runs it in a process of its own.
 #[test]
 fn finding_helpers() {
     if !processes::inside() {
@@ -383,29 +302,6 @@ fn wait_until_empty(group: &Group) {
     }
 }
 
-/// S3: whatever a service does to hide, its group knows it.
-#[test]
-fn helpers_that_hide_cannot_leave_their_control_group() {
-    let Some(own) = OwnTree::create() else { return };
-    let group = own.tree().group("web#2").unwrap();
-    assert!(group.is_empty().unwrap());
-    let mut request = shell("env -i setsid sh -c 'echo $$; exec cat <&3' & exit 0");
-    let _leash = Leash::attach(&mut request);
-    let mut running = start_in(request, Some(&group), &[]).unwrap();
-    let helper: u32 = running.line().parse().unwrap();
-    let helper_fd = pidfd::open(helper).unwrap().unwrap();
-    assert_eq!(running.wait(), Cause::Code(0));
-    assert!(!group.is_empty().unwrap());
-    assert_eq!(group.members().unwrap(), [helper]);
-    assert!(own.tree().remove(own.tree().group("web#2").unwrap()).is_err(), "somebody is inside");
-    group.kill().unwrap();
-    assert!(readable(&helper_fd));
-    wait_until_empty(&group);
-    assert!(group.is_empty().unwrap());
-    own.tree().remove(group).unwrap();
-    assert!(own.tree().instances().unwrap().is_empty());
-}
-
 #[test]
 fn a_signal_to_a_control_group_reaches_everybody_inside_once() {
     let Some(own) = OwnTree::create() else { return };
@@ -494,4 +390,114 @@ fn tracing() {
     running.output.read_line(&mut rest).unwrap();
     assert_eq!(running.wait(), Cause::Code(0));
     assert!(port::listeners(number).unwrap().is_empty());
+}
+
+// What `docs/otp.md` names: each test begins with the ids of the behaviours that it shows.
+
+mod otp {
+    use super::*;
+
+    #[test]
+    fn q13_every_exit_code_is_seen_exactly() {
+        for code in 0..=255_u8 {
+            let mut running = start(shell(&format!("exit {code}"))).unwrap();
+            check_end(&mut running, Cause::Code(code));
+        }
+    }
+
+    #[test]
+    fn q13_every_deadly_signal_is_seen_exactly() {
+        let harmless = [
+            libc::SIGCHLD,
+            libc::SIGCONT,
+            libc::SIGURG,
+            libc::SIGWINCH,
+            libc::SIGSTOP,
+            libc::SIGTSTP,
+            libc::SIGTTIN,
+            libc::SIGTTOU,
+        ];
+        for signal in (1..=64).filter(|signal| !harmless.contains(signal)) {
+            let (mut running, _leash) = waiting();
+            assert_eq!(pidfd::peek(&running.started.pidfd).unwrap(), None);
+            assert!(pidfd::reap(&running.started.pidfd).unwrap().is_none());
+            assert!(pidfd::signal(&running.started.pidfd, signal).unwrap());
+            check_end(&mut running, Cause::Signal(signal, false));
+        }
+    }
+
+    #[test]
+    fn q13_a_dumped_core_is_told_from_none() {
+        if std::fs::read_to_string("/proc/sys/kernel/core_pattern").unwrap().contains(['/', '|']) {
+            return; // Cores of this machine go elsewhere: not ours to write.
+        }
+        let home = tempfile::tempdir().unwrap();
+        let mut request = shell("kill -SEGV $$");
+        request.directory = Some(home.path().to_owned());
+        request.limits = vec![(Resource::Core, Limit { soft: Some(1 << 30), hard: Some(1 << 30) })];
+        check_end(&mut start(request).unwrap(), Cause::Signal(libc::SIGSEGV, true));
+    }
+
+    /// The number of a dead process, given to another one, is not that process.
+    #[test]
+    fn q05_a_number_that_was_given_again_is_a_stranger() {
+        const LAST: &str = "/proc/sys/kernel/ns_last_pid";
+        for _ in 0..500 {
+            let (mut first, leash) = waiting();
+            let pid = first.started.pid;
+            let began = pidfd::start_time(pid).unwrap();
+            assert!(pidfd::open_started_at(pid, began).unwrap().is_some());
+            assert!(pidfd::open_started_at(pid, began + 1).unwrap().is_none());
+            drop(leash);
+            first.wait();
+            assert!(pidfd::open(pid).unwrap().is_none() || procfs::stat(pid).is_ok());
+            // The next number to be given; somebody else may be faster.
+            if std::fs::write(LAST, (pid - 1).to_string()).is_err() {
+                return; // Only root may choose numbers.
+            }
+            let (mut second, leash) = waiting();
+            if second.started.pid != pid {
+                continue;
+            }
+            assert!(!pidfd::signal(&first.started.pidfd, libc::SIGKILL).unwrap());
+            assert!(!pidfd::signal_group(&first.started.pidfd, pid, libc::SIGKILL).unwrap());
+            drop(leash);
+            assert_eq!(second.wait(), Cause::Code(0), "the stranger got no signal");
+            return;
+        }
+        panic!("the number never came back in 500 tries");
+    }
+
+    #[test]
+    fn q15_strangers_are_reaped_and_a_services_status_is_never_taken() {
+        in_own_process("reaping");
+    }
+
+    #[test]
+    fn q10_helpers_that_hide_are_found_without_a_control_group() {
+        in_own_process("finding_helpers");
+    }
+
+    /// S3: whatever a service does to hide, its group knows it.
+    #[test]
+    fn q10_helpers_that_hide_cannot_leave_their_control_group() {
+        let Some(own) = OwnTree::create() else { return };
+        let group = own.tree().group("web#2").unwrap();
+        assert!(group.is_empty().unwrap());
+        let mut request = shell("env -i setsid sh -c 'echo $$; exec cat <&3' & exit 0");
+        let _leash = Leash::attach(&mut request);
+        let mut running = start_in(request, Some(&group), &[]).unwrap();
+        let helper: u32 = running.line().parse().unwrap();
+        let helper_fd = pidfd::open(helper).unwrap().unwrap();
+        assert_eq!(running.wait(), Cause::Code(0));
+        assert!(!group.is_empty().unwrap());
+        assert_eq!(group.members().unwrap(), [helper]);
+        assert!(own.tree().remove(own.tree().group("web#2").unwrap()).is_err(), "somebody is inside");
+        group.kill().unwrap();
+        assert!(readable(&helper_fd));
+        wait_until_empty(&group);
+        assert!(group.is_empty().unwrap());
+        own.tree().remove(group).unwrap();
+        assert!(own.tree().instances().unwrap().is_empty());
+    }
 }

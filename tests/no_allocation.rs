@@ -170,22 +170,6 @@ fn tree(strategy: Strategy, otp: bool, backoff: Backoff) -> Tree {
     }
 }
 
-#[test]
-fn o01_the_core_allocates_nothing_from_a_death_to_the_next_start() {
-    for strategy in [Strategy::OneForOne, Strategy::OneForAll, Strategy::RestForOne] {
-        for otp in [false, true] {
-            for backoff in [Backoff::NONE, Backoff::default()] {
-                let mut world = World::new(tree(strategy, otp, backoff));
-                world.round();
-                let starts = world.starts;
-                let allocated = allocations(|| (0..50).for_each(|_| world.round()));
-                assert_eq!(allocated, 0, "{strategy:?}, otp: {otp}, {backoff:?}");
-                assert!(world.starts - starts >= 50 * 22, "they were started again");
-            }
-        }
-    }
-}
-
 // The launch -----------------------------------------------------------------------------------------
 
 /// As a service is started: searched in `PATH`, with an environment, a number of its life and limits.
@@ -250,37 +234,59 @@ fn s2_no_start_allocates_among_others() {
     assert_eq!(allocations(|| (2..20).for_each(&mut round)), 0);
 }
 
-/// Core and launch together, with real processes: a death is a real one, seen by a pidfd.
-#[test]
-fn o01_nothing_is_allocated_from_exit_to_exec() {
-    let mut core = Supervisor::new(tree(Strategy::OneForOne, false, Backoff::NONE), 1, Incarnation(1));
-    let mut launches: Vec<Launch> = (0..20).map(|_| Launch::new(service()).unwrap()).collect();
-    let lives: Vec<_> = (0..20).map(|_| Cell::new(None)).collect();
-    let (mut actions, mut events) = (Vec::with_capacity(100), VecDeque::with_capacity(100));
-    let mut turn = |event: Event, now: u64| {
-        events.push_back(event);
-        while let Some(event) = events.pop_front() {
-            core.handle(Instant::from_nanos(now), event, &mut actions);
-            for action in actions.drain(..) {
-                if let Action::Start(child, life) = action {
-                    let at = child.0 as usize;
-                    lives[at].set(Some((life, launches[at].start(&[life.0], None).unwrap())));
-                    events.push_back(Event::Started(child, life));
+// What `docs/otp.md` names: each test begins with the ids of the behaviours that it shows.
+
+mod otp {
+    use super::*;
+
+    #[test]
+    fn o01_the_core_allocates_nothing_from_a_death_to_the_next_start() {
+        for strategy in [Strategy::OneForOne, Strategy::OneForAll, Strategy::RestForOne] {
+            for otp in [false, true] {
+                for backoff in [Backoff::NONE, Backoff::default()] {
+                    let mut world = World::new(tree(strategy, otp, backoff));
+                    world.round();
+                    let starts = world.starts;
+                    let allocated = allocations(|| (0..50).for_each(|_| world.round()));
+                    assert_eq!(allocated, 0, "{strategy:?}, otp: {otp}, {backoff:?}");
+                    assert!(world.starts - starts >= 50 * 22, "they were started again");
                 }
             }
         }
-    };
-    turn(Event::Boot, 1);
-    // Each round is an hour.
-    let mut round = |hour: u64| {
-        for (at, life) in lives.iter().enumerate() {
-            let (incarnation, started) = life.take().unwrap();
-            let cause = pidfd::wait(&started.pidfd).unwrap().0;
-            let child = ChildId(at as u32);
-            turn(Event::Exited { child, incarnation, cause, leftovers: false }, hour * 3_600_000_000_000);
-        }
-    };
-    round(1);
-    assert_eq!(allocations(|| (2..6).for_each(&mut round)), 0);
-    round(6);
+    }
+
+    /// Core and launch together, with real processes: a death is a real one, seen by a pidfd.
+    #[test]
+    fn o01_nothing_is_allocated_from_exit_to_exec() {
+        let mut core = Supervisor::new(tree(Strategy::OneForOne, false, Backoff::NONE), 1, Incarnation(1));
+        let mut launches: Vec<Launch> = (0..20).map(|_| Launch::new(service()).unwrap()).collect();
+        let lives: Vec<_> = (0..20).map(|_| Cell::new(None)).collect();
+        let (mut actions, mut events) = (Vec::with_capacity(100), VecDeque::with_capacity(100));
+        let mut turn = |event: Event, now: u64| {
+            events.push_back(event);
+            while let Some(event) = events.pop_front() {
+                core.handle(Instant::from_nanos(now), event, &mut actions);
+                for action in actions.drain(..) {
+                    if let Action::Start(child, life) = action {
+                        let at = child.0 as usize;
+                        lives[at].set(Some((life, launches[at].start(&[life.0], None).unwrap())));
+                        events.push_back(Event::Started(child, life));
+                    }
+                }
+            }
+        };
+        turn(Event::Boot, 1);
+        // Each round is an hour.
+        let mut round = |hour: u64| {
+            for (at, life) in lives.iter().enumerate() {
+                let (incarnation, started) = life.take().unwrap();
+                let cause = pidfd::wait(&started.pidfd).unwrap().0;
+                let child = ChildId(at as u32);
+                turn(Event::Exited { child, incarnation, cause, leftovers: false }, hour * 3_600_000_000_000);
+            }
+        };
+        round(1);
+        assert_eq!(allocations(|| (2..6).for_each(&mut round)), 0);
+        round(6);
+    }
 }

@@ -154,36 +154,6 @@ fn graceful_degradation_under_extreme_failure() {
 }
 
 #[test]
-fn s3_helpers_of_a_dead_life_are_gone_before_the_next_begins() {
-    let project = Project::running(
-        r#"
-name = "helpers"
-[service.parent]
-command = ["sh", "-c", "setsid sleep 100000 & setsid sh -c 'sleep 100001 & wait' & echo $! ; exec sleep 100002"]
-backoff = "none"
-"#,
-    );
-    for _ in 0..5 {
-        let cursor = project.cursor();
-        let before = project.processes();
-        kill(project.pid("parent"), Signal::SIGKILL);
-        project.wait("parent", "up", &cursor);
-        let incarnation =
-            project.status()["services"].as_array().unwrap()[0]["incarnation"].as_u64().unwrap();
-        for pid in before {
-            let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-            let text = String::from_utf8_lossy(&environment);
-            let old = text.split('\0').any(|v| {
-                v.strip_prefix("MAINSTAY_INCARNATION=")
-                    .is_some_and(|n| n.parse::<u64>().unwrap() < incarnation)
-            });
-            assert!(!old || text.contains("MAINSTAY_INSTANCE=mainstay."), "pid {pid} is of an earlier life");
-        }
-    }
-    project.shutdown();
-}
-
-#[test]
 fn without_cgroups_helpers_are_found_by_group_and_session() {
     if !nix::unistd::Uid::effective().is_root() {
         // Then every other test of this file runs without cgroups.
@@ -220,25 +190,6 @@ backoff = "none"
     }
     as_nobody(&["shutdown"]).ok();
     assert_eq!(project.processes(), Vec::<i32>::new());
-}
-
-#[test]
-fn what_a_killed_supervisor_left_is_ended_before_the_next_begins() {
-    let project = Project::running(SLEEPERS);
-    let old = pids(&project);
-    let cursor: u64 = project.cursor().parse().unwrap();
-    let supervisor = project.supervisor();
-    kill(supervisor, Signal::SIGKILL);
-    gone(supervisor);
-    let unreachable = project.mainstay(&["status"]);
-    assert_eq!(unreachable.code, 69, "{unreachable:?}");
-    project.start();
-    for pid in old {
-        assert!(!fs::read(format!("/proc/{pid}/environ")).is_ok_and(|e| !e.is_empty()), "pid {pid} lives on");
-    }
-    all_there_once(&project);
-    // A cursor survives the supervisor's death.
-    assert!(project.cursor().parse::<u64>().unwrap() > cursor);
 }
 
 #[test]
@@ -285,146 +236,6 @@ fn cannot_start(service: &str, expected: &[&str]) {
 }
 
 #[test]
-fn a_missing_program_is_named() {
-    cannot_start("command = [\"no-such-program-at-all\"]", &["no-such-program-at-all", "No such file"]);
-    cannot_start("command = [\"./missing\"]", &["executing `./missing`", "No such file"]);
-}
-
-#[test]
-fn a_program_that_is_not_executable_is_named() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("plain");
-    fs::write(&path, "text").unwrap();
-    cannot_start(&format!("command = [\"{}\"]", path.display()), &["plain", "Permission denied"]);
-}
-
-#[test]
-fn a_directory_that_does_not_exist_is_named() {
-    cannot_start(
-        "command = [\"sleep\", \"1\"]\ndirectory = \"/srv/no-such-directory\"",
-        &["changing directory to `/srv/no-such-directory`", "No such file or directory"],
-    );
-}
-
-#[test]
-fn a_user_that_does_not_exist_is_named() {
-    cannot_start("command = [\"sleep\", \"1\"]\nuser = \"nobody-at-all\"", &["finding user `nobody-at-all`"]);
-}
-
-#[test]
-fn a_port_in_use_by_a_stranger_does_not_make_a_service_ready() {
-    let stranger = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = stranger.local_addr().unwrap().port();
-    cannot_start(
-        &format!("command = [\"sleep\", \"100000\"]\nready = {{ tcp = {port}, within = \"300ms\" }}"),
-        &["not ready within 300ms"],
-    );
-    let project = Project::new(&format!(
-        "name = \"port\"\n[service.bad]\ncommand = [\"sleep\", \"100000\"]\nready = {{ tcp = {port}, within = \"200ms\" }}\n\
-         restart = {{ max = 0, within = \"30s\" }}\n"
-    ));
-    project.mainstay(&["run", "-d", "--wait", "--timeout", "60s"]);
-    let events = project.events("0");
-    let never = events.iter().find(|e| e["kind"] == "never_ready").unwrap();
-    let detail = never["detail"].as_str().unwrap();
-    assert!(detail.contains(&format!("port {port} is answered by pid {}", std::process::id())), "{detail}");
-}
-
-#[test]
-fn readiness_by_output_notify_and_port() {
-    let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
-    let project = Project::running(&format!(
-        r#"
-name = "ready"
-[service.output]
-command = ["sh", "-c", "printf 'now lis'; printf 'tening\n'; exec sleep 100000"]
-ready = {{ output = "listening" }}
-[service.notify]
-command = ["python3", "-c", '''
-import os, socket, time
-s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
-s.connect(os.environ["NOTIFY_SOCKET"])
-s.send(b"STATUS=hello\nREADY=1")
-s.send(b"READY=1")
-time.sleep(100000)''']
-ready = {{ notify = true }}
-[service.grandchild]
-command = ["sh", "-c", "python3 -c 'import os,socket,time; s=socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.connect(os.environ[\"NOTIFY_SOCKET\"]); s.send(b\"READY=1\"); time.sleep(100000)' & wait"]
-ready = {{ notify = true }}
-[service.port]
-command = ["python3", "-m", "http.server", "--bind", "127.0.0.1", "{port}"]
-ready = {{ tcp = {port} }}
-[service.after]
-command = ["sleep", "100000"]
-needs = ["output", "notify", "grandchild", "port"]
-"#
-    ));
-    let events = project.events("0");
-    let at = |instance: &str, kind: &str| {
-        events.iter().position(|e| e["instance"] == instance && e["kind"] == kind).unwrap_or_else(|| {
-            panic!("no {kind} of {instance} in {events:#?}");
-        })
-    };
-    for name in ["output", "notify", "grandchild", "port"] {
-        assert!(at(name, "ready") < at("after", "starting"), "`after` began before `{name}` was ready");
-        assert_eq!(events.iter().filter(|e| e["instance"] == name && e["kind"] == "ready").count(), 1);
-    }
-}
-
-#[test]
-fn ready_from_a_stranger_is_not_believed() {
-    let project = Project::new(
-        "name = \"stranger\"\n[service.silent]\ncommand = [\"sleep\", \"100000\"]\nready = { notify = true }\n",
-    );
-    project.mainstay(&["run", "-d"]).ok();
-    let socket = std::os::unix::net::UnixDatagram::unbound().unwrap();
-    socket.send_to(b"READY=1", project.path("run/notify")).unwrap();
-    // The datagram was handled when a later request is answered.
-    let wait = project.mainstay(&["wait", "silent", "--state", "ready", "--timeout", "300ms"]);
-    assert_eq!(wait.code, 124, "{wait:?}");
-}
-
-#[test]
-fn a_group_falls_together() {
-    let project = Project::running(
-        r#"
-name = "groups"
-[group.all]
-strategy = "one_for_all"
-[group.rest]
-strategy = "rest_for_one"
-[service.a1]
-group = "all"
-command = ["sleep", "100000"]
-[service.a2]
-group = "all"
-command = ["sleep", "100000"]
-[service.r1]
-group = "rest"
-command = ["sleep", "100000"]
-[service.r2]
-group = "rest"
-command = ["sleep", "100000"]
-[service.r3]
-group = "rest"
-command = ["sleep", "100000"]
-"#,
-    );
-    let pid = |name: &str| project.pid(name);
-    let before = ["a1", "a2", "r1", "r2", "r3"].map(pid);
-    let cursor = project.cursor();
-    kill(before[0], Signal::SIGKILL);
-    kill(before[3], Signal::SIGKILL);
-    for name in ["a1", "a2", "r2", "r3"] {
-        project.wait(name, "up", &cursor);
-    }
-    let after = ["a1", "a2", "r1", "r2", "r3"].map(pid);
-    let kept: Vec<bool> = before.iter().zip(after).map(|(b, a)| *b == a).collect();
-    assert_eq!(kept, [false, false, true, false, false]);
-    all_there_once(&project);
-}
-
-#[test]
 fn a_service_at_its_limit_gives_up_and_the_others_live() {
     let project = Project::new(
         r#"
@@ -450,32 +261,6 @@ backoff = "none"
     let crashes = project.mainstay(&["crash", "list", "--json"]).ok();
     assert_eq!(crashes.lines().count(), 3, "{crashes}");
     assert!(project.mainstay(&["crash", "show", "c-3"]).ok().contains("going down"));
-}
-
-#[test]
-fn a_stopped_process_can_be_stopped_and_a_deaf_one_is_killed() {
-    let project = Project::running(
-        r#"
-name = "stop"
-[service.frozen]
-command = ["sleep", "100000"]
-[service.deaf]
-command = ["sh", "-c", "trap '' TERM; while :; do sleep 1000 & wait; done"]
-stop = { grace = "200ms" }
-"#,
-    );
-    kill(project.pid("frozen"), Signal::SIGSTOP);
-    project.mainstay(&["stop", "frozen", "--timeout", "60s"]).ok();
-    project.mainstay(&["stop", "deaf", "--timeout", "60s"]).ok();
-    let events = project.events("0");
-    let exit = |name: &str| {
-        events.iter().find(|e| e["instance"] == name && e["kind"] == "exited").unwrap()["signal"].clone()
-    };
-    assert_eq!((exit("frozen").as_str(), exit("deaf").as_str()), (Some("SIGTERM"), Some("SIGKILL")));
-    let status = project.mainstay(&["status"]);
-    assert_eq!(status.code, 0, "what was stopped on purpose is as wanted: {status:?}");
-    project.mainstay(&["start", "frozen", "deaf"]).ok();
-    all_there_once(&project);
 }
 
 #[test]
@@ -802,4 +587,270 @@ fn a_status_of_thousands_is_whole() {
         status["services"].as_array().unwrap().iter().map(|s| s["instance"].as_str().unwrap()).collect();
     assert_eq!(names.len(), 5001, "all instances and the logger");
     assert_eq!(project.mainstay(&["tree"]).ok().lines().filter(|line| line.contains("many#")).count(), 5000);
+}
+
+// What `docs/otp.md` names: each test begins with the ids of the behaviours that it shows.
+
+mod otp {
+    use super::*;
+
+    #[test]
+    fn c17_a_port_in_use_by_a_stranger_does_not_make_a_service_ready() {
+        let stranger = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let port = stranger.local_addr().unwrap().port();
+        cannot_start(
+            &format!("command = [\"sleep\", \"100000\"]\nready = {{ tcp = {port}, within = \"300ms\" }}"),
+            &["not ready within 300ms"],
+        );
+        let project = Project::new(&format!(
+            "name = \"port\"\n[service.bad]\ncommand = [\"sleep\", \"100000\"]\nready = {{ tcp = {port}, within = \"200ms\" }}\n\
+         restart = {{ max = 0, within = \"30s\" }}\n"
+        ));
+        project.mainstay(&["run", "-d", "--wait", "--timeout", "60s"]);
+        let events = project.events("0");
+        let never = events.iter().find(|e| e["kind"] == "never_ready").unwrap();
+        let detail = never["detail"].as_str().unwrap();
+        assert!(
+            detail.contains(&format!("port {port} is answered by pid {}", std::process::id())),
+            "{detail}"
+        );
+    }
+
+    #[test]
+    fn g01_h01_a_group_falls_together() {
+        let project = Project::running(
+            r#"
+name = "groups"
+[group.all]
+strategy = "one_for_all"
+[group.rest]
+strategy = "rest_for_one"
+[service.a1]
+group = "all"
+command = ["sleep", "100000"]
+[service.a2]
+group = "all"
+command = ["sleep", "100000"]
+[service.r1]
+group = "rest"
+command = ["sleep", "100000"]
+[service.r2]
+group = "rest"
+command = ["sleep", "100000"]
+[service.r3]
+group = "rest"
+command = ["sleep", "100000"]
+"#,
+        );
+        let pid = |name: &str| project.pid(name);
+        let before = ["a1", "a2", "r1", "r2", "r3"].map(pid);
+        let cursor = project.cursor();
+        kill(before[0], Signal::SIGKILL);
+        kill(before[3], Signal::SIGKILL);
+        for name in ["a1", "a2", "r2", "r3"] {
+            project.wait(name, "up", &cursor);
+        }
+        let after = ["a1", "a2", "r1", "r2", "r3"].map(pid);
+        let kept: Vec<bool> = before.iter().zip(after).map(|(b, a)| *b == a).collect();
+        assert_eq!(kept, [false, false, true, false, false]);
+        all_there_once(&project);
+    }
+
+    #[test]
+    fn q01_a_missing_program_is_named() {
+        cannot_start("command = [\"no-such-program-at-all\"]", &["no-such-program-at-all", "No such file"]);
+        cannot_start("command = [\"./missing\"]", &["executing `./missing`", "No such file"]);
+    }
+
+    #[test]
+    fn q01_a_program_that_is_not_executable_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("plain");
+        fs::write(&path, "text").unwrap();
+        cannot_start(&format!("command = [\"{}\"]", path.display()), &["plain", "Permission denied"]);
+    }
+
+    #[test]
+    fn q01_a_directory_that_does_not_exist_is_named() {
+        cannot_start(
+            "command = [\"sleep\", \"1\"]\ndirectory = \"/srv/no-such-directory\"",
+            &["changing directory to `/srv/no-such-directory`", "No such file or directory"],
+        );
+    }
+
+    #[test]
+    fn q01_a_user_that_does_not_exist_is_named() {
+        cannot_start(
+            "command = [\"sleep\", \"1\"]\nuser = \"nobody-at-all\"",
+            &["finding user `nobody-at-all`"],
+        );
+    }
+
+    #[test]
+    fn q03_readiness_by_output_notify_and_port_also_twice_and_from_a_grandchild() {
+        let port = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port();
+        let project = Project::running(&format!(
+            r#"
+name = "ready"
+[service.output]
+command = ["sh", "-c", "printf 'now lis'; printf 'tening\n'; exec sleep 100000"]
+ready = {{ output = "listening" }}
+[service.notify]
+command = ["python3", "-c", '''
+import os, socket, time
+s = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM)
+s.connect(os.environ["NOTIFY_SOCKET"])
+s.send(b"STATUS=hello\nREADY=1")
+s.send(b"READY=1")
+time.sleep(100000)''']
+ready = {{ notify = true }}
+[service.grandchild]
+command = ["sh", "-c", "python3 -c 'import os,socket,time; s=socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM); s.connect(os.environ[\"NOTIFY_SOCKET\"]); s.send(b\"READY=1\"); time.sleep(100000)' & wait"]
+ready = {{ notify = true }}
+[service.port]
+command = ["python3", "-m", "http.server", "--bind", "127.0.0.1", "{port}"]
+ready = {{ tcp = {port} }}
+[service.after]
+command = ["sleep", "100000"]
+needs = ["output", "notify", "grandchild", "port"]
+"#
+        ));
+        let events = project.events("0");
+        let at = |instance: &str, kind: &str| {
+            events.iter().position(|e| e["instance"] == instance && e["kind"] == kind).unwrap_or_else(|| {
+                panic!("no {kind} of {instance} in {events:#?}");
+            })
+        };
+        for name in ["output", "notify", "grandchild", "port"] {
+            assert!(at(name, "ready") < at("after", "starting"), "`after` began before `{name}` was ready");
+            assert_eq!(events.iter().filter(|e| e["instance"] == name && e["kind"] == "ready").count(), 1);
+        }
+    }
+
+    #[test]
+    fn q03_ready_from_a_stranger_is_not_believed() {
+        let project = Project::new(
+            "name = \"stranger\"\n[service.silent]\ncommand = [\"sleep\", \"100000\"]\nready = { notify = true }\n",
+        );
+        project.mainstay(&["run", "-d"]).ok();
+        let socket = std::os::unix::net::UnixDatagram::unbound().unwrap();
+        socket.send_to(b"READY=1", project.path("run/notify")).unwrap();
+        // The datagram was handled when a later request is answered.
+        let wait = project.mainstay(&["wait", "silent", "--state", "ready", "--timeout", "300ms"]);
+        assert_eq!(wait.code, 124, "{wait:?}");
+    }
+
+    #[test]
+    fn q08_s3_helpers_of_a_dead_life_are_gone_before_the_next_begins() {
+        let project = Project::running(
+            r#"
+name = "helpers"
+[service.parent]
+command = ["sh", "-c", "setsid sleep 100000 & setsid sh -c 'sleep 100001 & wait' & echo $! ; exec sleep 100002"]
+backoff = "none"
+"#,
+        );
+        for _ in 0..5 {
+            let cursor = project.cursor();
+            let before = project.processes();
+            kill(project.pid("parent"), Signal::SIGKILL);
+            project.wait("parent", "up", &cursor);
+            let incarnation =
+                project.status()["services"].as_array().unwrap()[0]["incarnation"].as_u64().unwrap();
+            for pid in before {
+                let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+                let text = String::from_utf8_lossy(&environment);
+                let old = text.split('\0').any(|v| {
+                    v.strip_prefix("MAINSTAY_INCARNATION=")
+                        .is_some_and(|n| n.parse::<u64>().unwrap() < incarnation)
+                });
+                assert!(
+                    !old || text.contains("MAINSTAY_INSTANCE=mainstay."),
+                    "pid {pid} is of an earlier life"
+                );
+            }
+        }
+        project.shutdown();
+    }
+
+    #[test]
+    fn q11_what_a_killed_supervisor_left_is_ended_before_the_next_begins() {
+        let project = Project::running(SLEEPERS);
+        let old = pids(&project);
+        let cursor: u64 = project.cursor().parse().unwrap();
+        let supervisor = project.supervisor();
+        kill(supervisor, Signal::SIGKILL);
+        gone(supervisor);
+        let unreachable = project.mainstay(&["status"]);
+        assert_eq!(unreachable.code, 69, "{unreachable:?}");
+        project.start();
+        for pid in old {
+            assert!(
+                !fs::read(format!("/proc/{pid}/environ")).is_ok_and(|e| !e.is_empty()),
+                "pid {pid} lives on"
+            );
+        }
+        all_there_once(&project);
+        // A cursor survives the supervisor's death.
+        assert!(project.cursor().parse::<u64>().unwrap() > cursor);
+    }
+
+    #[test]
+    fn q06_k02_a_stopped_process_can_be_stopped_and_a_deaf_one_is_killed() {
+        let project = Project::running(
+            r#"
+name = "stop"
+[service.frozen]
+command = ["sleep", "100000"]
+[service.deaf]
+command = ["sh", "-c", "trap '' TERM; while :; do sleep 1000 & wait; done"]
+stop = { grace = "200ms" }
+"#,
+        );
+        kill(project.pid("frozen"), Signal::SIGSTOP);
+        project.mainstay(&["stop", "frozen", "--timeout", "60s"]).ok();
+        project.mainstay(&["stop", "deaf", "--timeout", "60s"]).ok();
+        let events = project.events("0");
+        let exit = |name: &str| {
+            events.iter().find(|e| e["instance"] == name && e["kind"] == "exited").unwrap()["signal"].clone()
+        };
+        assert_eq!((exit("frozen").as_str(), exit("deaf").as_str()), (Some("SIGTERM"), Some("SIGKILL")));
+        let status = project.mainstay(&["status"]);
+        assert_eq!(status.code, 0, "what was stopped on purpose is as wanted: {status:?}");
+        project.mainstay(&["start", "frozen", "deaf"]).ok();
+        all_there_once(&project);
+    }
+
+    /// Waits until the process was asleep, without once waking up, for a second.
+    fn comes_to_rest(pid: i32) {
+        let switches = || {
+            let status = fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+            status.lines().find(|line| line.starts_with("voluntary_ctxt_switches")).unwrap().to_owned()
+        };
+        let pid = rustix::process::Pid::from_raw(pid).unwrap();
+        let pidfd = rustix::process::pidfd_open(pid, rustix::process::PidfdFlags::empty()).unwrap();
+        let second = rustix::event::Timespec { tv_sec: 1, tv_nsec: 0 };
+        for _ in 0..30 {
+            let before = switches();
+            let mut polled = [rustix::event::PollFd::new(&pidfd, rustix::event::PollFlags::IN)];
+            assert_eq!(rustix::event::poll(&mut polled, Some(&second)).unwrap(), 0, "it ended");
+            if switches() == before {
+                return;
+            }
+        }
+        panic!("it woke up in each of 30 seconds, though nothing happened");
+    }
+
+    #[test]
+    fn a19_a_supervisor_sleeps_until_something_happens_and_then_again() {
+        let project = Project::running(SLEEPERS);
+        comes_to_rest(project.supervisor());
+        project.status();
+        comes_to_rest(project.supervisor());
+        let cursor = project.cursor();
+        kill(project.pid("one"), Signal::SIGKILL);
+        project.wait("one", "up", &cursor);
+        comes_to_rest(project.supervisor());
+        all_there_once(&project);
+    }
 }

@@ -52,54 +52,6 @@ fn a_missing_program_is_named_with_where_it_was_looked_for() {
 }
 
 #[test]
-fn a_file_that_cannot_be_executed_says_why() {
-    let home = tempfile::tempdir().unwrap();
-    let file = |name: &str, text: &str, mode| {
-        processes::write_script(&home.path().join(name), text, mode);
-        let mut request = request(&[&format!("./{name}")]);
-        request.directory = Some(home.path().to_owned());
-        request
-    };
-    let plain = file("plain", "#!/bin/sh\n", 0o644);
-    let words = "executing `./plain`: Permission denied (os error 13)";
-    check_failure(plain, Step::Exec, libc::EACCES, words, "chmod +x ./plain");
-
-    let orphan = file("orphan", "#!/no/interpreter -x\n", 0o755);
-    let words = "executing `./orphan`: No such file or directory (os error 2)";
-    check_failure(orphan, Step::Exec, libc::ENOENT, words, "interpreter `/no/interpreter` does not exist");
-
-    let bare = file("bare", "echo hello\n", 0o755);
-    let words = "executing `./bare`: Exec format error (os error 8)";
-    check_failure(bare, Step::Exec, libc::ENOEXEC, words, "`#!`");
-
-    let busy = file("busy", "#!/bin/sh\n", 0o755);
-    let writer = File::options().append(true).open(home.path().join("busy")).unwrap();
-    let words = "executing `./busy`: Text file busy (os error 26)";
-    check_failure(busy, Step::Exec, libc::ETXTBSY, words, "open for writing");
-    drop(writer);
-
-    fs::create_dir(home.path().join("dir")).unwrap();
-    let mut directory = request(&["./dir"]);
-    directory.directory = Some(home.path().to_owned());
-    let words = "executing `./dir`: Permission denied (os error 13)";
-    check_failure(directory, Step::Exec, libc::EACCES, words, "not a directory");
-}
-
-#[test]
-fn arguments_that_are_too_large_are_an_error_and_large_ones_are_not() {
-    let (output, cause) = output_of(request(&["printf", "%s", &"x".repeat(100 << 10)]));
-    assert_eq!((output.len(), cause), (100 << 10, Cause::Code(0)));
-    let large: Vec<String> =
-        ["true".to_owned()].into_iter().chain((0..100).map(|_| "x".repeat(100 << 10))).collect();
-    let large: Vec<&str> = large.iter().map(String::as_str).collect();
-    let words = "executing `/usr/local/bin/true`: Argument list too long (os error 7)";
-    let mut too_large = request(&large);
-    too_large.variables = vec![("PATH".into(), "/usr/bin".into())];
-    let words = words.replace("/usr/local/bin", "/usr/bin");
-    check_failure(too_large, Step::Exec, libc::E2BIG, &words, "pass a file");
-}
-
-#[test]
 fn a_directory_that_cannot_be_entered_is_named() {
     let home = tempfile::tempdir().unwrap();
     let in_directory = |path: &str| {
@@ -156,14 +108,7 @@ fn what_the_kernel_cannot_take_is_refused_beforehand() {
     check_failure(high, Step::Descriptors, libc::EINVAL, words, "ulimit -n");
 }
 
-#[test]
-fn a_user_is_told_what_only_root_may_do() {
-    if am_root() {
-        in_own_process("as_a_user");
-    }
-}
-
-/// Does its work when `a_user_is_told_what_only_root_may_do` runs it in a process of its own.
+/// Does its work when `otp::q02_a_user_is_told_what_only_root_may_do_and_when_no_more_processes_are_allowed` runs it in a process of its own.
 #[test]
 fn as_a_user() {
     if !processes::inside() {
@@ -481,12 +426,7 @@ fn check_pristine(limits: Vec<(Resource, Limit)>, nofile: &str) {
     assert_eq!(text, "0\n1\n2\n3\n", "3 is the directory that ls reads");
 }
 
-#[test]
-fn neither_starts_nor_failures_leak_a_descriptor_or_a_process() {
-    in_own_process("a_thousand_starts");
-}
-
-/// Does its work when `neither_starts_nor_failures_leak_a_descriptor_or_a_process` runs it in a process of its own.
+/// Does its work when `otp::q02_neither_starts_nor_failures_leak_a_descriptor_or_a_process` runs it in a process of its own.
 #[test]
 fn a_thousand_starts() {
     if !processes::inside() {
@@ -520,38 +460,7 @@ fn threads_may_start_children_at_the_same_time() {
     });
 }
 
-/// The program is stopped, so only the signal can end it; its output is our only sign of it.
-#[test]
-fn a_child_with_a_death_signal_dies_with_its_supervisor() {
-    use std::process::{Command, Stdio};
-    let mut supervisor = Command::new(std::env::current_exe().unwrap())
-        .args(["leaves_a_child_behind", "--exact", "--nocapture", "--test-threads=1"])
-        .env(processes::INSIDE, "1")
-        .stdout(Stdio::piped())
-        .stderr(Stdio::null())
-        .spawn()
-        .unwrap();
-    let mut output = supervisor.stdout.take().unwrap();
-    supervisor.wait().unwrap();
-    let mut text = Vec::new();
-    let mut buffer = [0; 4096];
-    loop {
-        if !processes::readable(&output) {
-            let text = String::from_utf8_lossy(&text);
-            let pid = text.split("child ").nth(1).and_then(|rest| rest.split_whitespace().next());
-            let pidfd = pidfd::open(pid.unwrap().parse().unwrap()).unwrap();
-            pidfd.map(|pidfd| pidfd::signal(pidfd, libc::SIGKILL));
-            panic!("the child outlived its supervisor");
-        }
-        match output.read(&mut buffer).unwrap() {
-            0 => break,
-            length => text.extend_from_slice(&buffer[..length]),
-        }
-    }
-    assert!(String::from_utf8_lossy(&text).contains("child "));
-}
-
-/// Does its work when `a_child_with_a_death_signal_dies_with_its_supervisor` runs it in a process of its own.
+/// Does its work when `otp::l06_a_child_with_a_death_signal_dies_with_its_supervisor` runs it in a process of its own.
 #[test]
 fn leaves_a_child_behind() {
     if !processes::inside() {
@@ -612,4 +521,107 @@ fn behind_a_filter() {
     assert!(text.lines().any(|line| line.starts_with("0::") && line.ends_with("/web")), "{text}");
     tree.remove(group).unwrap();
     tree.remove_all().unwrap();
+}
+
+// What `docs/otp.md` names: each test begins with the ids of the behaviours that it shows.
+
+mod otp {
+    use super::*;
+
+    #[test]
+    fn q01_arguments_that_are_too_large_are_an_error_and_large_ones_are_not() {
+        let (output, cause) = output_of(request(&["printf", "%s", &"x".repeat(100 << 10)]));
+        assert_eq!((output.len(), cause), (100 << 10, Cause::Code(0)));
+        let large: Vec<String> =
+            ["true".to_owned()].into_iter().chain((0..100).map(|_| "x".repeat(100 << 10))).collect();
+        let large: Vec<&str> = large.iter().map(String::as_str).collect();
+        let words = "executing `/usr/local/bin/true`: Argument list too long (os error 7)";
+        let mut too_large = request(&large);
+        too_large.variables = vec![("PATH".into(), "/usr/bin".into())];
+        let words = words.replace("/usr/local/bin", "/usr/bin");
+        check_failure(too_large, Step::Exec, libc::E2BIG, &words, "pass a file");
+    }
+
+    #[test]
+    fn q01_a_file_that_cannot_be_executed_says_why() {
+        let home = tempfile::tempdir().unwrap();
+        let file = |name: &str, text: &str, mode| {
+            processes::write_script(&home.path().join(name), text, mode);
+            let mut request = request(&[&format!("./{name}")]);
+            request.directory = Some(home.path().to_owned());
+            request
+        };
+        let plain = file("plain", "#!/bin/sh\n", 0o644);
+        let words = "executing `./plain`: Permission denied (os error 13)";
+        check_failure(plain, Step::Exec, libc::EACCES, words, "chmod +x ./plain");
+
+        let orphan = file("orphan", "#!/no/interpreter -x\n", 0o755);
+        let words = "executing `./orphan`: No such file or directory (os error 2)";
+        check_failure(
+            orphan,
+            Step::Exec,
+            libc::ENOENT,
+            words,
+            "interpreter `/no/interpreter` does not exist",
+        );
+
+        let bare = file("bare", "echo hello\n", 0o755);
+        let words = "executing `./bare`: Exec format error (os error 8)";
+        check_failure(bare, Step::Exec, libc::ENOEXEC, words, "`#!`");
+
+        let busy = file("busy", "#!/bin/sh\n", 0o755);
+        let writer = File::options().append(true).open(home.path().join("busy")).unwrap();
+        let words = "executing `./busy`: Text file busy (os error 26)";
+        check_failure(busy, Step::Exec, libc::ETXTBSY, words, "open for writing");
+        drop(writer);
+
+        fs::create_dir(home.path().join("dir")).unwrap();
+        let mut directory = request(&["./dir"]);
+        directory.directory = Some(home.path().to_owned());
+        let words = "executing `./dir`: Permission denied (os error 13)";
+        check_failure(directory, Step::Exec, libc::EACCES, words, "not a directory");
+    }
+
+    #[test]
+    fn q02_neither_starts_nor_failures_leak_a_descriptor_or_a_process() {
+        in_own_process("a_thousand_starts");
+    }
+
+    #[test]
+    fn q02_a_user_is_told_what_only_root_may_do_and_when_no_more_processes_are_allowed() {
+        if am_root() {
+            in_own_process("as_a_user");
+        }
+    }
+
+    /// The program is stopped, so only the signal can end it; its output is our only sign of it.
+    #[test]
+    fn l06_a_child_with_a_death_signal_dies_with_its_supervisor() {
+        use std::process::{Command, Stdio};
+        let mut supervisor = Command::new(std::env::current_exe().unwrap())
+            .args(["leaves_a_child_behind", "--exact", "--nocapture", "--test-threads=1"])
+            .env(processes::INSIDE, "1")
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .unwrap();
+        let mut output = supervisor.stdout.take().unwrap();
+        supervisor.wait().unwrap();
+        let mut text = Vec::new();
+        let mut buffer = [0; 4096];
+        loop {
+            if !processes::readable(&output) {
+                let text = String::from_utf8_lossy(&text);
+                let pid = text.split("child ").nth(1).and_then(|rest| rest.split_whitespace().next());
+                let pidfd = pidfd::open(pid.unwrap().parse().unwrap()).unwrap();
+                pidfd.map(|pidfd| pidfd::signal(pidfd, libc::SIGKILL));
+                panic!("the child outlived its supervisor");
+            }
+            match output.read(&mut buffer).unwrap() {
+                0 => break,
+                length => text.extend_from_slice(&buffer[..length]),
+            }
+        }
+        assert!(String::from_utf8_lossy(&text).contains("child "));
+    }
 }
