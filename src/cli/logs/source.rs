@@ -47,11 +47,10 @@ pub(super) fn sources(logs: &Path, patterns: &[String], following: bool) -> Resu
                 patterns.iter().any(|pattern| service == pattern || WildMatch::new(pattern).matches(service))
             }
         };
-        // `web#2`, `w*#2`: an instance, in the log of its service.
-        let instances = patterns.iter().filter(|pattern| {
-            let of = pattern.split_once('#').map(|(of, _)| of);
-            of.is_some_and(|of| WildMatch::new(of).matches(service))
-        });
+        // An instance, in the log of its service.
+        let instances = patterns
+            .iter()
+            .filter(|pattern| service_of(pattern).is_some_and(|of| WildMatch::new(of).matches(service)));
         let instances: Vec<_> =
             if whole { Vec::new() } else { instances.map(|pattern| WildMatch::new(pattern)).collect() };
         if whole || !instances.is_empty() {
@@ -68,7 +67,7 @@ pub(super) fn sources(logs: &Path, patterns: &[String], following: bool) -> Resu
         }
     }
     let unmatched = patterns.iter().find(|pattern| {
-        let of = pattern.split_once('#').map_or(pattern.as_str(), |(of, _)| of);
+        let of = service_of(pattern).unwrap_or(pattern);
         !services.iter().any(|service| WildMatch::new(of).matches(service))
     });
     match unmatched {
@@ -77,6 +76,14 @@ pub(super) fn sources(logs: &Path, patterns: &[String], following: bool) -> Resu
             Err(Error::NoSuch { kind: "log", name: pattern.clone(), near: near.into_iter().collect() })
         }
         _ => Ok(chosen),
+    }
+}
+
+/// Whose log holds this instance: that of `web` holds `web#2` and `w*#2`, that of `worker@` holds `worker@mail`.
+fn service_of(pattern: &str) -> Option<&str> {
+    match pattern.split_once('#') {
+        Some((of, _)) => Some(of),
+        None => pattern.find('@').map(|at| &pattern[..=at]).filter(|of| of.len() < pattern.len()),
     }
 }
 

@@ -105,6 +105,28 @@ fn patterns_mean_services_instances_and_globs() {
 }
 
 #[test]
+fn an_instance_of_a_template_is_in_the_log_of_the_template() {
+    let directory = tempfile::tempdir().unwrap();
+    let line = |instance: &str| format!("2026-11-23T12:02:30.000Z {instance} out from {instance}\n");
+    fs::write(directory.path().join("job@.log"), line("job@1") + &line("job@12")).unwrap();
+    fs::write(directory.path().join("web.log"), WEB).unwrap();
+    let texts = |pattern: &str| {
+        let mut data = Vec::new();
+        let mut output = Output::new(Style::PLAIN, false, &mut data, std::io::sink());
+        let result = run(&of(&[pattern]), &project(directory.path()), &mut output);
+        drop(output);
+        let text = String::from_utf8(data).unwrap();
+        result.map(|()| {
+            text.lines().map(|line| line.rsplit(' ').next().unwrap().to_owned()).collect::<Vec<_>>()
+        })
+    };
+    assert_eq!(texts("job@1").unwrap(), ["job@1"]);
+    assert_eq!(texts("j*@12").unwrap(), ["job@12"]);
+    assert_eq!(texts("job@").unwrap(), ["job@1", "job@12"]);
+    assert_eq!(texts("jab@1").unwrap_err().code().number(), 4);
+}
+
+#[test]
 fn the_newest_lines_are_those_of_all_logs_together() {
     times(Logs { lines: Some(0), ..of(&[]) }, &[]);
     times(
