@@ -221,6 +221,7 @@ impl Driver {
 
     pub(super) fn say_life(&mut self, child: ChildId, incarnation: Incarnation) {
         self.logger.say(&ToLogger::Life { child: child.0, incarnation: incarnation.0 }, Vec::new());
+        self.logger.press();
     }
 
     /// A fresh pair for the next life: what the last one had taken and not done is said again.
@@ -276,6 +277,8 @@ impl Driver {
         };
         self.deaths.usage = Usage::default();
         self.logger.say_if_room(&ToLogger::Death(death.clone()));
+        // Else the next life's first words may be taken for its last ones.
+        self.logger.press();
         self.deaths.waiting.push_back(death);
         if self.deaths.waiting.len() > DEATHS {
             self.deaths.waiting.pop_front();

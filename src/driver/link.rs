@@ -14,9 +14,16 @@ use std::sync::Arc;
 /// Past this many waiting messages the oldest of [`Link::say_if_room`] are not even queued.
 const ROOM: usize = 20_000;
 
+/// Messages that came one after the other share a packet up to this length: each packet wakes the reader.
+const FULL: usize = 8 << 10;
+
+#[derive(Default)]
 struct Packet {
     bytes: Vec<u8>,
     descriptors: Vec<Arc<OwnedFd>>,
+    /// More messages may follow in it.
+    open: bool,
+    messages: usize,
 }
 
 /// A line to one built-in.
@@ -24,6 +31,12 @@ pub struct Link {
     ours: OwnedFd,
     theirs: Arc<OwnedFd>,
     waiting: VecDeque<Packet>,
+    /// How many messages are in those.
+    messages: usize,
+    /// The memory of a packet that was sent, for the next.
+    spare: Vec<u8>,
+    /// What waits must be said before anybody is started.
+    pressing: bool,
     /// Messages that were dropped because too many waited.
     dropped: u64,
 }
@@ -32,7 +45,8 @@ impl Link {
     /// A new pair.
     pub fn new() -> io::Result<Link> {
         let (ours, theirs) = socket::pair()?;
-        Ok(Link { ours, theirs: Arc::new(theirs), waiting: VecDeque::new(), dropped: 0 })
+        let (waiting, spare) = (VecDeque::new(), Vec::new());
+        Ok(Link { ours, theirs: Arc::new(theirs), waiting, messages: 0, spare, pressing: false, dropped: 0 })
     }
 
     /// Replaces the pair for the next life; what waited is forgotten.
@@ -41,6 +55,7 @@ impl Link {
         self.ours = ours;
         self.theirs = Arc::new(theirs);
         self.waiting.clear();
+        (self.messages, self.pressing) = (0, false);
         Ok(())
     }
 
@@ -54,34 +69,67 @@ impl Link {
         self.ours.as_fd()
     }
 
-    /// Queues a message; [`Link::flush`] sends it.
+    /// Queues a message; [`Link::flush`] sends it, in a packet of its own.
     pub fn say(&mut self, message: &impl bincode::Encode, descriptors: Vec<Arc<OwnedFd>>) {
         let bytes = codec::encode(message).expect("our own messages are shorter than a frame");
-        self.waiting.push_back(Packet { bytes, descriptors });
+        self.waiting.push_back(Packet { bytes, descriptors, open: false, messages: 1 });
+        self.messages += 1;
     }
 
-    /// As [`Link::say`], but counts it as dropped when the built-in is hopelessly behind.
+    /// As [`Link::say`], but shares a packet with others like it, and counts it as dropped when the built-in is
+    /// hopelessly behind.
     pub fn say_if_room(&mut self, message: &impl bincode::Encode) {
-        if self.waiting.len() < ROOM {
-            self.say(message, Vec::new());
-        } else {
+        if self.messages >= ROOM {
             self.dropped += 1;
+            return;
+        }
+        self.messages += 1;
+        if self.waiting.back().is_none_or(|last| !last.open || last.bytes.len() >= FULL) {
+            let bytes = std::mem::take(&mut self.spare);
+            self.waiting.push_back(Packet { bytes, open: true, ..Packet::default() });
+        }
+        let Some(last) = self.waiting.back_mut() else { return };
+        let before = last.bytes.len();
+        codec::encode_onto(message, &mut last.bytes).expect("our own messages are shorter than a frame");
+        last.messages += 1;
+        if last.bytes.len() > codec::LIMIT {
+            let bytes = last.bytes.split_off(before);
+            last.messages -= 1;
+            self.waiting.push_back(Packet { bytes, open: true, messages: 1, ..Packet::default() });
+        }
+    }
+
+    /// What was said last must be known before the first byte of the next life, whosever it is.
+    pub fn press(&mut self) {
+        self.pressing = true;
+    }
+
+    /// Before a start: sends what must be known by then, and what is worth being read meanwhile.
+    pub fn flush_before_start(&mut self) {
+        if self.pressing || self.waiting.len() > 1 {
+            self.flush();
         }
     }
 
     /// Sends what the socket takes. True when more waits for it to become writable.
     pub fn flush(&mut self) -> bool {
+        self.pressing = false;
         while let Some(packet) = self.waiting.front() {
             let descriptors: Vec<BorrowedFd<'_>> = packet.descriptors.iter().map(|d| d.as_fd()).collect();
             match socket::send(self.ours.as_fd(), &packet.bytes, &descriptors) {
                 Ok(()) => {
-                    self.waiting.pop_front();
+                    self.messages -= packet.messages;
+                    if let Some(Packet { mut bytes, open: true, .. }) = self.waiting.pop_front() {
+                        bytes.clear();
+                        self.spare = bytes;
+                    }
                 }
                 // Full, or too many descriptors in flight: the built-in reads, then there is room.
                 Err(_) => return true,
             }
         }
         self.waiting.shrink_to(64);
+        self.spare.shrink_to(FULL);
         false
     }
 
@@ -100,5 +148,86 @@ impl Link {
     /// How many messages were dropped since the last call.
     pub fn take_dropped(&mut self) -> u64 {
         std::mem::take(&mut self.dropped)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ipc::builtin::ToLogger;
+
+    /// The packets that arrive: how many messages each has, and with how many descriptors.
+    fn arrived(link: &Link) -> Vec<(usize, usize)> {
+        let mut buffer = vec![0; codec::LIMIT];
+        let mut packets = Vec::new();
+        while let Some(received) = socket::receive(&*link.theirs, &mut buffer).unwrap() {
+            let (mut rest, mut messages) = (&buffer[..received.length], 0);
+            assert!(!received.cut);
+            while !rest.is_empty() {
+                let (_, length) = codec::decode_first::<ToLogger>(rest).unwrap();
+                (rest, messages) = (&rest[length..], messages + 1);
+            }
+            packets.push((messages, received.descriptors.len()));
+        }
+        packets
+    }
+
+    fn gone(child: u32) -> ToLogger {
+        ToLogger::Gone { child }
+    }
+
+    fn long(length: usize) -> ToLogger {
+        ToLogger::Hello { foreground: true, width: 0, project: "x".repeat(length) }
+    }
+
+    #[test]
+    fn messages_share_a_packet_up_to_a_length_and_in_order() {
+        let mut link = Link::new().unwrap();
+        link.say_if_room(&gone(1));
+        link.say_if_room(&gone(2));
+        // With something of its own in between nothing is joined across it.
+        let descriptor = link.theirs();
+        link.say(&gone(3), vec![descriptor]);
+        link.say_if_room(&gone(4));
+        link.say_if_room(&long(FULL));
+        link.say_if_room(&gone(5));
+        // Together they would be longer than a packet.
+        link.say_if_room(&long(codec::LIMIT - 20));
+        link.say_if_room(&gone(6));
+        assert!(!link.flush());
+        assert_eq!(arrived(&link), [(2, 0), (1, 1), (2, 0), (1, 0), (1, 0), (1, 0)]);
+        assert_eq!(link.messages, 0);
+    }
+
+    #[test]
+    fn only_what_presses_is_sent_before_a_start_or_what_fills_a_packet() {
+        let mut link = Link::new().unwrap();
+        link.say_if_room(&gone(1));
+        link.flush_before_start();
+        assert_eq!(arrived(&link), []);
+        link.press();
+        link.flush_before_start();
+        assert_eq!(arrived(&link), [(1, 0)]);
+        link.say_if_room(&gone(2));
+        link.flush_before_start();
+        assert_eq!(arrived(&link), [], "it pressed only once");
+        link.say_if_room(&long(FULL));
+        link.say_if_room(&gone(3));
+        link.flush_before_start();
+        assert_eq!(arrived(&link), [(2, 0), (1, 0)]);
+    }
+
+    #[test]
+    fn beyond_the_room_messages_are_counted_and_not_kept() {
+        let mut link = Link::new().unwrap();
+        for child in 0..ROOM as u32 + 7 {
+            link.say_if_room(&gone(child));
+        }
+        assert_eq!((link.messages, link.take_dropped()), (ROOM, 7));
+        link.renew().unwrap();
+        link.say_if_room(&gone(0));
+        assert_eq!((link.messages, link.take_dropped()), (1, 0));
+        assert!(!link.flush());
+        assert_eq!(arrived(&link), [(1, 0)]);
     }
 }

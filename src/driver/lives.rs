@@ -85,8 +85,8 @@ impl Driver {
                 if matches!(self.ready_of(child), Ready::Output(_)) {
                     self.say_life(child, incarnation);
                 }
-                // The death before it, too: else the new life's first words may be taken for last ones.
-                self.logger.flush();
+                // The death before it, too.
+                self.logger.flush_before_start();
             }
         }
     }

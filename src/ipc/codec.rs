@@ -40,6 +40,25 @@ pub fn encode<T: bincode::Encode>(message: &T) -> Result<Vec<u8>, Malformed> {
     encode_within(message, CONFIG, LIMIT)
 }
 
+/// Appends the bytes of a message to those of others, which [`decode_first`] takes off again; allocates nothing
+/// when there is room. An error, and nothing appended, when it is longer than [`LIMIT`].
+pub fn encode_onto<T: bincode::Encode>(message: &T, bytes: &mut Vec<u8>) -> Result<(), Malformed> {
+    let before = bytes.len();
+    let written = bincode::encode_into_std_write(message, &mut *bytes, CONFIG);
+    match written {
+        Ok(length) if length <= LIMIT => Ok(()),
+        refused => {
+            bytes.truncate(before);
+            Err(refused.map_or_else(|e| Malformed(e.to_string()), |length| too_long(length, LIMIT)))
+        }
+    }
+}
+
+/// The first of the messages that these bytes are, and how many of the bytes it is.
+pub fn decode_first<T: bincode::Decode<()>>(bytes: &[u8]) -> Result<(T, usize), Malformed> {
+    bincode::decode_from_slice(bytes, CONFIG).map_err(|e| Malformed(e.to_string()))
+}
+
 /// The bytes of a record; an error when it is longer than [`RECORD_LIMIT`].
 pub fn encode_record<T: bincode::Encode>(record: &T) -> Result<Vec<u8>, Malformed> {
     encode_within(record, RECORD_CONFIG, RECORD_LIMIT)

@@ -185,7 +185,7 @@ impl Group {
     /// # Errors
     /// The group was removed: `NotFound` or `ENODEV`.
     pub fn is_empty(&self) -> io::Result<bool> {
-        Ok(unpopulated(self.read("cgroup.events")?.as_bytes()))
+        self.emptiness()?.is_empty()
     }
 
     /// A descriptor that tells when the last one has left.
@@ -193,7 +193,7 @@ impl Group {
     /// # Errors
     /// The group was removed, or no descriptors are left.
     pub fn emptiness(&self) -> io::Result<Emptiness> {
-        Ok(Emptiness(File::from(openat(&self.directory, "cgroup.events", FILE, Mode::empty())?)))
+        Ok(Emptiness(File::from(openat(&self.directory, c"cgroup.events", FILE, Mode::empty())?)))
     }
 
     fn read(&self, file: &str) -> io::Result<String> {

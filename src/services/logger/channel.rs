@@ -1,4 +1,4 @@
-//! The seqpacket pair to the supervisor: one codec message a packet, descriptors beside it.
+//! The seqpacket pair to the supervisor: codec messages, one or many a packet; descriptors beside one.
 //!
 //! Nothing here blocks. What the supervisor does not take waits here in order.
 
@@ -9,6 +9,7 @@ use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, SendFlag
 use std::collections::VecDeque;
 use std::io::{self, IoSliceMut};
 use std::mem::MaybeUninit;
+use std::ops::Range;
 use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 
 /// Our end.
@@ -16,6 +17,8 @@ use std::os::fd::{AsRawFd, OwnedFd, RawFd};
 pub(super) struct Channel {
     socket: OwnedFd,
     buffer: Vec<u8>,
+    /// The messages of the newest packet that were not handed out yet.
+    rest: Range<usize>,
     waiting: VecDeque<Vec<u8>>,
 }
 
@@ -33,11 +36,15 @@ pub(super) enum Received {
 impl Channel {
     /// Takes our end of the pair.
     pub(super) fn new(socket: OwnedFd) -> Channel {
-        Channel { socket, buffer: vec![0; codec::LIMIT], waiting: VecDeque::new() }
+        Channel { socket, buffer: vec![0; codec::LIMIT], rest: 0..0, waiting: VecDeque::new() }
     }
 
-    /// The next packet. One that is no message of this version is an error that can be said and passed over.
+    /// The next message. What is none of this version is an error that can be said and passed over, with all that
+    /// follows in its packet.
     pub(super) fn receive(&mut self) -> io::Result<Received> {
+        if !self.rest.is_empty() {
+            return Ok(Received::Message(self.next()?, Vec::new()));
+        }
         let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(4))];
         let mut control = RecvAncillaryBuffer::new(&mut space);
         let flags = RecvFlags::DONTWAIT | RecvFlags::CMSG_CLOEXEC;
@@ -56,8 +63,15 @@ impl Channel {
                 descriptors.extend(some);
             }
         }
-        let message = codec::decode(&self.buffer[..bytes]).map_err(io::Error::other)?;
-        Ok(Received::Message(Box::new(message), descriptors))
+        self.rest = 0..bytes;
+        Ok(Received::Message(self.next()?, descriptors))
+    }
+
+    fn next(&mut self) -> io::Result<Box<ToLogger>> {
+        let rest = std::mem::take(&mut self.rest);
+        let (message, length) = codec::decode_first(&self.buffer[rest.clone()]).map_err(io::Error::other)?;
+        self.rest = rest.start + length..rest.end;
+        Ok(Box::new(message))
     }
 
     /// Sends now, and only now: false when it would have to wait.
