@@ -11,6 +11,7 @@ mod stepper;
 use logger_rig::{Rig, Running, await_empty};
 use mainstay::crash;
 use mainstay::ipc::builtin::{Death, FromLogger, ToLogger};
+use mainstay::ipc::control::{Event, What};
 use mainstay::services::logger::line::Which;
 use std::path::PathBuf;
 use stepper::{Stepper, Stopped};
@@ -232,6 +233,32 @@ fn words_that_came_after_a_death_that_is_told_late_are_not_lost_with_their_pipes
     logger.finish();
     let all: String = (0..50).map(|n| format!("{n}\n")).collect();
     assert_eq!(String::from_utf8_lossy(&rig.bytes("web")[&out("web")]), all);
+}
+
+/// A logger that begins anew is told of one that is gone after its successor of the same name.
+#[test]
+fn events_of_a_name_are_its_newest_owners_when_the_one_before_is_forgotten() {
+    for first_gone in [0, 1] {
+        let mut rig = Rig::new();
+        let (one, two) = (rig.web(), rig.web());
+        let logger = rig.start();
+        let (gone, stays) = if first_gone == 0 { (one, two) } else { (two, one) };
+        rig.send(&ToLogger::Gone { child: gone });
+        assert_eq!(rig.receive(), FromLogger::Forgotten { child: gone });
+        rig.send(&ToLogger::Life { child: stays, incarnation: 2 });
+        let event = |what| Event {
+            seq: 1,
+            time: Default::default(),
+            mono_ns: 1,
+            service: "web".into(),
+            instance: "web".into(),
+            incarnation: 2,
+            what,
+        };
+        rig.send(&ToLogger::Happened(event(What::GaveUp { max: 5, within_ns: 1 })));
+        logger.finish();
+        assert_eq!(rig.marks("web", "web").len(), 2, "{:?}", rig.marks("web", "web"));
+    }
 }
 
 /// Killed in the middle of a transfer, and the pipe it was about is no more when the next life begins.

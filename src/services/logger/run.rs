@@ -1,16 +1,17 @@
 //! The loop: messages first, then pipes, one transfer for each in turn; then wait.
 
+mod events;
+
 use super::channel::{Channel, Received};
 use super::file::LogFile;
-use super::line::{self, Kind, Which};
+use super::line::Which;
 use super::memory::Memory;
 use super::screen::Screen;
 use super::state::{State, Stream, Taken};
 use super::transfer::Transfer;
-use crate::cli::narrate;
 use crate::exit_code::ExitCode;
 use crate::ipc::builtin::{Death, FromLogger, ToLogger};
-use crate::ipc::control::{Event, What};
+use crate::ipc::control::Event;
 use crate::sys::signal::Signals;
 use crate::sys::{clock, inherited};
 use crate::time::{Duration, Wall};
@@ -31,8 +32,6 @@ const STREAMS: usize = 2;
 const MESSAGES: usize = 1024;
 /// Transfers from each pipe at the end.
 const ROUNDS: usize = 64;
-/// The supervisor's own log: when it is rotated, and how many files.
-const OWN_LOG: (u64, u32) = (10 << 20, 5);
 
 #[derive(Debug, Parser)]
 #[command(name = "mainstay @logger")]
@@ -109,7 +108,7 @@ impl Logger {
             signals,
             state: State::new(logs, state, Transfer::new(memory, holding)?),
             logs: logs.to_owned(),
-            own_log: LogFile::new("mainstay", OWN_LOG.0, OWN_LOG.1),
+            own_log: events::own_log(),
             screen: None,
             waiting: VecDeque::new(),
             queued: Vec::new(),
@@ -429,60 +428,6 @@ impl Logger {
             self.poll.registry().register(&mut SourceFd(&pipe), token, Interest::READABLE)?;
         }
         Ok(())
-    }
-
-    fn happened(&mut self, event: &Event) -> io::Result<()> {
-        if let Some(screen) = &mut self.screen {
-            screen.event(event);
-        }
-        self.write_own(event);
-        let Some((index, child)) = self.state.named(&event.instance) else { return Ok(()) };
-        match &event.what {
-            What::Starting { pid, .. } => child.pid = *pid,
-            What::Ready { .. } | What::Up { .. } => {
-                let state = if matches!(event.what, What::Up { .. }) { "up" } else { "ready" };
-                let text = format!("{state}, pid {}", child.pid);
-                self.state.mark(index, &text, None)?;
-            }
-            What::GaveUp { .. } | What::NeverReady { .. } => {
-                let text = narrate::told(event).text;
-                self.state.mark(index, &text, None)?;
-            }
-            _ => {}
-        }
-        Ok(())
-    }
-
-    /// The supervisor's own log. What cannot be written is said once and left out.
-    fn write_own(&mut self, event: &Event) {
-        let told = narrate::told(event);
-        let written = self.append_own(&line::stamp(event.time), &told);
-        if let Err(error) = &written
-            && self.own_log.complaint.is_news(clock::now())
-        {
-            let path = self.own_log.path(&self.logs);
-            self.state.troubles.push(format!("cannot write `{}`: {error}", path.display()));
-        }
-    }
-
-    fn append_own(&mut self, stamp: &str, told: &narrate::Told) -> io::Result<()> {
-        let mut end = self.own_log.end(&self.logs)?;
-        if end.offset >= self.own_log.max_size {
-            self.own_log.rotate(&self.logs)?;
-            end = self.own_log.end(&self.logs)?;
-        }
-        let mut text = Vec::new();
-        if end.inside_line {
-            text.push(b'\n');
-        }
-        let subject = if told.subject.is_empty() { "mainstay" } else { &told.subject };
-        line::begin(&mut text, stamp, subject, Kind::Mark);
-        text.extend_from_slice(told.text.as_bytes());
-        if !told.detail.is_empty() {
-            text.extend_from_slice(format!("  {}", told.detail).as_bytes());
-        }
-        text.push(b'\n');
-        self.own_log.append(&text)
     }
 
     /// Everything that was said and written before is recorded and shown, then it is over.

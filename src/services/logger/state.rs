@@ -37,6 +37,8 @@ pub(super) struct State {
     children: Vec<Option<Child>>,
     /// Their numbers, by name.
     numbers: HashMap<Rc<str>, u32>,
+    /// Numbers of others with the same names: for a while one that is gone is known together with its successor.
+    namesakes: Vec<u32>,
     crashes: Store,
     text: Vec<u8>,
     /// Log files that were opened since all were closed.
@@ -76,6 +78,7 @@ impl State {
             services: Logs::default(),
             children: Vec::new(),
             numbers: HashMap::new(),
+            namesakes: Vec::new(),
             crashes: Store::new(state),
             text: Vec::new(),
             opened: 0,
@@ -134,7 +137,7 @@ impl State {
         if self.children.len() <= child as usize {
             self.children.resize_with(child as usize + 1, || None);
         }
-        self.numbers.insert(Rc::clone(&instance), child);
+        self.namesakes.extend(self.numbers.insert(Rc::clone(&instance), child));
         self.children[child as usize] = Some(Child {
             service: self.services.join(&service, max_size, files),
             instance,
@@ -154,8 +157,13 @@ impl State {
     /// Closes what is open for an instance and knows it no longer. What its pipes hold must have been taken before.
     pub(super) fn forget(&mut self, child: u32) {
         let Some(known) = self.children.get_mut(child as usize).and_then(Option::take) else { return };
-        if self.numbers.get(&known.instance) == Some(&child) {
-            self.numbers.remove(&known.instance);
+        if let Some(at) = self.namesakes.iter().position(|&other| other == child) {
+            self.namesakes.swap_remove(at);
+        } else if self.numbers.remove(&known.instance).is_some() {
+            let same = |&other: &u32| self.child(other).is_some_and(|other| other.instance == known.instance);
+            if let Some(at) = self.namesakes.iter().position(same) {
+                self.numbers.insert(Rc::clone(&known.instance), self.namesakes.swap_remove(at));
+            }
         }
         let service = &mut self.services[known.service];
         service.open.take_if(|(owner, _)| *owner == child);
