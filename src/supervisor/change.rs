@@ -156,21 +156,12 @@ impl Supervisor {
             Standing::Running => Err(Refused::Running),
             Standing::Restarting => Err(Refused::Restarting),
             Standing::Undefined => {
-                self.step_out_of_line(node);
+                if let Node::Child(child) = name {
+                    self.services[child.0 as usize].commanded = true;
+                }
                 self.start(node);
                 Ok(name)
             }
-        }
-    }
-
-    /// Under OTP semantics who is started by a call between two tries does not wait for whoever is tried (J06).
-    fn step_out_of_line(&mut self, node: usize) {
-        if let Some(parent) = self.shape.parent(node)
-            && self.tree.groups[parent].otp
-            && !self.groups[parent].initial
-        {
-            let position = self.shape.position(node);
-            self.groups[parent].line.remove(position);
         }
     }
 

@@ -48,6 +48,11 @@ impl Supervisor {
     }
 
     fn want_up(&mut self, node: usize) {
+        if std::mem::replace(&mut self.nodes[node].behind, false)
+            && let Some(group) = self.shape.as_group(node)
+        {
+            self.groups[group].stopped = true;
+        }
         self.each_below(node, Supervisor::want_child_up);
         if let Some(group) = self.shape.as_group(node) {
             self.groups[group].commanded = true;
@@ -87,7 +92,8 @@ impl Supervisor {
 
     fn want_child_up(&mut self, child: usize) {
         let service = &mut self.services[child];
-        if service.doomed {
+        // A retry is due at once, and takes along whoever waits behind it.
+        if service.doomed || self.nodes[child].retry.is_some() {
             return;
         }
         if service.goal == Goal::Parked || service.not_before.is_some() {
@@ -108,6 +114,7 @@ impl Supervisor {
                 self.forget(node);
                 self.begin_afresh(group);
             }
+            Phase::BackingOff { .. } if self.nodes[node].retry.is_some() => {}
             Phase::BackingOff { fresh, .. } => {
                 self.forget(node);
                 if fresh {
@@ -168,22 +175,19 @@ impl Supervisor {
         let Some(group) = self.shape.parent(node).filter(|group| self.tree.groups[*group].otp) else {
             return;
         };
-        let position = self.shape.position(node);
-        if self.groups[group].initial || self.nodes[node].facts.has(Facts::ALIVE) {
+        if self.nodes[node].retry.is_none() {
             return;
         }
-        if self.groups[group].line.first() != Some(position) {
-            return;
-        }
-        for later in position + 1..self.shape.positions(group) {
-            let Some(member) = self.shape.member(group, later) else { continue };
-            let waits = self.groups[group].line.remove(later);
+        for later in self.shape.position(node) + 1..self.shape.positions(group) {
+            let member = self.shape.member(group, later).filter(|member| self.nodes[*member].behind);
+            let Some(member) = member else { continue };
+            self.nodes[member].behind = false;
             match self.shape.as_group(member) {
-                Some(inner) if !self.is_alive(member) => self.lay_down(inner),
-                None if waits => self.set_goal(member, Goal::Down),
-                _ => {}
+                Some(inner) => self.lay_down(inner),
+                None => self.set_goal(member, Goal::Down),
             }
         }
+        self.nodes[node].retry = None;
     }
 
     /// `group`, of which nothing runs, stays down.
@@ -198,6 +202,9 @@ impl Supervisor {
 
     /// Stopped, then started; what was stopped by command before stays so, unless nothing else is in it.
     fn restart(&mut self, node: usize) {
+        if self.nodes[node].retry.is_some() {
+            return;
+        }
         let mut wanted = false;
         self.each_below(node, |supervisor, child| wanted |= supervisor.services[child].goal != Goal::Down);
         if !wanted {

@@ -175,13 +175,34 @@ impl Supervisor {
                 self.start_of_group_failed(group, child);
             }
             Some(_) if commanded => self.set_goal(child, Goal::Down),
-            Some(_) if self.tree.children[child].restart != Restart::Temporary => {
+            Some(group) if self.tree.children[child].restart != Restart::Temporary => {
                 self.nodes[child].retry = Some(ChildId(child as u32));
                 self.services[child].not_before = Some(self.now);
+                self.stop_short(group, child);
                 self.touch(child);
             }
             _ => self.decide(child, abnormal || otp.is_some(), Duration::ZERO, retry),
         }
+    }
+
+    /// The restart of `group` goes no further than `node`, which failed: whoever would have started after it stays
+    /// down until the next try (H05).
+    fn stop_short(&mut self, group: usize, node: usize) {
+        let position = self.shape.position(node);
+        let together = strategy::falls_from(self.tree.groups[group].strategy, position).is_some();
+        if !self.shape.ordered(group) || self.groups[group].initial || !together {
+            return;
+        }
+        self.groups[group].line.remove(position);
+        for later in position + 1..self.shape.positions(group) {
+            let Some(member) = self.shape.member(group, later) else { continue };
+            let waits = self.groups[group].line.remove(later) || self.shape.as_group(member).is_some();
+            if waits && !self.is_alive(member) {
+                self.nodes[member].behind = true;
+                self.refresh_below(member);
+            }
+        }
+        self.call_next(group);
     }
 
     /// The next try of a member whose restart failed is due: it is a restart like any other (I05).
@@ -401,6 +422,7 @@ impl Supervisor {
             self.open(group);
         } else if self.tree.groups[parent].otp {
             self.nodes[node].retry = Some(by);
+            self.stop_short(parent, node);
             self.set_group_phase(group, group::Phase::BackingOff { until: self.now, fresh: true });
         } else {
             self.group_died(group, by);

@@ -24,6 +24,9 @@ impl Supervisor {
         let mut remaining = 0;
         for position in (0..self.shape.positions(group)).rev() {
             let Some(member) = self.shape.member(group, position) else { continue };
+            if position >= from {
+                self.nodes[member].behind = false;
+            }
             if position >= from && !self.nodes[member].held {
                 self.hold(group, member, then);
             }
@@ -151,6 +154,7 @@ impl Supervisor {
     /// No longer holds `member` down; `again`: it runs again, also when it had finished.
     fn release(&mut self, member: usize, again: bool) {
         self.nodes[member].held = false;
+        self.nodes[member].behind = false;
         let Some(inner) = self.shape.as_group(member) else {
             self.release_child(member, again);
             return;
@@ -204,6 +208,7 @@ impl Supervisor {
         for position in 0..self.shape.positions(group) {
             let Some(member) = self.shape.member(group, position) else { continue };
             self.nodes[member].held = false;
+            self.nodes[member].behind = false;
             self.refresh_below(member);
             self.touch(member);
         }

@@ -133,6 +133,10 @@ impl Supervisor {
     /// Remembers what groups with OTP semantics begin with.
     pub(super) fn make_lists(&mut self) {
         for group in 0..self.groups.len() {
+            // One that a reload kept keeps its own.
+            if self.groups[group].kept {
+                continue;
+            }
             let otp = self.tree.groups[group].otp;
             let kept = |node: usize| match self.shape.as_group(node) {
                 Some(inner) => self.groups[inner].kept,
@@ -196,6 +200,7 @@ impl Supervisor {
             self.count_out(node);
             self.shape.detach(node);
             self.nodes[node].held = false;
+            self.nodes[node].behind = false;
         }
     }
 

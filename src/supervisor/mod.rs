@@ -128,6 +128,9 @@ struct Member {
     facts: Facts,
     /// Its group holds it down.
     held: bool,
+    /// Under OTP semantics: a group restart stopped short before it, because a member ahead of it failed. It stays
+    /// down until that is tried again, or until somebody starts it.
+    behind: bool,
     /// How many things it still waits for: of a child, what it needs; of a group, what it comes after.
     unmet: u32,
     /// How many of those that depend on it are going down and not gone.

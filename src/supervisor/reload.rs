@@ -76,10 +76,16 @@ impl Supervisor {
         let restart = revision.restart.iter().map(|child| new.children[child.0 as usize]);
         let restart: Vec<ChildId> = restart.filter(|child| self.is_restarted(*child, &revision)).collect();
         self.put_in_place(revision, &new);
-        self.doom_the_rest(&new, &before, &woken);
+        let asleep = self.doom_the_rest(&new, &before, &woken);
         self.take_places(&new, before);
         self.line_up_again(lines);
         self.count_from_scratch();
+        for node in asleep {
+            match self.shape.as_group(node) {
+                Some(group) => self.let_group_leave(group),
+                None => self.let_leave(node),
+            }
+        }
         for child in 0..self.services.len() {
             if !self.services[child].vacant {
                 self.touch(child);
@@ -187,13 +193,17 @@ impl Supervisor {
             if moved {
                 self.nodes[child].held = false;
             }
+            self.nodes[child].behind &= !moved && otp;
         }
         self.otp_rule = revision.otp_rule;
     }
 
     /// What the new tree does not have goes, unless OTP's rule keeps it. Who was added by hand stays as long as
     /// its group does.
-    fn doom_the_rest(&mut self, new: &New, before: &[Vec<usize>], woken: &HashSet<usize>) {
+    ///
+    /// Those that had left, and whose group is kept as it was, leave again: who they are.
+    fn doom_the_rest(&mut self, new: &New, before: &[Vec<usize>], woken: &HashSet<usize>) -> Vec<usize> {
+        let mut asleep = Vec::new();
         let known: HashSet<usize> = new.nodes().collect();
         // From the top down: a group that goes takes all its members along.
         let mut todo: Vec<usize> = self.shape.tops.iter().map(|top| *top as usize).collect();
@@ -202,7 +212,12 @@ impl Supervisor {
             let otp = self.otp_rule || self.tree.groups[group].otp;
             for node in &before[group] {
                 let node = *node;
-                let goes = goes || woken.contains(&node);
+                let woke = woken.contains(&node);
+                if woke && !goes && !known.contains(&(group | GROUP)) {
+                    asleep.push(node);
+                    continue;
+                }
+                let goes = goes || woke;
                 if let Some(inner) = self.shape.as_group(node) {
                     self.groups[inner].doomed |= !known.contains(&node) && (goes || !otp);
                     self.groups[inner].kept = !known.contains(&node);
@@ -216,6 +231,7 @@ impl Supervisor {
                 }
             }
         }
+        asleep
     }
 
     /// Members in the order of the new tree, then those that are kept, in the order they had (N06).

@@ -221,8 +221,8 @@ impl Supervisor {
 
     /// Whether a group holds `node` down, its own or one above.
     pub(super) fn is_held(&self, node: usize) -> bool {
-        self.nodes[node].held
-            || self.shape.above(node).any(|group| self.nodes[self.shape.group_node(group)].held)
+        let held = |node: usize| self.nodes[node].held || self.nodes[node].behind;
+        held(node) || self.shape.above(node).any(|group| held(self.shape.group_node(group)))
     }
 
     fn may_start(&self, child: usize) -> bool {

@@ -83,13 +83,14 @@ impl Supervisor {
             group::Phase::Closed(_) => Standing::Undefined,
             _ if run.stopped && !self.is_alive(group | GROUP) => Standing::Undefined,
             group::Phase::BackingOff { fresh: true, .. } => Standing::Restarting,
-            _ if self.waits_behind(group | GROUP) && !self.is_alive(group | GROUP) => Standing::Undefined,
+            _ if self.nodes[group | GROUP].behind => Standing::Undefined,
+            _ if self.waits_in_line(group | GROUP) && !self.is_alive(group | GROUP) => Standing::Undefined,
             _ => Standing::Running,
         }
     }
 
     /// Whether `node` is held down, or others of its group come up before it does.
-    fn waits_behind(&self, node: usize) -> bool {
+    fn waits_in_line(&self, node: usize) -> bool {
         let Some(parent) = self.shape.parent(node) else { return false };
         let line = &self.groups[parent].line;
         let position = self.shape.position(node);
