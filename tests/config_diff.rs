@@ -5,6 +5,7 @@ use mainstay::config::declared::Member;
 use mainstay::config::diff::{Difference, What, diff};
 use mainstay::config::plan::{Log, Program};
 use mainstay::config::{self, Origin, Plan};
+use mainstay::ipc::codec;
 use mainstay::supervisor::spec::{Child, Group, GroupId, Node};
 use proptest::prelude::*;
 use std::collections::{BTreeMap, BTreeSet};
@@ -418,6 +419,16 @@ proptest! {
             prop_assert_eq!(diff(&plan, &there_and_back), []);
             prop_assert_eq!(&plan.tree, &there_and_back.tree);
         }
+    }
+
+    /// The supervisor keeps the plan in force as bytes, and compares the next one with what it reads back.
+    #[test]
+    fn a_plan_survives_being_written_and_read(text in text()) {
+        let plan = plan(&text);
+        let bytes = codec::encode_plan(&plan).unwrap();
+        let back: Plan = codec::decode_plan(&bytes).unwrap();
+        prop_assert_eq!(diff(&plan, &back), []);
+        prop_assert_eq!(format!("{back:?}"), format!("{plan:?}"));
     }
 
     #[test]

@@ -425,6 +425,21 @@ fn text_that_is_not_utf8_is_shown_with_the_byte() {
 }
 
 #[test]
+fn a_path_that_no_plan_can_keep_is_an_error_of_the_file() {
+    use std::os::unix::ffi::OsStrExt;
+    let path = |bytes: &[u8]| PathBuf::from(std::ffi::OsStr::from_bytes(bytes));
+    let (folder, name) = (path(b"/srv/\xff/mainstay.toml"), path(b"/srv/conf.d/\xff.toml"));
+    let found =
+        config::parse(b"[service.a]\ncommand = 'x'\n", &Origin::new(&folder, "mainstay.toml", "shop"));
+    let found = found.unwrap_err().to_string();
+    assert!(found.contains("error: `/srv/\u{fffd}/mainstay.toml` is not UTF-8"), "{found}");
+    let parts = [config::Part { file: name, shown: "conf.d/\u{fffd}.toml".to_owned(), text: Ok(Vec::new()) }];
+    let origin = Origin::new(Path::new("/srv/mainstay.toml"), "mainstay.toml", "shop");
+    let found = config::parse(b"", &Origin { parts: &parts, ..origin }).unwrap_err().to_string();
+    assert!(found.contains("the name of this file is not UTF-8") && found.contains("--> conf.d/"), "{found}");
+}
+
+#[test]
 fn nothing_in_a_file_reaches_the_terminal_as_a_control_character() {
     for text in [
         "x = '\u{1b}[31m'",

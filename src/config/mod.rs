@@ -98,6 +98,12 @@ pub fn parse(text: &[u8], origin: &Origin<'_>) -> Result<Configuration, Diagnost
     let mut files = vec![(origin.shown, Ok(text))];
     files.extend(origin.parts.iter().map(|part| (part.shown.as_str(), part.text.as_deref())));
     let mut whole = true;
+    if origin.file.to_str().is_none() {
+        // The supervisor keeps the plan for the next comparison, and a path in it is text.
+        let message =
+            format!("`{}` is not UTF-8, and neither is what would be kept of it", origin.file.display());
+        found.list.push(Diagnostic::error(0..0, message).help("give the folder another name"));
+    }
     let mut left = FILE_MAX;
     let mut document = read::Document::default();
     for (number, (shown, text)) in files.into_iter().enumerate() {
@@ -123,6 +129,12 @@ pub fn parse(text: &[u8], origin: &Origin<'_>) -> Result<Configuration, Diagnost
         }
     }
     document.refuse_doubles(&mut found);
+    let nameless =
+        origin.parts.iter().zip(&found.sources[1..]).find(|(part, _)| part.file.to_str().is_none());
+    if let (Some((_, source)), true) = (nameless, origin.file.to_str().is_some()) {
+        let problem = Diagnostic::error(source.start..source.start, "the name of this file is not UTF-8");
+        found.list.push(problem.help("give it another name"));
+    }
     if !whole {
         return Err(found);
     }
