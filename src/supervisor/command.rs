@@ -191,7 +191,7 @@ impl Supervisor {
     }
 
     /// `group`, of which nothing runs, stays down.
-    fn lay_down(&mut self, group: usize) {
+    pub(super) fn lay_down(&mut self, group: usize) {
         let node = group | GROUP;
         self.each_below_last_first(node, |supervisor, child| supervisor.set_goal(child, Goal::Down));
         self.each_inner(group, &mut |supervisor, inner| {

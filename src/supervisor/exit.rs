@@ -174,7 +174,13 @@ impl Supervisor {
             Some(group) if self.groups[group].initial && self.in_line(child, group) => {
                 self.start_of_group_failed(group, child);
             }
-            Some(_) if commanded => self.set_goal(child, Goal::Down),
+            // Its policy is kept, also that of a temporary child (C16).
+            Some(_) if commanded && self.services[child].phase.alive() => self.set_goal(child, Goal::Down),
+            Some(_) if commanded => {
+                self.set_phase(child, Phase::Idle(Rest::Stopped));
+                self.set_goal(child, Goal::Down);
+                self.report_child(child, ChildReport::Stopped);
+            }
             Some(group) if self.tree.children[child].restart != Restart::Temporary => {
                 self.nodes[child].retry = Some(ChildId(child as u32));
                 self.services[child].not_before = Some(self.now);
@@ -200,6 +206,9 @@ impl Supervisor {
             if waits && !self.is_alive(member) {
                 self.nodes[member].behind = true;
                 self.refresh_below(member);
+                if let Some(inner) = self.shape.as_group(member) {
+                    self.refresh_group(inner);
+                }
             }
         }
         self.call_next(group);
@@ -418,7 +427,7 @@ impl Supervisor {
             self.start_of_group_failed(parent, by.0 as usize);
         } else if self.tree.groups[parent].otp && commanded {
             // Somebody started it, and is told; nobody tries again (C16).
-            self.want_down(node);
+            self.lay_down(group);
             self.open(group);
         } else if self.tree.groups[parent].otp {
             self.nodes[node].retry = Some(by);

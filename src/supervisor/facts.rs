@@ -94,7 +94,8 @@ impl Supervisor {
         let any = |fact: Facts| run.counts[fact.bit()] > 0;
         let childless = self.shape.member_count(group) == 0;
         let gave_up = run.phase == group::Phase::Closed(group::Why::GaveUp);
-        let lives = !run.stopped && !matches!(run.phase, group::Phase::Closed(_));
+        let behind = self.nodes[self.shape.group_node(group)].behind;
+        let lives = !run.stopped && !behind && !matches!(run.phase, group::Phase::Closed(_));
         Facts::when(any(Facts::ALIVE), Facts::ALIVE)
             .and(Facts::when(any(Facts::STOPPING), Facts::STOPPING))
             .and(Facts::when(!any(Facts::MISSING) && (any(Facts::SATISFIED) || childless), Facts::SATISFIED))

@@ -15,6 +15,7 @@ use super::positions::Positions;
 use super::service::{Goal, Phase, Rest};
 use super::shape::{self, GROUP, Shape};
 use super::spec::{ChildId, Group, GroupId, Node, Tree};
+use super::standing::Standing;
 use super::{Action, Member, Supervisor};
 use crate::time::Instant;
 use std::collections::{HashMap, HashSet};
@@ -208,7 +209,9 @@ impl Supervisor {
         // From the top down: a group that goes takes all its members along.
         let mut todo: Vec<usize> = self.shape.tops.iter().map(|top| *top as usize).collect();
         while let Some(group) = todo.pop() {
-            let goes = self.groups[group].doomed;
+            // A group that is down begins its next life with the new list.
+            let idle = !self.is_alive(group | GROUP) && self.group_standing(group) != Standing::Running;
+            let goes = self.groups[group].doomed || (idle && known.contains(&(group | GROUP)));
             let otp = self.otp_rule || self.tree.groups[group].otp;
             for node in &before[group] {
                 let node = *node;
