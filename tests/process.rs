@@ -95,32 +95,6 @@ fn every_built_in_may_be_killed_any_number_of_times() {
     all_there_once(&project);
 }
 
-#[test]
-fn any_number_of_processes_in_any_order() {
-    let project = Project::running(SLEEPERS);
-    project.mainstay(&["flag", "set", "checkout", "on"]).ok();
-    let mut seed = 1u64;
-    for _ in 0..25 {
-        let cursor = project.cursor();
-        let mut names = ["mainstay.logger", "mainstay.keeper", "one", "two#1", "two#2", "two#3"]
-            .map(String::from)
-            .to_vec();
-        // A different order and number each time, the same each run.
-        seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
-        names.rotate_left((seed >> 33) as usize % 6);
-        names.truncate(1 + (seed >> 41) as usize % 6);
-        let victims: Vec<i32> = names.iter().map(|name| project.pid(name)).collect();
-        for pid in &victims {
-            kill(*pid, Signal::SIGKILL);
-        }
-        for name in names {
-            project.wait(&name, "up", &cursor);
-        }
-    }
-    assert_eq!(project.mainstay(&["flag", "on", "checkout"]).code, 0);
-    all_there_once(&project);
-}
-
 /// DESIGN, "The board": all services killed, everything in the runtime directory deleted, and somebody
 /// reads and sets flags in the same instant. `EXTREME_ROUNDS` says how often (10 unless said).
 #[test]
@@ -593,6 +567,32 @@ fn a_status_of_thousands_is_whole() {
 
 mod otp {
     use super::*;
+
+    #[test]
+    fn q04_any_number_of_processes_in_any_order() {
+        let project = Project::running(SLEEPERS);
+        project.mainstay(&["flag", "set", "checkout", "on"]).ok();
+        let mut seed = 1u64;
+        for _ in 0..25 {
+            let cursor = project.cursor();
+            let mut names = ["mainstay.logger", "mainstay.keeper", "one", "two#1", "two#2", "two#3"]
+                .map(String::from)
+                .to_vec();
+            // A different order and number each time, the same each run.
+            seed = seed.wrapping_mul(6364136223846793005).wrapping_add(1442695040888963407);
+            names.rotate_left((seed >> 33) as usize % 6);
+            names.truncate(1 + (seed >> 41) as usize % 6);
+            let victims: Vec<i32> = names.iter().map(|name| project.pid(name)).collect();
+            for pid in &victims {
+                kill(*pid, Signal::SIGKILL);
+            }
+            for name in names {
+                project.wait(&name, "up", &cursor);
+            }
+        }
+        assert_eq!(project.mainstay(&["flag", "on", "checkout"]).code, 0);
+        all_there_once(&project);
+    }
 
     #[test]
     fn c17_a_port_in_use_by_a_stranger_does_not_make_a_service_ready() {

@@ -146,6 +146,7 @@ fn c16_a_known_child_whose_start_by_a_call_fails_is_kept_and_not_tried_again() {
 fn c18_the_list_is_newest_first_at_every_step() {
     let mut rig = Plant::otp(OneForOne, 1).boot();
     assert_eq!(rig.which("root"), "");
+    assert!(!rig.is_there("a"));
     rig.add("root", "a", |_| {}).unwrap();
     assert_eq!(rig.which("root"), "a running");
     rig.add("root", "b", |_| {}).unwrap();

@@ -171,9 +171,7 @@ fn d25_the_budget_is_spent_by_tries_alone() {
         let mut rig = pool(budget, "p@1", |_| {});
         rig.failing = vec!["p@1"];
         let mut tries = vec![rig.dies("p@1")];
-        while rig.supervisor.next_deadline().is_some() {
-            tries.push(rig.next().1);
-        }
+        tries.extend(rig.until_quiet());
         let end = "LimitReached(Some(ChildId(0)))".to_owned();
         let expected: Vec<String> = (0..budget).map(|at| format!("p@1+{}", at + 2)).chain([end]).collect();
         assert_eq!(tries, expected);

@@ -80,6 +80,18 @@ fn i06_a_clock_that_goes_back_changes_nothing() {
 }
 
 #[test]
+fn i06_q14_a_wait_that_begins_after_the_clock_went_back_is_no_shorter() {
+    let mut rig = Plant::otp(OneForOne, 1).children("root", "a").boot();
+    rig.deaf = vec!["a"];
+    rig.pass(60_000);
+    let before = rig.now;
+    rig.event(Event::Deadline);
+    rig.now = Instant::ZERO;
+    rig.terminate("a").unwrap();
+    assert_eq!(rig.supervisor.next_deadline(), Some(before + seconds(5)));
+}
+
+#[test]
 fn i03_q16_in_whole_seconds_a_window_is_up_to_a_second_longer() {
     for (whole, expected) in [(false, "a+3"), (true, "LimitReached(Some(ChildId(0)))")] {
         let plant = Plant::otp(OneForOne, 1).root(|root| root.whole_seconds = whole);
@@ -103,7 +115,7 @@ fn q16_in_whole_seconds_a_restart_is_forgotten_at_the_second_after_the_period() 
 
 #[test]
 fn i09_starts_by_a_call_never_count() {
-    let mut rig = Plant::otp(OneForOne, 0).children("root", "a").boot();
+    let mut rig = Plant::otp(OneForOne, 1).children("root", "a").boot();
     for _ in 0..9 {
         rig.terminate("a").unwrap();
         rig.restart_child("a").unwrap();
@@ -111,6 +123,8 @@ fn i09_starts_by_a_call_never_count() {
         rig.terminate("b").unwrap();
     }
     assert_eq!(rig.which("root"), "a running");
+    assert_eq!(rig.dies("a"), "a+20", "the one restart that is allowed is still there");
+    assert_eq!(rig.dies("a"), "LimitReached(Some(ChildId(0)))");
 }
 
 #[test]
@@ -144,7 +158,7 @@ fn i07_a_group_that_ends_at_its_limit_is_started_again_only_when_it_is_permanent
 }
 
 #[test]
-fn i07_an_offender_in_a_pool_leaves_nothing_behind_and_others_are_marked_down() {
+fn i07_the_offender_is_marked_down_while_the_others_are_stopped() {
     let mut rig = Plant::otp(OneForOne, 1).group("root", "g", otp(OneForOne, 0)).children("g", "a b").boot();
     rig.deaf = vec!["b"];
     assert_eq!(rig.dies("a"), "b-");

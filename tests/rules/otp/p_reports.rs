@@ -56,9 +56,7 @@ fn p05_each_failed_attempt_is_told_and_the_end_once() {
     rig.failing = vec!["a"];
     rig.told();
     rig.dies("a");
-    while rig.supervisor.next_deadline().is_some() {
-        rig.next();
-    }
+    rig.until_quiet();
     let told = rig.told();
     let count = |word: &str| told.iter().filter(|line| line.contains(word)).count();
     assert_eq!(

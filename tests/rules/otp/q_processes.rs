@@ -53,6 +53,32 @@ fn q08_the_grace_of_a_stop_goes_on_for_what_it_leaves_behind() {
 }
 
 #[test]
+fn q03_an_exit_before_readiness_is_a_failed_try_whatever_its_code() {
+    for restart in [Permanent, Transient] {
+        for cause in [NORMAL, ERROR, KILLED] {
+            let change =
+                |child: &mut Child| (child.restart, child.ready_within) = (restart, Some(seconds(1)));
+            let mut rig = Plant::otp(OneForOne, 2).child("root", "a", change).boot();
+            rig.ready("a");
+            assert_eq!(rig.dies("a"), "a+2");
+            assert_eq!(rig.exits("a", cause), "", "{restart:?} {cause:?}");
+            assert_eq!(rig.which("root"), "a restarting");
+            assert_eq!(rig.next(), (0, "a+3".to_owned()));
+            assert_eq!(rig.next(), (1000, "a-".to_owned()), "nor was it ready in time");
+            assert_eq!(rig.next(), (0, "LimitReached(Some(ChildId(0)))".to_owned()));
+        }
+    }
+}
+
+#[test]
+fn q03_readiness_of_a_life_that_has_ended_makes_the_next_one_no_readier() {
+    let mut rig = Plant::new().child("root", "a", |a| a.ready_within = Some(seconds(9))).boot();
+    rig.dies("a");
+    assert_eq!(rig.event(Event::Ready(ChildId(0), Incarnation(1))), "");
+    assert_eq!(rig.state("a"), State::Starting);
+}
+
+#[test]
 fn q03_readiness_twice_and_after_the_time_changes_nothing() {
     let mut rig = Plant::new().child("root", "a", |a| a.ready_within = Some(seconds(1))).boot();
     rig.deaf = vec!["a"];
