@@ -112,6 +112,10 @@ impl Driver {
         if let Some(life) = self.slot(child).life.as_mut().filter(|life| life.incarnation == incarnation) {
             life.asked = true;
         }
+        if self.roster.builtin(child) == Some(Builtin::Logger) {
+            // The last that it hears: how everybody else ended.
+            self.logger.flush();
+        }
         let signal = self.core.tree().children[child.0 as usize].stop_signal;
         self.signal_life(child, incarnation, signal);
         self.signal_life(child, incarnation, libc::SIGCONT);

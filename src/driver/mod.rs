@@ -144,6 +144,8 @@ pub struct Driver {
     retired: VecDeque<Retired>,
     /// Another plan is being read.
     revising: Option<Revising>,
+    /// The user's root is ending because of its significant member: no failure, whatever its parent makes of it.
+    finished: Option<ChildId>,
     /// SIGHUP came meanwhile.
     reload_again: bool,
     options: Options,
@@ -335,7 +337,12 @@ impl Driver {
             Action::Stop(child, incarnation) => self.stop(child, incarnation),
             Action::Kill(child, incarnation) => self.kill(child, incarnation),
             Action::Report(report) => self.report(now, report),
-            Action::End(end) => self.end = Some(end),
+            Action::End(end) => {
+                self.end = Some(match (end, self.finished) {
+                    (End::LimitReached(_), Some(by)) => End::Finished(by),
+                    (end, _) => end,
+                });
+            }
         }
     }
 

@@ -2,10 +2,11 @@
 
 use super::public;
 use super::ring::{Note, Subject};
+use super::roster::USER_ROOT;
 use super::{Beginning, Driver};
 use crate::ipc::builtin::ToLogger;
 use crate::ipc::control::What;
-use crate::supervisor::spec::{ChildId, Incarnation};
+use crate::supervisor::spec::{ChildId, GroupId, Incarnation};
 use crate::supervisor::{ChildReport, GroupReport, Report, State};
 use crate::sys::clock;
 use crate::time::{Duration, Instant};
@@ -18,6 +19,15 @@ impl Driver {
         match report {
             Report::Child { child, incarnation, what } => self.report_child(now, child, incarnation, what),
             Report::Group { group, what } => {
+                // The unnamed root allows no restart, so to it every end of the user's root is a limit reached.
+                match what {
+                    GroupReport::AutoShutdown { by } if group == USER_ROOT => self.finished = Some(by),
+                    GroupReport::LimitReached { .. } if group == USER_ROOT => self.finished = None,
+                    GroupReport::LimitReached { .. } if group == GroupId::ROOT && self.finished.is_some() => {
+                        return;
+                    }
+                    _ => {}
+                }
                 let note = match what {
                     GroupReport::Restarting(by) => Note::GroupRestarting(by),
                     GroupReport::LimitReached { by } => Note::LimitReached(by),
@@ -32,6 +42,7 @@ impl Driver {
                 self.note_other(String::new(), What::Rolled { roll, done, failed });
             }
             Report::AllUp => {
+                self.finished = None;
                 let after = now.since(self.unsettled);
                 self.note(Subject::Tree, Note::AllUp { after });
                 if self.began == Beginning::Now {

@@ -15,7 +15,7 @@ use super::{Driver, Source, admin};
 use crate::cli::revision::{self, Another, Revised};
 use crate::config::plan::{Log, Plan, Program};
 use crate::exit_code::ExitCode;
-use crate::ipc::control::{self, Changed, Difference, Refusal, Reply, What};
+use crate::ipc::control::{self, Difference, Refusal, Reply, What};
 use crate::ipc::server::ConnectionId;
 use crate::supervisor::spec::{ChildId, Node, Tree};
 use crate::supervisor::{Action, Flaw, Reloaded, Revision};
@@ -154,16 +154,12 @@ impl Driver {
     }
 
     /// Takes another plan as a whole, or leaves everything as it is.
-    fn revise(&mut self, how: &Revising, mut another: Another) -> Result<Vec<Tell>, (Refusal, Vec<Tell>)> {
+    fn revise(&mut self, how: &Revising, another: Another) -> Result<Vec<Tell>, (Refusal, Vec<Tell>)> {
         let said = |differences: &[Difference]| -> Vec<Tell> {
             differences.iter().map(|one| Tell::say(Reply::Difference(one.clone()))).collect()
         };
         self.not_ending().map_err(|refusal| (refusal, Vec::new()))?;
         let ready = self.prepare_revision(&another).map_err(|refusal| (refusal, Vec::new()))?;
-        if !how.otp {
-            let left = self.kept_by_otp(&another);
-            another.differences.extend(left);
-        }
         let mut told = said(&another.differences);
         if how.dry_run {
             self.give_back_prepared(&ready);
@@ -203,26 +199,6 @@ impl Driver {
         let from = how.from.clone();
         self.note_other(String::new(), What::Reloaded { added, removed, restarted, in_place, from });
         Ok(told)
-    }
-
-    /// What an earlier reload by OTP's rule kept (N05), so that no plan knows it any more.
-    fn kept_by_otp(&self, another: &Another) -> Vec<Difference> {
-        let names: HashSet<&str> = another.plan.programs.iter().map(|p| p.instance.as_str()).collect();
-        let told: HashSet<&str> = another.differences.iter().map(|one| one.name.as_str()).collect();
-        let tree = self.core.tree();
-        let left = self.roster.users(&self.core).into_iter().filter(|child| {
-            let policy = &tree.children[child.0 as usize];
-            let stays = policy.added || tree.groups[policy.group.0 as usize].otp;
-            !stays
-                && !names.contains(self.roster.instance(*child))
-                && !told.contains(self.roster.service(*child))
-        });
-        left.map(|child| Difference {
-            name: self.roster.instance(child).to_owned(),
-            change: Changed::Removed,
-            why: Vec::new(),
-        })
-        .collect()
     }
 
     /// Everything that can fail, and changes nothing yet.

@@ -157,6 +157,7 @@ impl Driver {
             counters: HashMap::new(),
             past_pids: HashMap::new(),
             revising: None,
+            finished: None,
             reload_again: false,
         };
         // A full disk is no reason not to run: the ledger tells too.
