@@ -7,10 +7,12 @@ mod processes;
 use mainstay::supervisor::Cause;
 use mainstay::sys::launch::{Launch, Program, Request, Resource, Step};
 use mainstay::sys::pidfd;
+use mainstay::sys::process::Limit;
 use processes::{field, in_own_process, null, output_of, request, shell, start};
 use rustix::io::{FdFlags, fcntl_dupfd_cloexec, fcntl_setfd};
 use std::collections::BTreeSet;
 use std::fs;
+use std::io::Read;
 use std::os::fd::OwnedFd;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -329,4 +331,27 @@ fn with_none_left() {
     drop(taken);
     let started = launch.start(&[], None).unwrap();
     assert_eq!(pidfd::wait(&started.pidfd).unwrap().0, Cause::Code(0));
+}
+
+/// Launches that are prepared one after the other share their table only where it is the same.
+#[test]
+fn what_is_shared_between_launches_is_what_they_have_in_common() {
+    let launch = |directory: &str, soft: u64, word: &str| {
+        let (read, write) = std::io::pipe().unwrap();
+        let mut request = shell("echo $(pwd) $(ulimit -Sn) $WORD");
+        request.directory = Some(directory.into());
+        request.limits = vec![(Resource::Nofile, Limit { soft: Some(soft), hard: Some(200) })];
+        request.variables.push(("WORD".into(), word.into()));
+        request.descriptors.push((1, Arc::new(write.into())));
+        (Launch::new(request).unwrap(), read)
+    };
+    let all = [("/", 100, "a"), ("/", 100, "b"), ("/usr", 100, "c"), ("/usr", 101, "d"), ("/", 100, "e")];
+    let launches: Vec<_> = all.iter().map(|(directory, soft, word)| launch(directory, *soft, word)).collect();
+    for ((mut launch, mut output), (directory, soft, word)) in launches.into_iter().zip(all) {
+        let started = launch.start(&[], None).unwrap();
+        assert_eq!(pidfd::wait(&started.pidfd).unwrap().0, Cause::Code(0));
+        let mut text = [0; 100];
+        let length = output.read(&mut text).unwrap();
+        assert_eq!(String::from_utf8_lossy(&text[..length]), format!("{directory} {soft} {word}\n"));
+    }
 }

@@ -38,17 +38,14 @@ impl Environment {
 }
 
 /// A child's own strings, one after the other in one piece of memory: arguments, then variables, then
-/// variables whose digits change from life to life.
+/// variables whose digits change from life to life. There is one for each instance, so it is kept small.
 pub(super) struct Text {
-    bytes: Vec<u8>,
-    /// Where each argument begins.
-    arguments: Vec<u32>,
-    /// Where each variable begins.
-    variables: Vec<u32>,
-    /// Where the digits of each number begin.
-    numbers: Vec<u32>,
-    /// Which of the shared variables are hidden by our own.
-    hidden: Vec<u32>,
+    bytes: Box<[u8]>,
+    /// Where each argument begins, each variable, the digits of each number; then which of the shared variables are
+    /// hidden by our own.
+    places: Box<[u32]>,
+    /// Where in `places` the arguments end, the variables, the numbers.
+    ends: [u32; 3],
 }
 
 impl Text {
@@ -59,20 +56,21 @@ impl Text {
         shared: &Environment,
     ) -> Result<Text, StartError> {
         let bad = |what: String| StartError::new(Step::Arguments, 0, what);
-        let mut text = Text {
-            bytes: Vec::new(),
-            arguments: Vec::new(),
-            variables: Vec::new(),
-            numbers: Vec::new(),
-            hidden: Vec::new(),
+        let mut bytes = Vec::new();
+        let mut add = |string: &[u8]| {
+            let at = bytes.len() as u32;
+            bytes.extend_from_slice(string);
+            bytes.push(0);
+            at
         };
+        let mut places = Vec::new();
         for (index, argument) in argv.iter().enumerate() {
             if argument.as_bytes().contains(&0) {
                 return Err(bad(format!("preparing argument {index}")));
             }
-            let at = text.add(argument.as_bytes());
-            text.arguments.push(at);
+            places.push(add(argument.as_bytes()));
         }
+        let arguments = places.len();
         let own = Environment::new(numbers.iter().map(|name| (name.into(), OsString::new())));
         let mut kept: Vec<CString> = Vec::new();
         for (name, value) in variables {
@@ -83,36 +81,40 @@ impl Text {
                 kept.push(string);
             }
         }
-        for string in &kept {
-            let at = text.add(string.as_bytes());
-            text.variables.push(at);
+        places.extend(kept.iter().map(|string| add(string.as_bytes())));
+        places.extend(own.0.iter().map(|name| add(&[name.as_bytes(), &[b'0'; DIGITS]].concat())));
+        let variables = places.len();
+        for (name, index) in own.0.iter().zip(variables - own.0.len()..) {
+            places.push(places[index] + name.as_bytes().len() as u32);
         }
-        for name in &own.0 {
-            let at = text.add(&[name.as_bytes(), &[b'0'; DIGITS]].concat());
-            text.variables.push(at);
-            text.numbers.push(at + name.as_bytes().len() as u32);
-        }
-        text.hidden = shared
-            .0
-            .iter()
-            .zip(0..)
-            .filter(|(string, _)| text.own(name_of(string.as_bytes())).is_some())
-            .map(|(_, index)| index)
-            .collect();
-        text.bytes.shrink_to_fit();
+        let ends = [arguments, variables, places.len()].map(|end| end as u32);
+        let mut text = Text { bytes: bytes.into(), places: places.into(), ends };
+        let hidden = shared.0.iter().zip(0..);
+        let hidden = hidden.filter(|(string, _)| text.own(name_of(string.as_bytes())).is_some());
+        let hidden: Vec<u32> = hidden.map(|(_, index)| index).collect();
+        text.places = [&text.places[..], &hidden[..]].concat().into();
         Ok(text)
     }
 
-    fn add(&mut self, string: &[u8]) -> u32 {
-        let at = self.bytes.len() as u32;
-        self.bytes.extend_from_slice(string);
-        self.bytes.push(0);
-        at
+    fn arguments(&self) -> &[u32] {
+        &self.places[..self.ends[0] as usize]
+    }
+
+    fn variables(&self) -> &[u32] {
+        &self.places[self.ends[0] as usize..self.ends[1] as usize]
+    }
+
+    fn numbers(&self) -> std::ops::Range<usize> {
+        self.ends[1] as usize..self.ends[2] as usize
+    }
+
+    fn hidden(&self) -> &[u32] {
+        &self.places[self.ends[2] as usize..]
     }
 
     /// Writes the digits in place; nothing moves.
     pub(super) fn set_numbers(&mut self, numbers: &[u64]) {
-        for (index, at) in self.numbers.iter().enumerate() {
+        for (index, place) in self.numbers().enumerate() {
             let mut rest = numbers.get(index).copied().unwrap_or(0);
             let mut digits = [0_u8; DIGITS];
             let mut first = DIGITS;
@@ -124,7 +126,8 @@ impl Text {
                     break;
                 }
             }
-            let place = &mut self.bytes[*at as usize..][..DIGITS + 1];
+            let at = self.places[place] as usize;
+            let place = &mut self.bytes[at..][..DIGITS + 1];
             place.fill(0);
             place[..DIGITS - first].copy_from_slice(&digits[first..]);
         }
@@ -132,19 +135,19 @@ impl Text {
 
     pub(super) fn point_to_arguments(&self, pointers: &mut Vec<*const c_char>) {
         pointers.clear();
-        pointers.extend(self.arguments.iter().map(|at| self.pointer(*at)));
+        pointers.extend(self.arguments().iter().map(|at| self.pointer(*at)));
         pointers.push(std::ptr::null());
     }
 
     pub(super) fn point_to_variables(&self, shared: &Environment, pointers: &mut Vec<*const c_char>) {
         pointers.clear();
-        let mut hidden = self.hidden.iter().peekable();
+        let mut hidden = self.hidden().iter().peekable();
         for (string, index) in shared.0.iter().zip(0..) {
             if hidden.next_if_eq(&&index).is_none() {
                 pointers.push(string.as_ptr());
             }
         }
-        pointers.extend(self.variables.iter().map(|at| self.pointer(*at)));
+        pointers.extend(self.variables().iter().map(|at| self.pointer(*at)));
         pointers.push(std::ptr::null());
     }
 
@@ -156,18 +159,18 @@ impl Text {
         })
     }
 
-    pub(super) fn first_argument(&self) -> Option<&[u8]> {
-        self.arguments.first().map(|at| self.string(*at))
+    pub(super) fn first_argument(&self) -> Option<&CStr> {
+        self.arguments().first().map(|at| self.string(*at))
     }
 
     fn own(&self, name: &[u8]) -> Option<&[u8]> {
-        let at = self.variables.iter().find(|at| names(self.string(**at), name))?;
-        Some(&self.string(*at)[name.len() + 1..])
+        let mut own = self.variables().iter().map(|at| self.string(*at).to_bytes());
+        own.find(|string| names(string, name)).map(|string| &string[name.len() + 1..])
     }
 
-    fn string(&self, at: u32) -> &[u8] {
+    fn string(&self, at: u32) -> &CStr {
         let string = CStr::from_bytes_until_nul(&self.bytes[at as usize..]);
-        string.expect("every string was added with its end").to_bytes()
+        string.expect("every string was added with its end")
     }
 
     fn pointer(&self, at: u32) -> *const c_char {

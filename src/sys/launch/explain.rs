@@ -3,7 +3,7 @@
 //! The only part of a start that may look at files and allocate: nothing is left of the child by then.
 
 use super::table::{Entry, Failure};
-use super::{Found, Launch, StartError, Step};
+use super::{Launch, StartError, Step};
 use crate::sys::user::UnknownIdentity;
 use rustix::process::Resource;
 use std::ffi::OsStr;
@@ -18,7 +18,7 @@ pub(super) const CGROUP: &str = "entering the control group";
 impl Launch {
     pub(super) fn explain(&self, failure: Failure, paths: &[u8]) -> StartError {
         let Failure { step, errno, detail } = failure;
-        let user = self.user.as_deref().unwrap_or_default();
+        let user = self.user().unwrap_or_default();
         let what = match step {
             Step::Dispositions => "resetting signals".to_owned(),
             Step::Session => "beginning a session".to_owned(),
@@ -29,7 +29,7 @@ impl Launch {
             Step::Chroot | Step::Directory => format!(
                 "changing {} to `{}`",
                 if step == Step::Chroot { "root" } else { "directory" },
-                self.path_of(step)
+                self.path_of(step).unwrap_or(Path::new("")).display()
             ),
             Step::Nice => "setting the niceness".to_owned(),
             Step::Limit => format!("setting the limit {}", limit_name(detail)),
@@ -51,30 +51,28 @@ impl Launch {
     }
 
     /// The path of the table's entry for this step.
-    fn path_of(&self, step: Step) -> String {
+    fn path_of(&self, step: Step) -> Option<&Path> {
         let path = self.entries.iter().find_map(|entry| match entry {
             Entry::Chroot(path) if step == Step::Chroot => Some(path),
             Entry::Directory(path) if step == Step::Directory => Some(path),
             _ => None,
         });
-        path.map(|path| path.to_string_lossy().into_owned()).unwrap_or_default()
+        path.map(|path| Path::new(OsStr::from_bytes(path.as_bytes())))
     }
 
     fn explain_exec(&self, errno: i32, candidate: Option<&[u8]>) -> StartError {
-        let name = match &self.program {
-            Found::Named(name) => name.to_string_lossy().into_owned(),
-            Found::Open(_) => {
-                let name = self.text.first_argument().unwrap_or_default();
-                let what = format!("executing the open program `{}`", String::from_utf8_lossy(name));
-                return StartError::new(Step::Exec, errno, what);
-            }
+        let Some(name) = self.name() else {
+            let name = self.text.first_argument().unwrap_or_default();
+            let what = format!("executing the open program `{}`", name.to_string_lossy());
+            return StartError::new(Step::Exec, errno, what);
         };
+        let name = name.to_string_lossy().into_owned();
         let searched = !name.contains('/') && !name.is_empty();
         let tried = candidate.filter(|_| searched).map_or(OsStr::new(&name), OsStr::from_bytes);
         let shown =
             if searched && errno == libc::ENOENT { name.clone() } else { tried.to_string_lossy().into() };
         let error = StartError::new(Step::Exec, errno, format!("executing `{shown}`"));
-        if self.chroot {
+        if self.path_of(Step::Chroot).is_some() {
             return error;
         }
         match errno {
@@ -98,7 +96,7 @@ impl Launch {
                 Ok(found) if found.permissions().mode() & 0o111 == 0 => {
                     error.with_hint(format!("make it executable: chmod +x {shown}"))
                 }
-                _ => error.with_hint(match &self.user {
+                _ => error.with_hint(match self.user() {
                     Some(user) => format!("let user `{user}` reach and execute it, interpreter included"),
                     None => {
                         "it must be reachable and executable, on a file system without `noexec`".to_owned()
@@ -111,7 +109,7 @@ impl Launch {
 
     /// A path of the child as one of ours.
     fn seen_from_here(&self, path: PathBuf) -> PathBuf {
-        self.directory.as_ref().map(|directory| directory.join(&path)).unwrap_or(path)
+        self.path_of(Step::Directory).map(|directory| directory.join(&path)).unwrap_or(path)
     }
 }
 

@@ -29,7 +29,7 @@ use reserve::Reserve;
 use rustix::process::{DumpableBehavior, dumpable_behavior, set_dumpable_behavior};
 use std::cell::{Cell, RefCell};
 use std::collections::BTreeMap;
-use std::ffi::{CString, OsStr, OsString, c_char};
+use std::ffi::{CStr, CString, OsStr, OsString, c_char};
 use std::fs;
 use std::io;
 use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
@@ -122,19 +122,21 @@ pub struct Started {
     pub pidfd: OwnedFd,
 }
 
-/// A start, ready to be done any number of times.
+/// A start, ready to be done any number of times. There is one for each instance, so it is kept small.
 pub struct Launch {
     program: Found,
     text: Text,
     environment: Arc<Environment>,
-    entries: Vec<Entry>,
-    directory: Option<PathBuf>,
-    chroot: bool,
-    user: Option<Box<str>>,
+    entries: Arc<[Entry]>,
+    descriptors: Box<[Placed]>,
 }
+
+const _: () = assert!(size_of::<Launch>() <= 112);
 
 /// What to execute, as the child needs it.
 enum Found {
+    /// What the first argument says.
+    First,
     Named(CString),
     Open(Arc<OwnedFd>),
 }
@@ -144,6 +146,8 @@ enum Found {
 struct Bench {
     stack: Option<Stack>,
     reserve: Reserve,
+    /// The table that was prepared last: the next is often the same.
+    entries: Option<Arc<[Entry]>>,
     argv: Vec<*const c_char>,
     envp: Vec<*const c_char>,
     candidates: Vec<*const c_char>,
@@ -161,6 +165,7 @@ impl Launch {
     /// [`Step::Arguments`], [`Step::FindUser`] or [`Step::FindGroup`].
     pub fn new(request: Request) -> Result<Launch, StartError> {
         let program = match request.program {
+            Program::Named(name) if request.argv.first() == Some(&name) => Found::First,
             Program::Named(name) => Found::Named(CString::new(name.as_bytes()).map_err(|_| {
                 StartError::new(Step::Arguments, 0, format!("preparing the program {name:?}"))
             })?),
@@ -179,7 +184,7 @@ impl Launch {
         if let Some(score) = request.oom_score {
             entries.push(oom_score(score));
         }
-        entries.push(Entry::Descriptors(placed(request.descriptors)));
+        entries.push(Entry::Descriptors);
         entries.extend(request.umask.map(Entry::Umask));
         if let Some(root) = &request.chroot {
             entries.push(Entry::Chroot(path(root)?));
@@ -192,29 +197,30 @@ impl Launch {
         }
         entries.extend(request.nice.map(Entry::Nice));
         for (resource, limit) in request.limits {
-            entries.push(Entry::Limit { resource: resource as u32, limit: kernel_limit(limit) });
+            let value = |value: Option<u64>| value.unwrap_or(libc::RLIM64_INFINITY);
+            let (soft, hard) = (value(limit.soft), value(limit.hard));
+            entries.push(Entry::Limit { resource: resource as u32, soft, hard });
         }
         if let Some(user) = &request.user {
             let identity = user::identity(user).map_err(explain::unknown)?;
             entries.push(Entry::Groups(identity.groups));
             entries.push(Entry::Group(identity.gid));
-            entries.push(Entry::User(identity.uid));
+            entries.push(Entry::User { uid: identity.uid, name: user.as_str().into() });
         }
         entries.extend(request.death_signal.map(Entry::DeathSignal));
         if request.no_new_privileges {
             entries.push(Entry::NoNewPrivileges);
         }
         entries.push(Entry::Mask);
-        BENCH.with_borrow_mut(|bench| bench.reserve.begin());
-        Ok(Launch {
-            program,
-            text,
-            environment: request.environment,
-            entries,
-            directory: request.directory,
-            chroot: request.chroot.is_some(),
-            user: request.user.map(String::into_boxed_str),
-        })
+        let entries = BENCH.with_borrow_mut(|bench| {
+            bench.reserve.begin();
+            match &bench.entries {
+                Some(last) if **last == *entries => last.clone(),
+                _ => bench.entries.insert(entries.into()).clone(),
+            }
+        });
+        let descriptors = placed(request.descriptors);
+        Ok(Launch { program, text, environment: request.environment, entries, descriptors })
     }
 
     /// Starts a life, in this control group if one is given (the directory's descriptor). `numbers` are
@@ -237,21 +243,22 @@ impl Launch {
                 Stack::new().map_err(|error| refused(error.raw_os_error().unwrap_or(libc::ENOMEM)))?;
             bench.stack = Some(stack);
         }
-        let Bench { stack: Some(stack), reserve, argv, envp, candidates, paths } = bench else {
+        let Bench { stack: Some(stack), reserve, argv, envp, candidates, paths, entries: _ } = bench else {
             unreachable!("the stack was made above");
         };
         self.text.point_to_arguments(argv);
         self.text.point_to_variables(&self.environment, envp);
-        if let Found::Named(name) = &self.program {
+        if let Some(name) = self.name() {
             self.find_candidates(name, paths, candidates);
         }
-        let _dumpable = self.user.as_ref().map(|_| KeepDumpable::remember());
+        let _dumpable = self.user().map(|_| KeepDumpable::remember());
         loop {
             let shared = self.lend(reserve);
             let mut life = Life {
                 entries: &self.entries,
+                descriptors: &self.descriptors,
                 target: match &self.program {
-                    Found::Named(_) => Target::Paths(candidates),
+                    Found::First | Found::Named(_) => Target::Paths(candidates),
                     Found::Open(program) => {
                         Target::Descriptor(Cell::new(shared.program.unwrap_or(program.as_raw_fd())))
                     }
@@ -291,9 +298,8 @@ impl Launch {
     /// Puts what the child needs where it can take it along when it leaves our table. Where that cannot be,
     /// it will find everything at our own numbers, in a copy of the table.
     fn lend(&self, reserve: &mut Reserve) -> Shared {
-        let placed = || placed_by(&self.entries);
-        reserve.hold(placed().count() + 1);
-        let lent = placed().all(|one| match &one.source {
+        reserve.hold(self.descriptors.len() + 1);
+        let lent = self.descriptors.iter().all(|one| match &one.source {
             Some(source) => reserve.lend(source).map(|number| one.at.store(number, Relaxed)).is_some(),
             None => true,
         });
@@ -305,17 +311,34 @@ impl Launch {
             return Shared { below: reserve.first_other(), program };
         }
         reserve.take_back();
-        for one in placed() {
+        for one in &self.descriptors {
             one.at.store(one.source.as_ref().map_or(one.target, |source| source.as_raw_fd()), Relaxed);
         }
         Shared { below: None, program: None }
     }
 
+    /// What is searched; `None`: it is open.
+    fn name(&self) -> Option<&CStr> {
+        match &self.program {
+            Found::First => self.text.first_argument(),
+            Found::Named(name) => Some(name),
+            Found::Open(_) => None,
+        }
+    }
+
+    /// Who it becomes, as that was asked for.
+    fn user(&self) -> Option<&str> {
+        self.entries.iter().find_map(|entry| match entry {
+            Entry::User { uid: _, name } => Some(&**name),
+            _ => None,
+        })
+    }
+
     /// The paths to try, as `execvp(3)`: an empty element of `PATH` is the directory itself.
-    fn find_candidates(&self, name: &CString, paths: &mut Vec<u8>, candidates: &mut Vec<*const c_char>) {
+    fn find_candidates(&self, name: &CStr, paths: &mut Vec<u8>, candidates: &mut Vec<*const c_char>) {
         paths.clear();
         candidates.clear();
-        let name_bytes = name.as_bytes_with_nul();
+        let name_bytes = name.to_bytes_with_nul();
         // An empty name is not searched: PATH's directories themselves are no programs.
         if name_bytes.contains(&b'/') || name.is_empty() {
             candidates.push(name.as_ptr());
@@ -365,15 +388,8 @@ struct Shared {
     program: Option<i32>,
 }
 
-fn placed_by(entries: &[Entry]) -> impl Iterator<Item = &Placed> {
-    entries.iter().flat_map(|entry| match entry {
-        Entry::Descriptors(placed) => placed.as_slice(),
-        _ => &[],
-    })
-}
-
 /// In ascending order of numbers; the last one named wins.
-fn placed(descriptors: Vec<(i32, Arc<OwnedFd>)>) -> Vec<Placed> {
+fn placed(descriptors: Vec<(i32, Arc<OwnedFd>)>) -> Box<[Placed]> {
     let mut sorted = BTreeMap::from([(0, None), (1, None), (2, None)]);
     sorted.extend(descriptors.into_iter().map(|(target, source)| (target, Some(source))));
     let placed = |(target, source)| Placed { source, target, at: AtomicI32::new(-1) };
@@ -384,11 +400,6 @@ fn oom_score(score: i32) -> Entry {
     let now = fs::read_to_string("/proc/self/oom_score_adj").ok().and_then(|text| text.trim().parse().ok());
     let text = CString::new(score.to_string()).expect("a number has no NUL");
     Entry::OomScore { text, must: score > now.unwrap_or(0) }
-}
-
-fn kernel_limit(limit: Limit) -> libc::rlimit64 {
-    let value = |value: Option<u64>| value.unwrap_or(libc::RLIM64_INFINITY);
-    libc::rlimit64 { rlim_cur: value(limit.soft), rlim_max: value(limit.hard) }
 }
 
 /// Where a program of this name would be found now in this `PATH`. For checks before anything starts.

@@ -13,7 +13,9 @@ use std::os::fd::OwnedFd;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
 
-/// One step of the table. They stand in the order in which they must be done.
+/// One step of the table. They stand in the order in which they must be done. Instances whose steps are the same
+/// share one table: what each has of its own is in [`Life`].
+#[derive(PartialEq)]
 pub(super) enum Entry {
     /// Every signal to its default, glibc's 32 and 33 included.
     Dispositions,
@@ -25,18 +27,23 @@ pub(super) enum Entry {
         /// Raising must work; lowering is best effort (refused to root without CAP_SYS_RESOURCE).
         must: bool,
     },
-    Descriptors(Vec<Placed>),
+    Descriptors,
     Umask(u32),
     Chroot(CString),
     Directory(CString),
     Nice(i32),
     Limit {
         resource: u32,
-        limit: libc::rlimit64,
+        soft: u64,
+        hard: u64,
     },
     Groups(Vec<libc::gid_t>),
     Group(libc::gid_t),
-    User(libc::uid_t),
+    User {
+        uid: libc::uid_t,
+        /// As it was asked for, for people.
+        name: Box<str>,
+    },
     /// After the user: a change of user clears it.
     DeathSignal(i32),
     NoNewPrivileges,
@@ -63,6 +70,7 @@ pub(super) enum Target<'a> {
 /// Everything that one walk needs, and where it leaves its report. Shared with the child until exec.
 pub(super) struct Life<'a> {
     pub(super) entries: &'a [Entry],
+    pub(super) descriptors: &'a [Placed],
     pub(super) target: Target<'a>,
     pub(super) argv: *const *const c_char,
     pub(super) envp: *const *const c_char,
@@ -132,7 +140,7 @@ impl Entry {
                     _ => Ok(()),
                 }
             }
-            Entry::Descriptors(placed) => place(placed, &life.target),
+            Entry::Descriptors => place(life.descriptors, &life.target),
             Entry::Umask(mask) => {
                 // SAFETY: passes a number; cannot fail.
                 unsafe { libc::syscall(libc::SYS_umask, *mask) };
@@ -151,10 +159,11 @@ impl Entry {
                 check(unsafe { libc::syscall(libc::SYS_setpriority, libc::PRIO_PROCESS, 0, *nice) })
                     .map_err(at(Step::Nice))
             }
-            Entry::Limit { resource, limit } => {
+            Entry::Limit { resource, soft, hard } => {
+                let limit = libc::rlimit64 { rlim_cur: *soft, rlim_max: *hard };
                 let none = std::ptr::null_mut::<libc::rlimit64>();
                 // SAFETY: reads one limit.
-                check(unsafe { libc::syscall(libc::SYS_prlimit64, 0, *resource, &raw const *limit, none) })
+                check(unsafe { libc::syscall(libc::SYS_prlimit64, 0, *resource, &raw const limit, none) })
                     .map_err(|errno| (Step::Limit, errno, *resource as i32))
             }
             Entry::Groups(groups) => {
@@ -167,10 +176,9 @@ impl Entry {
                 check(unsafe { libc::syscall(libc::SYS_setresgid, *group, *group, *group) })
                     .map_err(at(Step::Group))
             }
-            Entry::User(user) => {
+            Entry::User { uid, name: _ } => {
                 // SAFETY: passes numbers. The raw call: glibc's would change our threads too.
-                check(unsafe { libc::syscall(libc::SYS_setresuid, *user, *user, *user) })
-                    .map_err(at(Step::User))
+                check(unsafe { libc::syscall(libc::SYS_setresuid, *uid, *uid, *uid) }).map_err(at(Step::User))
             }
             Entry::DeathSignal(signal) => {
                 // SAFETY: passes numbers.
