@@ -2,6 +2,7 @@
 //! behaviours; the rest is mainstay's own.
 
 mod commands;
+mod every_death;
 mod groups;
 mod limits;
 mod order;

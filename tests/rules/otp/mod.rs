@@ -6,7 +6,6 @@ mod b_policies;
 mod c_children;
 mod d_pools;
 mod d_pools_ending;
-mod e_every_death;
 mod e_restart_types;
 mod f_one_for_one;
 mod g_one_for_all;
