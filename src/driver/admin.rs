@@ -7,6 +7,7 @@ use super::Driver;
 use super::control::{Answer, refused};
 use super::roster::USER_ROOT;
 use super::tell::{Tell, word};
+use crate::config::diagnostic::count;
 use crate::exit_code::ExitCode;
 use crate::ipc::control::{Counts, Refusal, Reply, Verb};
 use crate::supervisor::spec::{ChildId, GroupId, Node};
@@ -245,7 +246,10 @@ impl Driver {
                 "mainstay terminate @POOL --pid N ends one; mainstay start-child @POOL adds one",
             ),
             Refused::MaxChildren(max) => refused(
-                format!("cannot start `{name}`: its pool has the {max} members that it may have"),
+                format!(
+                    "cannot start `{name}`: its pool has the {} it may have",
+                    count(max as usize, "member")
+                ),
                 "end one of them, or raise max_children and mainstay reload",
             ),
             Refused::BadSpec(flaw) => refused(format!("cannot start `{name}`: {}", flaw_words(flaw)), ""),

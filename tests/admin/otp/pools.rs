@@ -144,7 +144,7 @@ fn d20_the_limit_counts_those_that_wait_for_their_next_try() {
     ));
     let pid = add(&rig, &[]);
     let said = rig.fails(1, &["start-child", "@jobs"]);
-    assert!(said.contains("the 1 members that it may have"), "{said}");
+    assert!(said.contains("its pool has the 1 member it may have"), "{said}");
     let cursor = rig.cursor();
     kill(pid, Signal::SIGKILL);
     rig.happens(&cursor, "job@1", "backing_off");
