@@ -276,10 +276,14 @@ impl Driver {
             cursor: self.ring.newest(),
         };
         self.deaths.usage = Usage::default();
-        self.logger.say_if_room(&ToLogger::Death(death.clone()));
+        // Said, and then kept: not copied.
+        let said = ToLogger::Death(death);
+        self.logger.say_if_room(&said);
         // Else the next life's first words may be taken for its last ones.
         self.logger.press();
-        self.deaths.waiting.push_back(death);
+        if let ToLogger::Death(death) = said {
+            self.deaths.waiting.push_back(death);
+        }
         if self.deaths.waiting.len() > DEATHS {
             self.deaths.waiting.pop_front();
             self.deaths.forgotten += 1;

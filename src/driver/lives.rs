@@ -22,6 +22,7 @@ pub struct Dead {
     pid: u32,
     cause: Cause,
     usage: Usage,
+    leftovers: bool,
 }
 
 impl Driver {
@@ -189,7 +190,7 @@ impl Driver {
         if let Some(life) = &mut self.slot(child).life {
             life.reaped = true;
         }
-        self.dead.push(Dead { child, incarnation, pid, cause, usage });
+        self.dead.push(Dead { child, incarnation, pid, cause, usage, leftovers: false });
     }
 
     /// The deaths of one wake-up: look for leftovers, then decide and act, one after the other.
@@ -197,11 +198,10 @@ impl Driver {
         if self.dead.is_empty() {
             return;
         }
-        let dead = std::mem::take(&mut self.dead);
-        let children: Vec<ChildId> = dead.iter().map(|dead| dead.child).collect();
-        let left = self.who_left_something(&children);
-        for (dead, leftovers) in dead.into_iter().zip(left) {
-            let Dead { child, incarnation, pid, cause, usage } = dead;
+        // The list's memory is used again: nothing is allocated between a death and the next life for it.
+        let mut dead = std::mem::take(&mut self.dead);
+        self.find_leftovers(&mut dead);
+        for Dead { child, incarnation, pid, cause, usage, leftovers } in dead.drain(..) {
             let leftovers = leftovers && self.await_emptiness(child);
             if leftovers {
                 if self.slots[child.0 as usize].life.as_ref().is_some_and(|life| life.asked) {
@@ -213,26 +213,32 @@ impl Driver {
             (self.deaths.pid, self.deaths.usage) = (pid, usage);
             self.tell(Event::Exited { child, incarnation, cause, leftovers });
         }
+        dead.shrink_to(64);
+        self.dead = dead;
     }
 
-    /// For each of these lives, whose main processes are reaped: is anything of it still there?
-    fn who_left_something(&self, children: &[ChildId]) -> Vec<bool> {
-        let mut without_cgroup = Vec::new();
-        let mut left = vec![false; children.len()];
-        for (index, child) in children.iter().enumerate() {
-            if self.roster.builtin(*child).is_some() {
-                continue;
-            }
-            match &self.slots[child.0 as usize].cgroup {
-                Some(cgroup) => left[index] = !cgroup.is_empty().unwrap_or(true),
-                None => without_cgroup.push((index, *child)),
+    /// For each of these, whose main processes are reaped: is anything of it still there?
+    fn find_leftovers(&self, dead: &mut [Dead]) {
+        let mut unknown = Vec::new();
+        for (index, one) in dead.iter_mut().enumerate() {
+            match self.left_something(one.child) {
+                Some(left) => one.leftovers = left,
+                None => unknown.push((index, one.child)),
             }
         }
-        let asked: Vec<ChildId> = without_cgroup.iter().map(|(_, child)| *child).collect();
-        for (which, _) in self.strays(&asked) {
-            left[without_cgroup[which].0] = true;
+        let children: Vec<ChildId> = unknown.iter().map(|(_, child)| *child).collect();
+        for (which, _) in self.strays(&children) {
+            dead[unknown[which].0].leftovers = true;
         }
-        left
+    }
+
+    /// As its cgroup says; `None`: it has none, one has to look among all processes.
+    fn left_something(&self, child: ChildId) -> Option<bool> {
+        if self.roster.builtin(child).is_some() {
+            return Some(false);
+        }
+        let cgroup = self.slots[child.0 as usize].cgroup.as_ref()?;
+        Some(!cgroup.is_empty().unwrap_or(true))
     }
 
     /// What these lives left behind, where no cgroup holds it: index into `children`, and a pidfd.
@@ -297,7 +303,10 @@ impl Driver {
             return;
         }
         let clearing = std::mem::take(&mut self.clearing);
-        let left = self.who_left_something(&clearing);
+        let mut left = vec![false; clearing.len()];
+        for (which, _) in self.strays(&clearing) {
+            left[which] = true;
+        }
         for (child, left) in clearing.into_iter().zip(left) {
             if left {
                 self.clearing.push(child);
