@@ -16,32 +16,39 @@ const FOR_NAMES: u32 = 5;
 const KILLS: usize = 100;
 const WARM_UP: usize = 20;
 
-#[test]
-fn o01_a_restart_allocates_only_names_for_the_logger() {
-    let project = Project::new(
-        "name = \"count\"\n[service.one]\ncommand = [\"sleep\", \"100000\"]\n\
-         restart = { policy = \"permanent\", max = 100000, within = \"1s\" }\nbackoff = \"none\"\n",
-    );
-    let counter = project.path("allocations.so");
-    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/allocations.c");
-    let built = Command::new("cc").args(["-O2", "-shared", "-fPIC", "-o"]).arg(&counter).arg(source).status();
-    assert!(built.expect("a C compiler").success());
-    let counts = project.path("counts");
-    fs::write(&counts, "").unwrap();
-    let mut run = project.command(&["run", "-d", "--wait", "--timeout", "60s"]);
-    support::outcome(run.env("LD_PRELOAD", &counter).env("ALLOCATIONS", &counts)).ok();
+// What `docs/otp.md` names: each test begins with the ids of the behaviours that it shows.
 
-    for _ in 0..WARM_UP {
-        project.kill_and_wait("one", "up");
+mod otp {
+    use super::*;
+
+    #[test]
+    fn o01_a_restart_allocates_only_names_for_the_logger() {
+        let project = Project::new(
+            "name = \"count\"\n[service.one]\ncommand = [\"sleep\", \"100000\"]\n\
+         restart = { policy = \"permanent\", max = 100000, within = \"1s\" }\nbackoff = \"none\"\n",
+        );
+        let counter = project.path("allocations.so");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/allocations.c");
+        let built =
+            Command::new("cc").args(["-O2", "-shared", "-fPIC", "-o"]).arg(&counter).arg(source).status();
+        assert!(built.expect("a C compiler").success());
+        let counts = project.path("counts");
+        fs::write(&counts, "").unwrap();
+        let mut run = project.command(&["run", "-d", "--wait", "--timeout", "60s"]);
+        support::outcome(run.env("LD_PRELOAD", &counter).env("ALLOCATIONS", &counts)).ok();
+
+        for _ in 0..WARM_UP {
+            project.kill_and_wait("one", "up");
+        }
+        let before = fs::read_to_string(&counts).unwrap().lines().count();
+        for _ in 0..KILLS {
+            project.kill_and_wait("one", "up");
+        }
+        let counts = fs::read_to_string(&counts).unwrap();
+        let mut counts: Vec<u32> = counts.lines().skip(before).map(|line| line.parse().unwrap()).collect();
+        assert_eq!(counts.len(), KILLS, "{counts:?}");
+        // Some wake-ups tell of a client as well, who is answered first.
+        counts.sort_unstable();
+        assert_eq!(counts[KILLS / 2], FOR_NAMES, "{counts:?}");
     }
-    let before = fs::read_to_string(&counts).unwrap().lines().count();
-    for _ in 0..KILLS {
-        project.kill_and_wait("one", "up");
-    }
-    let counts = fs::read_to_string(&counts).unwrap();
-    let mut counts: Vec<u32> = counts.lines().skip(before).map(|line| line.parse().unwrap()).collect();
-    assert_eq!(counts.len(), KILLS, "{counts:?}");
-    // Some wake-ups tell of a client as well, who is answered first.
-    counts.sort_unstable();
-    assert_eq!(counts[KILLS / 2], FOR_NAMES, "{counts:?}");
 }

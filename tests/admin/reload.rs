@@ -43,29 +43,6 @@ fn the_diff_is_told_and_only_what_differs_is_touched() {
 }
 
 #[test]
-fn n02_whatever_is_wrong_nothing_has_changed() {
-    let rig = three();
-    let before = (rig.which(""), rig.pid("a"), rig.pid("b"), rig.pid("c"));
-    for (text, message) in [
-        ("name = \"t\"\n[service.a]\ncommand = \"x\"\nrestrat = 1\n", "unknown field `restrat`"),
-        ("name = \"t\"\n[service.a]\ncommand = \"x\"\nneeds = [\"wbe\"]\n", "needs `wbe`"),
-        ("name = \"t\"\n[service.a]\ncommand = \"x\"\nuser = \"nobody-of-this-name\"\n", "no such user"),
-        ("name = \"t\"\nintensity = 1\nperiod = \"0s\"\n", "period"),
-        ("rubbish", "rubbish"),
-    ] {
-        rig.project.write("mainstay.toml", text);
-        for words in [&["reload"][..], &["reload", "--dry-run"], &["reload", "--otp"]] {
-            let said = rig.fails(78, words);
-            assert!(said.contains(message), "{said}");
-        }
-    }
-    std::fs::remove_file(rig.project.path("mainstay.toml")).unwrap();
-    let config = rig.project.path("mainstay.toml").display().to_string();
-    rig.fails(78, &["reload", "--config", &config]);
-    assert_eq!((rig.which(""), rig.pid("a"), rig.pid("b"), rig.pid("c")), before);
-}
-
-#[test]
 fn descriptors_that_are_too_many_are_refused_with_the_arithmetic() {
     let rig = Rig::prepared(THREE);
     let limited = "ulimit -n 400; exec \"$0\" \"$@\"";
@@ -103,6 +80,35 @@ fn descriptors_that_are_too_many_are_refused_with_the_arithmetic() {
 
 mod otp {
     use super::*;
+
+    #[test]
+    fn n02_n08_n09_n11_whatever_is_wrong_nothing_has_changed() {
+        let rig = three();
+        let before = (rig.which(""), rig.pid("a"), rig.pid("b"), rig.pid("c"));
+        for (text, message) in [
+            ("name = \"t\"\n[service.a]\ncommand = \"x\"\nrestrat = 1\n", "unknown field `restrat`"),
+            ("name = \"t\"\n[service.a]\ncommand = \"x\"\nneeds = [\"wbe\"]\n", "needs `wbe`"),
+            ("name = \"t\"\n[service.a]\ncommand = \"x\"\nuser = \"nobody-of-this-name\"\n", "no such user"),
+            ("name = \"t\"\nintensity = 1\nperiod = \"0s\"\n", "period"),
+            ("rubbish", "rubbish"),
+            ("name = \"t\"\n[group.p]\nstrategy = \"pool\"\n", "a pool has exactly one member in the file"),
+            (
+                "name = \"t\"\n[group.p]\nstrategy = \"pool\"\n[service.\"a@\"]\ngroup = \"p\"\ncommand = \"x\"\n\
+             [service.\"b@\"]\ngroup = \"p\"\ncommand = \"x\"\n",
+                "a pool has exactly one member in the file",
+            ),
+        ] {
+            rig.project.write("mainstay.toml", text);
+            for words in [&["reload"][..], &["reload", "--dry-run"], &["reload", "--otp"]] {
+                let said = rig.fails(78, words);
+                assert!(said.contains(message), "{said}");
+            }
+        }
+        std::fs::remove_file(rig.project.path("mainstay.toml")).unwrap();
+        let config = rig.project.path("mainstay.toml").display().to_string();
+        rig.fails(78, &["reload", "--config", &config]);
+        assert_eq!((rig.which(""), rig.pid("a"), rig.pid("b"), rig.pid("c")), before);
+    }
 
     #[test]
     fn n01_new_flags_are_in_force_at_once() {

@@ -46,3 +46,14 @@ fn h05_j04_a_failing_middle_child_parks_the_rest() {
     assert_eq!(rig.next(), (0, "b+5".to_owned()));
     assert_eq!(rig.which("root"), "c undefined, b restarting, a running");
 }
+
+#[test]
+fn h03_c12_who_was_added_behind_a_member_that_is_tried_is_restarted_by_itself_meanwhile() {
+    let mut rig = Plant::otp(RestForOne, 9).children("root", "a").boot();
+    rig.failing = vec!["a"];
+    rig.dies("a");
+    assert_eq!(rig.add("root", "x", |_| {}), Ok("x+3".to_owned()));
+    assert_eq!(rig.dies("x"), "x+4");
+    rig.failing.clear();
+    assert_eq!(rig.next(), (0, "x- a+5 x+6".to_owned()));
+}

@@ -98,12 +98,19 @@ fn j07_a_stale_notice_does_nothing() {
     let mut rig = looping(OneForOne);
     rig.failing.clear();
     assert_eq!(rig.next().1, "a+4");
+    assert_eq!(rig.supervisor.next_deadline(), None, "no notice is left");
     for _ in 0..3 {
         assert_eq!(rig.event(Event::Deadline), "");
     }
     let a = rig.id("a");
     assert_eq!(rig.event(Event::StartFailed(a, Incarnation(3))), "", "an answer to the attempt before");
     assert_eq!(rig.life("a"), 4);
+    rig.failing = vec!["a"];
+    rig.dies("a");
+    rig.terminate("a").unwrap();
+    rig.failing.clear();
+    assert_eq!(rig.restart_child("a"), Ok("a+6".to_owned()));
+    assert_eq!(rig.supervisor.next_deadline(), None, "nor the one of the loop that was broken");
 }
 
 #[test]

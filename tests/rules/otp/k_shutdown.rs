@@ -128,6 +128,7 @@ fn k08_a_child_that_ignores_everything_holds_up_nobody_but_itself() {
     assert_eq!(rig.terminate("a"), Ok("a-".to_owned()));
     assert_eq!(rig.next(), (5000, "a!".to_owned()));
     assert_eq!(rig.which("root"), "b running, a running", "not even SIGKILL ends it yet");
+    assert_eq!(rig.supervisor.next_deadline(), None, "nobody waits for it");
     rig.silent = false;
     assert_eq!(rig.dies("b"), "b+3", "others are served");
     assert_eq!(rig.terminate("b"), Ok("b-".to_owned()));

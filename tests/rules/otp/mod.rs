@@ -6,6 +6,7 @@ mod b_policies;
 mod c_children;
 mod d_pools;
 mod d_pools_ending;
+mod deviations;
 mod e_restart_types;
 mod f_one_for_one;
 mod g_one_for_all;

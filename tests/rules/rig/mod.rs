@@ -81,7 +81,10 @@ impl Rig {
     }
 
     fn follow(&mut self, mut events: VecDeque<Event>, text: &mut String) {
+        let mut taken = 0;
         while let Some(event) = events.pop_front() {
+            taken += 1;
+            assert!(taken < 100_000, "it spins, and no time passes: {}", &text[text.len() - 100..]);
             self.note(&event);
             let mut actions = Vec::new();
             self.supervisor.handle(self.now, event, &mut actions);
