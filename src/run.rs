@@ -13,6 +13,7 @@ use crate::ipc::control::{Reply, Request, Service, What};
 use crate::ledger::{Numbers, Past};
 use crate::paths::Project;
 use crate::supervisor::End;
+use crate::sys::process::Inherited;
 use crate::sys::signal::Signals;
 use crate::sys::{clock, process};
 use crate::time::Instant;
@@ -81,10 +82,12 @@ pub fn supervise(
     let inherited = process::prepare_process().map_err(|e| system("preparing the process", e))?;
     let signals =
         Signals::install(&Signals::SUPERVISOR).map_err(|e| system("installing signal handlers", e))?;
-    let (rooms, past) = Rooms::enter(project).map_err(taken)?;
-    end_past_lives(project, &past)?;
-    let past = Past { numbers: numbers(project, &past), ..past };
-    let driver = Driver::new(plan, options, rooms, &past, &inherited, signals).map_err(failed)?;
+    let Begun { driver, ended, .. } = begin(project, plan, options, &inherited, signals)?;
+    if ended > 0 {
+        eprintln!(
+            "mainstay: an earlier supervisor was killed; the {ended} processes that it left were ended"
+        );
+    }
     listening();
     match driver.run() {
         Ok(End::Shutdown | End::Finished(_)) => Ok(()),
@@ -97,6 +100,34 @@ pub fn supervise(
     }
 }
 
+/// A driver that is ready to run, with clients waiting in its backlog.
+pub struct Begun {
+    /// It.
+    pub driver: Driver,
+    /// How many processes of an earlier supervisor were ended.
+    pub ended: usize,
+    /// The newest event before its first.
+    pub cursor: u64,
+}
+
+/// Enters the project's rooms, ends what an earlier supervisor left there, and prepares everything. Nothing is started.
+///
+/// # Errors
+/// The reason.
+pub fn begin(
+    project: &Project,
+    plan: Plan,
+    options: Options,
+    inherited: &Inherited,
+    signals: Signals,
+) -> Result<Begun, Failure> {
+    let (rooms, past) = Rooms::enter(project).map_err(taken)?;
+    let ended = end_past_lives(project, &past)?;
+    let past = Past { numbers: numbers(project, &past), ..past };
+    let driver = Driver::new(plan, options, rooms, &past, inherited, signals).map_err(failed)?;
+    Ok(Begun { driver, ended, cursor: past.numbers.event.saturating_sub(1) })
+}
+
 /// Crash numbers go on where the records stand, also after a reboot has taken the ledger.
 fn numbers(project: &Project, past: &Past) -> Numbers {
     let recorded =
@@ -105,21 +136,14 @@ fn numbers(project: &Project, past: &Past) -> Numbers {
 }
 
 /// See [`end_predecessor`].
-fn end_past_lives(project: &Project, past: &Past) -> Result<(), Failure> {
-    match end_predecessor(project, past) {
-        Ok(0) => Ok(()),
-        Ok(count) => {
-            eprintln!(
-                "mainstay: an earlier supervisor was killed; the {count} processes that it left were ended"
-            );
-            Ok(())
-        }
-        Err(error) => Err(Failure::new(
+fn end_past_lives(project: &Project, past: &Past) -> Result<usize, Failure> {
+    end_predecessor(project, past).map_err(|error| {
+        Failure::new(
             ExitCode::System,
             format!("an earlier supervisor was killed, and what it left cannot be ended: {error}"),
             "end it by hand, then try again",
-        )),
-    }
+        )
+    })
 }
 
 fn taken(taken: Taken) -> Failure {
@@ -169,7 +193,7 @@ pub fn run(arguments: &Run, project: &Project, detached: bool) -> Result<(), Fai
         // A process that was just forked leads no group, so this cannot fail.
         let _ = rustix::process::setsid();
     }
-    supervise(project, plan, Options { foreground: !detached }, || {
+    supervise(project, plan, Options { foreground: !detached, ..Options::default() }, || {
         if detached {
             let mut stdout = io::stdout();
             let _ = writeln!(stdout, "listening").and_then(|()| stdout.flush());
@@ -179,7 +203,7 @@ pub fn run(arguments: &Run, project: &Project, detached: bool) -> Result<(), Fai
 }
 
 /// From here on nobody reads what we say: the logger has it.
-fn leave_terminal() {
+pub fn leave_terminal() {
     if let Ok(null) = File::options().read(true).write(true).open("/dev/null") {
         let _ = rustix::stdio::dup2_stdin(&null);
         let _ = rustix::stdio::dup2_stdout(&null);

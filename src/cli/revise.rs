@@ -49,6 +49,7 @@ pub fn run(revise: &Revise, caller: &Caller, output: &mut Output<'_>) -> Result<
     let deadline = began + timeout;
     let verb = if revise.scale.is_empty() { "reload" } else { "scale" };
     let request = Request::Revise {
+        plan: String::new(),
         scale: revise.scale.clone(),
         otp: revise.otp,
         at_once: revise.at_once,

@@ -90,6 +90,11 @@ pub fn scale_words(scale: &[(String, u32)]) -> Vec<OsString> {
     words
 }
 
+/// The words of a helper that takes a whole plan, which [`seal`] wrote.
+pub fn plan_words(plan: &str) -> Vec<OsString> {
+    vec!["mainstay.config".into(), SUBCOMMAND.into(), "plan".into(), plan.into()]
+}
+
 /// The whole helper; `words` come after the subcommand.
 pub fn main(words: impl Iterator<Item = OsString>) -> ExitCode {
     let words: Vec<OsString> = words.collect();
@@ -120,8 +125,18 @@ fn revised(words: &[OsString], old: &Plan) -> Revised {
             Ok(plan) => another(old, plan),
             Err(wrong) => wrong,
         },
+        ["plan", _] => match taken(Path::new(&words[1])) {
+            Ok(plan) => another(old, Plan { project: old.project.clone(), ..plan }),
+            Err(error) => wrong(ExitCode::System, format!("cannot take the plan: {error}"), ""),
+        },
         _ => wrong(ExitCode::Usage, "nothing was asked", ""),
     }
+}
+
+/// A plan that was checked when it was sealed.
+fn taken(file: &Path) -> io::Result<Plan> {
+    let bytes = memory::contents(&File::open(file)?.into(), PLAN_LIMIT as u64)?;
+    codec::decode_plan(&bytes).map_err(io::Error::other)
 }
 
 /// As `run` and `check` read it. Paths in messages are relative to its folder.

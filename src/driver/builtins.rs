@@ -26,7 +26,7 @@ const DEATHS: usize = 20_000;
 
 /// What every start of a built-in has in common; it outlives them.
 pub struct Program {
-    /// The file that was first executed: an upgrade of the package mixes no versions.
+    /// The file that was first executed, or the one that was named: an upgrade of the package mixes no versions.
     executable: Arc<OwnedFd>,
     environment: Arc<Environment>,
     null: Arc<OwnedFd>,
@@ -43,10 +43,17 @@ impl Program {
     ///
     /// # Errors
     /// No descriptors or memory are left, or `/proc` is not mounted.
-    pub fn new(environment: Arc<Environment>, flags: &[Declaration]) -> io::Result<Program> {
+    pub fn new(
+        environment: Arc<Environment>,
+        flags: &[Declaration],
+        executable: Option<Arc<OwnedFd>>,
+    ) -> io::Result<Program> {
         let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
         Ok(Program {
-            executable: Arc::new(process::executable()?),
+            executable: match executable {
+                Some(executable) => executable,
+                None => Arc::new(process::executable()?),
+            },
             environment,
             null: Arc::new(File::options().read(true).write(true).open("/dev/null")?.into()),
             declarations: Arc::new(memory::sealed("mainstay.flags", &declarations(flags))?),

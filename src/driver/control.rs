@@ -88,12 +88,13 @@ impl Driver {
             Request::Roll { targets, at_once, share, dry_run } => {
                 self.begin_roll(&targets, at_once, share, dry_run)
             }
-            Request::Revise { scale, otp, at_once, dry_run, color } => {
+            Request::Revise { scale, plan, otp, at_once, dry_run, color } => {
+                let wanted = super::revise::Wanted::new(scale, plan);
                 // It answers when it knows: then the client may have to wait for longer than for an answer.
                 if !self.server.follow(connection) {
                     Err(refused("too many clients wait already", "try again"))
                 } else {
-                    match self.begin_revision(Some(connection), scale, otp, at_once, dry_run, color) {
+                    match self.begin_revision(Some(connection), wanted, otp, at_once, dry_run, color) {
                         Ok(()) => return,
                         Err(refusal) => Err(refusal),
                     }

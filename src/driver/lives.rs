@@ -15,6 +15,9 @@ use crate::time::Duration;
 use mio::Interest;
 use std::os::fd::{AsFd, OwnedFd};
 
+/// A guest looks again so long after it found leftovers that are not its children.
+const LOOK_AGAIN: Duration = Duration::from_millis(20);
+
 /// A main process that was reaped in this wake-up.
 pub struct Dead {
     child: ChildId,
@@ -257,7 +260,11 @@ impl Driver {
                 }
             })
             .collect();
-        let found = strays::leftovers(self.rooms.runtime(), &lives, |pid| self.pids.contains_key(&pid));
+        let runtime = self.rooms.runtime();
+        let found = match self.options.guest {
+            true => strays::leftovers_anywhere(runtime, &lives),
+            false => strays::leftovers(runtime, &lives, |pid| self.pids.contains_key(&pid)),
+        };
         found.unwrap_or_default().into_iter().map(|stray| (stray.life, stray.pidfd)).collect()
     }
 
@@ -266,6 +273,7 @@ impl Driver {
     fn await_emptiness(&mut self, child: ChildId) -> bool {
         let Some(cgroup) = &self.slots[child.0 as usize].cgroup else {
             self.clearing.push(child);
+            self.look_again_as_a_guest();
             return true;
         };
         let Ok(emptiness) = cgroup.emptiness() else { return false };
@@ -297,6 +305,14 @@ impl Driver {
         }
     }
 
+    /// Nobody tells a guest of the death of a helper that is no child of ours.
+    fn look_again_as_a_guest(&mut self) {
+        if self.options.guest && !self.clearing.is_empty() {
+            let soon = clock::now() + LOOK_AGAIN;
+            self.look_again = Some(self.look_again.map_or(soon, |moment| moment.min(soon)));
+        }
+    }
+
     /// Without cgroups the death of a helper is only seen as SIGCHLD: one look finds who has nothing left.
     pub(super) fn look_at_leftovers(&mut self) {
         if self.clearing.is_empty() {
@@ -314,6 +330,7 @@ impl Driver {
                 self.cleared(child);
             }
         }
+        self.look_again_as_a_guest();
     }
 
     /// Records how the newest life ended, for `status` and for the crash record.

@@ -91,6 +91,8 @@ enum Source {
     Client(u32),
     /// The helper that reads the configuration.
     Revision,
+    /// The process that we end with has ended.
+    Host,
 }
 
 impl Source {
@@ -107,6 +109,7 @@ impl Source {
             Source::Probe(child) => (8, child),
             Source::Client(client) => (9, client),
             Source::Revision => (10, 0),
+            Source::Host => (11, 0),
         };
         Token(kind << 32 | number as usize)
     }
@@ -124,7 +127,8 @@ impl Source {
             7 => Source::Cgroup(number),
             8 => Source::Probe(number),
             9 => Source::Client(number),
-            _ => Source::Revision,
+            10 => Source::Revision,
+            _ => Source::Host,
         }
     }
 }
@@ -275,6 +279,7 @@ impl Driver {
             Source::Probe(child) => self.on_probe(ChildId(child)),
             Source::Client(client) => self.on_client(client),
             Source::Revision => self.on_revision(),
+            Source::Host => self.on_host_death(),
         }
     }
 
@@ -380,6 +385,17 @@ impl Driver {
         self.tell(Event::Command(Command::Shutdown));
     }
 
+    /// The process that embeds us has ended, and we are to end with it.
+    fn on_host_death(&mut self) {
+        if let Some(host) = self.options.host.take() {
+            self.unwatch(&host);
+        }
+        if self.shutdowns == 0 {
+            self.shutdowns = 1;
+            self.begin_shutdown();
+        }
+    }
+
     /// Orphans that we inherited as the subreaper are reaped; services are not, they have their pidfds.
     fn reap_strangers(&mut self) {
         loop {
@@ -435,6 +451,7 @@ mod tests {
             Source::Probe(7),
             Source::Client(u32::MAX),
             Source::Revision,
+            Source::Host,
         ] {
             assert_eq!(Source::of(source.token()), source);
         }

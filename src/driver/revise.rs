@@ -38,12 +38,33 @@ pub struct Revising {
     answer: Arc<OwnedFd>,
     /// Who wants to know; `None`: SIGHUP.
     asked: Option<ConnectionId>,
-    /// `file`, or what is scaled.
+    /// `file`, `program`, or what is scaled.
     from: String,
     otp: bool,
     at_once: u32,
     dry_run: bool,
     pub deadline: Instant,
+}
+
+/// Where another plan comes from.
+pub enum Wanted {
+    /// The file that was read, once more.
+    File,
+    /// The one in force, with other numbers of instances.
+    Counts(Vec<(String, u32)>),
+    /// Whole, in a file that an embedding program sealed.
+    Plan(String),
+}
+
+impl Wanted {
+    /// As it was asked for.
+    pub fn new(scale: Vec<(String, u32)>, plan: String) -> Wanted {
+        match (scale.is_empty(), plan.is_empty()) {
+            (false, _) => Wanted::Counts(scale),
+            (true, false) => Wanted::Plan(plan),
+            (true, true) => Wanted::File,
+        }
+    }
 }
 
 /// All that another plan takes, prepared.
@@ -61,7 +82,7 @@ impl Driver {
             self.reload_again = true;
             return;
         }
-        if let Err(refusal) = self.begin_revision(None, Vec::new(), false, 0, false, false) {
+        if let Err(refusal) = self.begin_revision(None, Wanted::File, false, 0, false, false) {
             self.note_other(String::new(), What::ReloadFailed { message: refusal.message });
         }
     }
@@ -70,7 +91,7 @@ impl Driver {
     pub(super) fn begin_revision(
         &mut self,
         asked: Option<ConnectionId>,
-        scale: Vec<(String, u32)>,
+        wanted: Wanted,
         otp: bool,
         at_once: u32,
         dry_run: bool,
@@ -83,17 +104,21 @@ impl Driver {
                 "try again when it is in force",
             ));
         }
-        let (words, from) = if scale.is_empty() {
-            let Some(file) = &self.file else {
-                return Err(refused(
-                    "this tree was started by a command: there is no file to read again",
-                    "mainstay shutdown, then mainstay run with a file",
-                ));
-            };
-            (revision::file_words(file, &self.rooms.project().name, color), "file".to_owned())
-        } else {
-            let parts: Vec<String> = scale.iter().map(|(service, n)| format!("{service}={n}")).collect();
-            (revision::scale_words(&scale), parts.join(" "))
+        let (words, from) = match wanted {
+            Wanted::File => {
+                let Some(file) = &self.file else {
+                    return Err(refused(
+                        "this tree was started by a command or a program: there is no file to read again",
+                        "mainstay shutdown, then mainstay run with a file",
+                    ));
+                };
+                (revision::file_words(file, &self.rooms.project().name, color), "file".to_owned())
+            }
+            Wanted::Counts(scale) => {
+                let parts: Vec<String> = scale.iter().map(|(service, n)| format!("{service}={n}")).collect();
+                (revision::scale_words(&scale), parts.join(" "))
+            }
+            Wanted::Plan(plan) => (revision::plan_words(&plan), "program".to_owned()),
         };
         let failed = |error: String| refused(format!("cannot read another plan: {error}"), "try again");
         let answer = Arc::new(memory::empty("mainstay.answer").map_err(|e| failed(e.to_string()))?);

@@ -84,11 +84,22 @@ impl Named {
     }
 }
 
+/// A directory that is ours until this is dropped.
+struct Locked(OwnedFd);
+
+impl Drop for Locked {
+    fn drop(&mut self) {
+        // Closing would not do it: other threads of a host start programs, too, and who is between fork and exec
+        // has copies of all our descriptors.
+        let _ = directory::unlock(&self.0);
+    }
+}
+
 /// The rooms of one project, locked for as long as this lives.
 pub struct Rooms {
     project: Project,
-    runtime: OwnedFd,
-    _state: OwnedFd,
+    runtime: Locked,
+    _state: Locked,
     supervisor: Named,
     keeper: Named,
     notify: Named,
@@ -122,7 +133,7 @@ impl Rooms {
         let runtime = lock(&project.runtime, RUNTIME_MODE)?;
         let state = lock(&project.state, PRIVATE_MODE)?;
         directory::open(&project.logs, LOGS_MODE).map_err(Taken::Directory)?;
-        let past = ledger::past(runtime.as_fd());
+        let past = ledger::past(runtime.0.as_fd());
         for name in INSIDE {
             make_inside(&project.runtime.join(name))?;
         }
@@ -151,7 +162,7 @@ impl Rooms {
 
     /// The runtime directory.
     pub fn runtime_fd(&self) -> BorrowedFd<'_> {
-        self.runtime.as_fd()
+        self.runtime.0.as_fd()
     }
 
     /// The control socket, once more.
@@ -205,7 +216,7 @@ impl Rooms {
 
     fn mend_all(&mut self, mended: &mut Mended) -> Result<(), Taken> {
         let path = self.project.runtime.clone();
-        if !is_at(&path, self.runtime.as_fd()) {
+        if !is_at(&path, self.runtime.0.as_fd()) {
             // Nobody else can hold the new one: the state directory's lock is ours.
             self.runtime = lock(&path, RUNTIME_MODE)?;
             mended.what.push("the runtime directory was gone".into());
@@ -233,10 +244,10 @@ impl Rooms {
     }
 }
 
-fn lock(path: &Path, mode: u32) -> Result<OwnedFd, Taken> {
+fn lock(path: &Path, mode: u32) -> Result<Locked, Taken> {
     let opened = directory::open(path, mode).map_err(Taken::Directory)?;
     match directory::lock(&opened) {
-        Ok(true) => Ok(opened),
+        Ok(true) => Ok(Locked(opened)),
         Ok(false) => {
             let holder = directory::lock_holder(&opened);
             Err(Taken::Running(holder.or_else(|| ledger::past(opened.as_fd()).supervisor)))

@@ -25,12 +25,21 @@ use mio::{Interest, Poll};
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::io;
+use std::os::fd::OwnedFd;
+use std::sync::Arc;
 
 /// How a run looks.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Options {
     /// Services' lines and events go to stdout and stderr.
     pub foreground: bool,
+    /// What the built-ins are started from; `None`: the program of this process.
+    pub program: Option<Arc<OwnedFd>>,
+    /// A process (by its pidfd) with which the tree ends, in order.
+    pub host: Option<Arc<OwnedFd>>,
+    /// We run inside of somebody else's process: children that we did not start are not ours, and orphans do not come
+    /// to us (no subreaper, no SIGCHLD).
+    pub guest: bool,
 }
 
 /// Why a driver could not be set up.
@@ -83,8 +92,9 @@ impl Driver {
         let builtins: &[Builtin] =
             if plan.flags.is_empty() { &[Builtin::Logger] } else { &[Builtin::Logger, Builtin::Keeper] };
         let workshop = Workshop::new(&rooms, inherited);
-        let program = Program::new(workshop.environments.inherited.clone(), &plan.flags)
-            .map_err(|e| Failed::System("preparing the built-in services", e))?;
+        let program =
+            Program::new(workshop.environments.inherited.clone(), &plan.flags, options.program.clone())
+                .map_err(|e| Failed::System("preparing the built-in services", e))?;
         let templates = Stencil::all(&plan);
         let Plan { tree, programs, file, flags, .. } = plan;
         let tree = roster::tree(&tree, builtins);
@@ -173,6 +183,9 @@ impl Driver {
         self.watch(Source::Notify, self.rooms.notify(), Interest::READABLE)?;
         self.watch_link(Source::Logger);
         self.watch_link(Source::Keeper);
-        Ok(())
+        match &self.options.host {
+            Some(host) => self.watch(Source::Host, host, Interest::READABLE),
+            None => Ok(()),
+        }
     }
 }

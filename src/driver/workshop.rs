@@ -28,7 +28,7 @@ pub struct Descriptors {
 impl Descriptors {
     /// None taken yet.
     pub fn new(cgroups: bool, inherited: &Inherited) -> Descriptors {
-        Descriptors { limit: inherited.nofile.hard, each: 1 + u64::from(cgroups), instances: 0, logged: 0 }
+        Descriptors { limit: inherited.descriptors, each: 1 + u64::from(cgroups), instances: 0, logged: 0 }
     }
 
     /// Takes what these need.

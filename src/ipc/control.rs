@@ -95,6 +95,10 @@ pub enum Request {
         /// Services and how many instances each shall have; empty: the file is read again.
         #[serde(default)]
         scale: Vec<(String, u32)>,
+        /// A file with a whole plan, as an embedding program writes it (`cli::revision::seal`), instead of the file
+        /// that was read; empty: not.
+        #[serde(default)]
+        plan: String,
         /// Nothing is started, restarted or deleted (OTP N03 to N06).
         #[serde(default)]
         otp: bool,
@@ -564,7 +568,7 @@ pub enum What {
         restarted: u32,
         /// How many changed in place.
         in_place: u32,
-        /// `file`, or what was scaled: `web=8`.
+        /// `file`, `program` (a tree in code), or what was scaled: `web=8`.
         from: String,
     },
     /// Another plan could not be taken; nothing was changed.

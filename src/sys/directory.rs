@@ -114,6 +114,14 @@ pub fn lock(file: impl AsFd) -> io::Result<bool> {
     }
 }
 
+/// Gives the lock back, whoever still has a copy of the descriptor: a process between fork and exec has one for a moment.
+///
+/// # Errors
+/// Never for a descriptor that was locked.
+pub fn unlock(file: impl AsFd) -> io::Result<()> {
+    Ok(flock(file, FlockOperation::NonBlockingUnlock)?)
+}
+
 /// Who took the lock, as `/proc/locks` says: a process in our pid namespace. `None`: nobody, or unknown.
 pub fn lock_holder(file: impl AsFd) -> Option<u32> {
     let found = fstat(file).ok()?;

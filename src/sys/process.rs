@@ -17,6 +17,8 @@ pub struct Inherited {
     pub nofile: Limit,
     /// The file mode mask. Not changed.
     pub umask: u32,
+    /// How many descriptors this process may have open; `None`: as many as it likes.
+    pub descriptors: Option<u64>,
 }
 
 /// A resource limit: soft and hard, `None` for "no limit".
@@ -40,7 +42,24 @@ pub fn prepare_process() -> io::Result<Inherited> {
     open_standard_descriptors()?;
     reset_signals()?;
     rustix::process::set_child_subreaper(Some(rustix::process::getpid()))?;
-    Ok(Inherited { nofile: raise_nofile(), umask: umask() })
+    let nofile = raise_nofile();
+    Ok(Inherited { nofile, umask: umask(), descriptors: nofile.hard })
+}
+
+/// What children get in a process that is not ours to change: as it is. `raise`: the soft limit on descriptors becomes
+/// the hard one; nothing else is touched.
+///
+/// # Errors
+/// `/proc` is not mounted.
+pub fn visit_process(raise: bool) -> io::Result<Inherited> {
+    let limit = getrlimit(Resource::Nofile);
+    let nofile = Limit { soft: limit.current, hard: limit.maximum };
+    let descriptors = if raise { raise_nofile().hard } else { nofile.soft };
+    // There may be threads, so it cannot be read by setting it.
+    let status = std::fs::read_to_string("/proc/self/status")?;
+    let mask = status.lines().find_map(|line| line.strip_prefix("Umask:"));
+    let umask = mask.and_then(|mask| u32::from_str_radix(mask.trim(), 8).ok()).unwrap_or(0o022);
+    Ok(Inherited { nofile, umask, descriptors })
 }
 
 /// The program that this process runs, whatever happens to its file's name. For starting ourselves again.

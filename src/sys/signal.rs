@@ -4,13 +4,18 @@
 //! happens in signal context. Exits of services come by pidfd, not from here: SIGCHLD only says that a
 //! stranger may have to be reaped.
 
+#![allow(unsafe_code)] // reading a disposition has no safe form
+
 use nix::sys::signal::{SigSet, Signal};
 use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::SignalOnly;
 use std::io;
+use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
 use std::os::unix::net::UnixStream;
 use std::str::FromStr;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 
 /// Signals that arrived and have not been looked at. Handlers stand from [`Signals::install`] on.
 pub struct Signals(SignalDelivery<UnixStream, SignalOnly>);
@@ -55,6 +60,83 @@ impl Signals {
     pub fn pending(&mut self) -> impl Iterator<Item = i32> {
         self.0.pending()
     }
+}
+
+/// Signals of a process that is not ours, borrowed for as long as this lives: make it before [`Signals::install`].
+///
+/// `signal-hook` leaves its handlers standing for good, so a signal whose default action was to end the process would
+/// do nothing once nobody listens. Those have their default action again when nobody borrows them any more.
+#[derive(Debug)]
+pub struct Borrowed(Vec<i32>);
+
+/// What is known of a signal that was borrowed once.
+struct Loan {
+    signal: i32,
+    borrowers: usize,
+    /// True while nobody borrows it: the default action is done. `None`: it had a handler, or was ignored.
+    default: Option<Arc<AtomicBool>>,
+}
+
+static LOANS: Mutex<Vec<Loan>> = Mutex::new(Vec::new());
+
+impl Borrowed {
+    /// Borrows these.
+    ///
+    /// # Errors
+    /// A number is no signal that can be caught.
+    pub fn new(signals: &[i32]) -> io::Result<Borrowed> {
+        let mut loans = LOANS.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut borrowed = Borrowed(Vec::new());
+        for &signal in signals {
+            let at = match loans.iter().position(|loan| loan.signal == signal) {
+                Some(at) => at,
+                None => {
+                    let default = has_default_action(signal)?.then(Arc::<AtomicBool>::default);
+                    if let Some(default) = &default {
+                        signal_hook::flag::register_conditional_default(signal, default.clone())?;
+                    }
+                    loans.push(Loan { signal, borrowers: 0, default });
+                    loans.len() - 1
+                }
+            };
+            loans[at].borrowers += 1;
+            if let Some(default) = &loans[at].default {
+                default.store(false, Ordering::SeqCst);
+            }
+            borrowed.0.push(signal);
+        }
+        Ok(borrowed)
+    }
+}
+
+impl Drop for Borrowed {
+    fn drop(&mut self) {
+        let mut loans = LOANS.lock().unwrap_or_else(PoisonError::into_inner);
+        for loan in loans.iter_mut().filter(|loan| self.0.contains(&loan.signal)) {
+            loan.borrowers -= 1;
+            if let (0, Some(default)) = (loan.borrowers, &loan.default) {
+                default.store(true, Ordering::SeqCst);
+            }
+        }
+    }
+}
+
+fn has_default_action(signal: i32) -> io::Result<bool> {
+    let mut now = MaybeUninit::<libc::sigaction>::zeroed();
+    // SAFETY: reads one disposition into a structure of our own, and sets none.
+    if unsafe { libc::sigaction(signal, std::ptr::null(), now.as_mut_ptr()) } != 0 {
+        return Err(io::Error::last_os_error());
+    }
+    // SAFETY: zeroed before the call; every bit pattern is a value.
+    Ok(unsafe { now.assume_init() }.sa_sigaction == libc::SIG_DFL)
+}
+
+/// Holds all signals back on this thread, for good: they go to others.
+///
+/// # Errors
+/// Never for this set.
+pub fn block_all_here() -> io::Result<()> {
+    Ok(SigSet::all().thread_block()?)
 }
 
 impl AsFd for Signals {

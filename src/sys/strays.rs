@@ -50,8 +50,26 @@ pub fn leftovers(
     lives: &[PastLife],
     is_service: impl Fn(u32) -> bool,
 ) -> io::Result<Vec<Stray>> {
+    find(runtime, lives, orphans(is_service)?)
+}
+
+/// The same for who is no subreaper, so that orphans are somebody else's children by now: looks at every process but
+/// ourselves and our ancestors.
+///
+/// # Errors
+/// As [`leftovers`].
+pub fn leftovers_anywhere(runtime: &Path, lives: &[PastLife]) -> io::Result<Vec<Stray>> {
+    let family = ourselves_and_ancestors();
+    find(runtime, lives, procfs::pids()?.into_iter().filter(|pid| !family.contains(pid)))
+}
+
+fn find(
+    runtime: &Path,
+    lives: &[PastLife],
+    candidates: impl IntoIterator<Item = u32>,
+) -> io::Result<Vec<Stray>> {
     let mut found = Vec::new();
-    for pid in orphans(is_service)? {
+    for pid in candidates {
         let Some(pidfd) = pidfd::open(pid)? else { continue };
         let Ok(stat) = procfs::stat(pid) else { continue };
         if matches!(stat.state, b'Z' | b'X') {
