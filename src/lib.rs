@@ -19,6 +19,10 @@
 //! 7. [`driver`]: the loop.
 //! 8. [`services`]: keeper and logger, children like any other.
 //! 9. [`cli`], [`exit_code`]: the face.
+//! 10. [`embed`]: all of it inside of another program.
+//!
+//! Whoever wants to use mainstay from Rust begins with [`embed`]: a tree in code instead of in a file, in the host's own
+//! process or as its child. Whoever only reads flags needs [`board`] alone.
 
 // Not in Cargo.toml: helpers of tests may unwrap, the library may not.
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
@@ -28,6 +32,7 @@ pub mod cli;
 pub mod config;
 pub mod crash;
 pub mod driver;
+pub mod embed;
 pub mod exit_code;
 pub mod flags;
 pub mod ipc;
