@@ -213,6 +213,29 @@ fn the_table_names_exactly_the_tests_that_there_are() {
 }
 
 #[test]
+fn each_rule_of_e_to_m_was_broken_on_purpose_and_a_test_of_it_noticed() {
+    let text = fs::read_to_string(root().join("docs/otp.md")).unwrap();
+    let tests = tests();
+    let mut broken = Vec::new();
+    for line in text.lines().filter_map(|line| line.strip_prefix("| ")?.strip_suffix(" |")) {
+        let cells: Vec<&str> = line.split(" | ").collect();
+        let [id, what, noticed_by] = cells[..] else { continue };
+        if ids(&id.to_lowercase()) != [id] {
+            continue;
+        }
+        let name = format!("::{}", noticed_by.trim_matches('`'));
+        let noticed = tests.iter().find(|test| test.place.ends_with(&name));
+        assert!(noticed.is_some_and(|test| test.ids.contains(&id.to_owned())), "{id}, {what}: {noticed_by}?");
+        broken.push(id);
+    }
+    let rules =
+        text.lines().filter_map(row).filter(|row| ('E'..='M').contains(&row.id.chars().next().unwrap()));
+    for row in rules.filter(|row| !is_explained(row) && row.id != "K12") {
+        assert!(broken.contains(&&*row.id), "{}: what if this line of the core were wrong?", row.id);
+    }
+}
+
+#[test]
 fn every_test_of_a_behaviour_is_run_by_cargo_test_otp() {
     let tests = tests();
     assert!(tests.len() > 200, "only {} tests: has the way they are written changed?", tests.len());

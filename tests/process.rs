@@ -821,6 +821,43 @@ stop = { grace = "200ms" }
         all_there_once(&project);
     }
 
+    #[test]
+    fn q09_a_death_is_noticed_at_once_though_a_helper_holds_the_output_open() {
+        // The helper is deaf and has a quarter of an hour.
+        let project = Project::running(
+            r#"
+name = "open"
+[service.parent]
+command = ["sh", "-c", "(trap '' TERM; echo deaf; exec sleep 100001) & exec sleep 100002"]
+ready = { output = "deaf" }
+stop = { grace = "15m" }
+backoff = "none"
+"#,
+        );
+        let (main, cursor) = (project.pid("parent"), project.cursor());
+        let of_parent = |pid: &i32| {
+            let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+            environment.split(|byte| *byte == 0).any(|variable| variable == b"MAINSTAY_INSTANCE=parent")
+        };
+        let helpers = |main: i32| -> Vec<i32> {
+            project.processes().into_iter().filter(|pid| of_parent(pid) && *pid != main).collect()
+        };
+        let held = helpers(main);
+        kill(main, Signal::SIGKILL);
+        project.wait("parent", "stopping", &cursor);
+        let exited = |event: &serde_json::Value| event["kind"] == "exited" && event["signal"] == "SIGKILL";
+        assert!(project.events(&cursor).iter().any(exited));
+        let [helper] = held[..] else { panic!("one helper, and not {held:?}") };
+        let output = fs::read_link(format!("/proc/{helper}/fd/1")).unwrap();
+        assert!(output.to_str().unwrap().starts_with("pipe:"), "it has the output open: {output:?}");
+        kill(helper, Signal::SIGKILL);
+        project.wait("parent", "ready", &cursor);
+        // Nor does the end of this test wait a quarter of an hour.
+        let held = helpers(project.pid("parent"));
+        project.mainstay(&["stop", "parent", "--timeout", "1ms"]);
+        held.into_iter().for_each(|helper| kill(helper, Signal::SIGKILL));
+    }
+
     /// Waits until the process was asleep, without once waking up, for a second.
     fn comes_to_rest(pid: i32) {
         let switches = || {

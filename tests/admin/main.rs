@@ -5,7 +5,6 @@
 // Helpers of a test may fail by panic, as the tests do.
 #![allow(clippy::unwrap_used)]
 
-mod helper;
 mod otp;
 mod reload;
 mod rig;
