@@ -146,6 +146,8 @@ pub struct Driver {
     descriptors: Descriptors,
     /// Removed children whose numbers may still be spoken of, oldest first.
     retired: VecDeque<Retired>,
+    /// Children that are removed when they are down.
+    to_delete: Vec<ChildId>,
     /// Another plan is being read.
     revising: Option<Revising>,
     /// The user's root is ending because of its significant member: no failure, whatever its parent makes of it.
@@ -256,6 +258,9 @@ impl Driver {
 
     /// Everything that a wake-up left to be sent goes out at its end, in one go.
     fn settle(&mut self) {
+        if !self.to_delete.is_empty() {
+            self.delete_who_is_down();
+        }
         self.feed_followers();
         self.go_on_telling();
         self.flush_links();

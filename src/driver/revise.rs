@@ -18,7 +18,7 @@ use crate::exit_code::ExitCode;
 use crate::ipc::control::{self, Difference, Refusal, Reply, What};
 use crate::ipc::server::ConnectionId;
 use crate::supervisor::spec::{ChildId, Node, Tree};
-use crate::supervisor::{Action, Flaw, Reloaded, Revision};
+use crate::supervisor::{Action, Change, Flaw, Reloaded, Revision, Standing};
 use crate::sys::{clock, memory, pidfd};
 use crate::time::{Duration, Instant};
 use mio::Interest;
@@ -44,6 +44,8 @@ pub struct Revising {
     at_once: u32,
     dry_run: bool,
     pub deadline: Instant,
+    /// Children that no plan knew when it was asked for: they are not scaled away.
+    others: HashSet<u32>,
 }
 
 /// Where another plan comes from.
@@ -130,7 +132,10 @@ impl Driver {
         let _ = self.watch(Source::Revision, &started.pidfd, Interest::READABLE);
         let (pid, pidfd) = (started.pid, started.pidfd);
         let deadline = clock::now() + WITHIN;
-        self.revising = Some(Revising { pid, pidfd, answer, asked, from, otp, at_once, dry_run, deadline });
+        let added = |child: &ChildId| self.core.tree().children[child.0 as usize].added;
+        let others = self.core.children().filter(added).map(|child| child.0).collect();
+        self.revising =
+            Some(Revising { pid, pidfd, answer, asked, from, otp, at_once, dry_run, deadline, others });
         Ok(())
     }
 
@@ -351,7 +356,70 @@ impl Driver {
         let gone = before.iter().filter(|child| !stays.contains(child)).filter(|child| goes(child));
         told.extend(gone.map(|child| acted(self, ChildId(*child), "removed")));
         self.act_all(now, actions);
+        if how.from != "file" {
+            let new = reloaded.children.iter().filter(|child| !before.contains(&child.0)).copied();
+            let missing = before.iter().filter(|child| !stays.contains(child)).map(|child| ChildId(*child));
+            told.extend(self.scale_by_calls(new.collect(), missing.collect(), &how.others));
+        }
         told
+    }
+
+    /// Under OTP's semantics another list starts and ends nothing. Who scales means it all the same: so it is done
+    /// by the calls that OTP has for it.
+    fn scale_by_calls(
+        &mut self,
+        new: Vec<ChildId>,
+        missing: Vec<ChildId>,
+        others: &HashSet<u32>,
+    ) -> Vec<Tell> {
+        let otp = |driver: &Driver, child: ChildId| {
+            let tree = driver.core.tree();
+            driver.core.is_child(child) && {
+                let group = tree.children[child.0 as usize].group;
+                tree.groups[group.0 as usize].otp
+            }
+        };
+        let mut told = Vec::new();
+        for child in new.into_iter().filter(|child| otp(self, *child)).collect::<Vec<_>>() {
+            if self.core.tree().children[child.0 as usize].autostart {
+                self.call(Change::RestartChild(Node::Child(child)));
+            }
+        }
+        for child in missing.into_iter().filter(|child| otp(self, *child)).collect::<Vec<_>>() {
+            if others.contains(&child.0) {
+                continue;
+            }
+            told.push(Tell::say(Reply::Acted {
+                instance: self.roster.instance(child).to_owned(),
+                pid: self.slots[child.0 as usize].pid().unwrap_or(0),
+                state: "removed".to_owned(),
+            }));
+            self.call(Change::Terminate(Node::Child(child)));
+            self.to_delete.push(child);
+        }
+        self.delete_who_is_down();
+        told
+    }
+
+    /// A call that nobody waits for: when it is refused, there was nothing to do.
+    fn call(&mut self, change: Change) {
+        let (mut actions, now) = (Vec::new(), clock::now());
+        if self.core.change(now, change, &mut actions).is_ok() {
+            self.act_all(now, actions);
+        }
+    }
+
+    /// Those that were scaled away by calls go when they are down.
+    pub(super) fn delete_who_is_down(&mut self) {
+        for child in std::mem::take(&mut self.to_delete) {
+            if !self.core.is_child(child) {
+                continue;
+            }
+            match self.core.standing(Node::Child(child)) {
+                Standing::Undefined => self.call(Change::DeleteChild(child)),
+                Standing::Running | Standing::Restarting => self.to_delete.push(child),
+            }
+        }
     }
 
     /// A built-in of the new tree; it may be a new one.

@@ -166,6 +166,7 @@ impl Driver {
             retired: VecDeque::new(),
             counters: HashMap::new(),
             past_pids: HashMap::new(),
+            to_delete: Vec::new(),
             revising: None,
             finished: None,
             reload_again: false,

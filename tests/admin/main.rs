@@ -5,6 +5,7 @@
 // Helpers of a test may fail by panic, as the tests do.
 #![allow(clippy::unwrap_used)]
 
+mod helper;
 mod otp;
 mod reload;
 mod rig;

@@ -27,6 +27,20 @@ fn scale_adds_and_removes_and_the_file_has_the_last_word() {
 }
 
 #[test]
+fn under_otps_semantics_a_scale_is_done_by_calls() {
+    let rig = Rig::otp(3, &format!("[service.web]\n{LIVES}\ninstances = 2\n[service.\"w@\"]\n{LIVES}\n"));
+    let first = rig.pid("web#1");
+    rig.ok(&["start-child", "w@1"]);
+    rig.ok(&["scale", "web=4"]);
+    assert_eq!(rig.which(""), ["w@1 pid", "web#4 pid", "web#3 pid", "web#2 pid", "web#1 pid"]);
+    let said = rig.ok(&["scale", "web=1"]);
+    assert!(said.contains("3 removed"), "{said}");
+    assert_eq!(rig.which(""), ["w@1 pid", "web#1 pid"]);
+    assert_eq!(rig.pid("web#1"), first);
+    assert_eq!(rig.count(""), "2/2/0/2");
+}
+
+#[test]
 fn what_cannot_be_scaled_is_said_and_nothing_changes() {
     let rig = web();
     rig.fails(4, &["scale", "wbe=2"]);

@@ -1,0 +1,108 @@
+//! The helper that reads the configuration, killed and held up; numbers of removed children.
+
+use crate::rig::{LIVES, Rig};
+use crate::support::kill;
+use nix::sys::signal::Signal;
+use std::fs::File;
+use std::process::Stdio;
+
+/// A tree whose file has just become one that cannot be read before somebody writes to `held.ctl`.
+fn held() -> Rig {
+    let rig = Rig::new(&format!("name = \"t\"\n[service.a]\n{LIVES}\n"));
+    rig.pipe("held");
+    rig.project.write(
+        "mainstay.toml",
+        &format!("name = \"t\"\n[service.a]\n{LIVES}\n[service.b]\n{LIVES}\nenv_file = \"held.ctl\"\n"),
+    );
+    rig
+}
+
+/// The pid of the helper, as soon as it is there: a child of the supervisor with that name.
+fn helper(rig: &Rig) -> i32 {
+    let supervisor = rig.project.supervisor();
+    loop {
+        let children =
+            std::fs::read_to_string(format!("/proc/{supervisor}/task/{supervisor}/children")).unwrap();
+        for pid in children.split_whitespace() {
+            let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
+            if line.starts_with(b"mainstay.config\0@config") {
+                let pid = pid.parse().unwrap();
+                let said = rig.fails(1, &["reload"]);
+                assert!(said.contains(&format!("is being read already (pid {pid})")), "{said}");
+                return pid;
+            }
+        }
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn a_helper_that_is_killed_has_said_nothing_and_nothing_changes() {
+    let rig = held();
+    let mut reload = rig.project.command(&["reload"]).stderr(Stdio::piped()).spawn().unwrap();
+    let pid = helper(&rig);
+    // The loop goes on meanwhile: services are replaced, calls are answered.
+    rig.replaced("a");
+    rig.ok(&["start-child", "x", "--", "sleep", "100000"]);
+    kill(pid, Signal::SIGKILL);
+    assert_eq!(reload.wait().unwrap().code(), Some(1));
+    assert_eq!(rig.which(""), ["x pid", "a pid"]);
+    let failed = rig.until("0", "the failure", |event| event["kind"] == "reload_failed");
+    assert!(failed["message"].as_str().unwrap().contains(&format!("(pid {pid}) died")), "{failed}");
+}
+
+#[test]
+fn sighup_during_a_reload_waits_for_its_end() {
+    let rig = held();
+    let cursor = rig.cursor();
+    let mut reload = rig.project.command(&["reload"]).stderr(Stdio::null()).spawn().unwrap();
+    let pid = helper(&rig);
+    let text = format!("name = \"t\"\n[service.a]\n{LIVES}\n[service.c]\n{LIVES}\n");
+    rig.project.write("mainstay.toml", &text);
+    kill(rig.project.supervisor(), Signal::SIGHUP);
+    // Answered by the loop, so the signal before it was taken, too.
+    rig.cursor();
+    kill(pid, Signal::SIGKILL);
+    assert_eq!(reload.wait().unwrap().code(), Some(1));
+    rig.happens(&cursor, "c", "up");
+    assert_eq!(rig.which(""), ["c pid", "a pid"]);
+}
+
+#[test]
+fn what_is_held_up_is_applied_when_it_can_be_read() {
+    let rig = held();
+    let mut reload = rig.project.command(&["reload"]).stdout(Stdio::null()).spawn().unwrap();
+    helper(&rig);
+    drop(File::options().write(true).open(rig.project.path("held.ctl")).unwrap());
+    assert!(reload.wait().unwrap().success());
+    assert_eq!(rig.which(""), ["b pid", "a pid"]);
+}
+
+#[test]
+fn events_of_a_removed_child_keep_its_name_when_others_come_after_it() {
+    let rig = Rig::new("name = \"t\"\n");
+    for round in 0..5 {
+        let cursor = rig.cursor();
+        let name = format!("x{round}");
+        rig.ok(&["start-child", &name, "--restart", "temporary", "--", "sh", "-c", "echo words; exit 3"]);
+        rig.happens(&cursor, &name, "removed");
+        // All that it wrote is in its own log.
+        rig.ok(&["start-child", &format!("y{round}"), "--", "sleep", "100000"]);
+    }
+    let events = rig.project.events("0");
+    for round in 0..5 {
+        let name = format!("x{round}");
+        let kinds: Vec<&str> = events
+            .iter()
+            .filter(|event| event["instance"] == name.as_str())
+            .map(|event| event["kind"].as_str().unwrap())
+            .collect();
+        assert_eq!(kinds, ["starting", "up", "exited", "finished", "removed"], "{name}");
+    }
+    assert!(events.iter().all(|event| event["kind"] != "starting" || event["instance"] != ""));
+    rig.project.shutdown();
+    for round in 0..5 {
+        let log = rig.project.read(&format!("log/x{round}.log"));
+        assert!(log.contains("words"), "x{round}: {log}");
+    }
+}
