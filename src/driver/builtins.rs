@@ -14,6 +14,7 @@ use crate::sys::launch::{Environment, Launch, Request, StartError};
 use crate::sys::log_pipe::LogPipe;
 use crate::sys::pidfd::{self, Usage};
 use crate::sys::{self, memory, process};
+use crate::time::Duration;
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fs::File;
@@ -148,6 +149,8 @@ pub struct Deaths {
     pub usage: Usage,
     /// See `usage`.
     pub pid: u32,
+    /// See `usage`: how long it lived.
+    pub lived: Duration,
     /// Deaths that were forgotten because too many waited.
     forgotten: u64,
 }

@@ -56,10 +56,8 @@ impl Driver {
 
     /// Carries out what a call of the core led to.
     pub(super) fn act_all(&mut self, now: Instant, actions: Vec<Action>) {
-        for action in actions {
-            self.act(now, action);
-        }
-        self.tell_all();
+        self.to_do.extend(actions.into_iter().map(|action| (now, action)));
+        self.work();
     }
 
     /// The core has removed a child: nothing of its last life is left.

@@ -26,6 +26,8 @@ pub struct Dead {
     cause: Cause,
     usage: Usage,
     leftovers: bool,
+    /// From the fork to the reaping: the core hears of it later when many die at once (S6).
+    lived: Duration,
 }
 
 impl Driver {
@@ -183,6 +185,7 @@ impl Driver {
             Err(_) => (Cause::Unknown, Usage::default()),
         };
         let (pid, incarnation) = (life.pid, life.incarnation);
+        let lived = clock::now().since(life.started);
         self.unwatch(&life.pidfd);
         self.pids.remove(&pid);
         if self.pool_of(child).is_some() {
@@ -193,31 +196,35 @@ impl Driver {
         if let Some(life) = &mut self.slot(child).life {
             life.reaped = true;
         }
-        self.dead.push(Dead { child, incarnation, pid, cause, usage, leftovers: false });
+        self.dead.push(Dead { child, incarnation, pid, cause, usage, lived, leftovers: false });
     }
 
-    /// The deaths of one wake-up: look for leftovers, then decide and act, one after the other.
-    pub(super) fn tell_deaths(&mut self) {
+    /// The deaths of one wake-up: look for leftovers together, since that may mean to look at every process there is.
+    pub(super) fn take_in_deaths(&mut self) {
         if self.dead.is_empty() {
             return;
         }
-        // The list's memory is used again: nothing is allocated between a death and the next life for it.
+        // The lists' memory is used again: nothing is allocated between a death and the next life for them.
         let mut dead = std::mem::take(&mut self.dead);
         self.find_leftovers(&mut dead);
-        for Dead { child, incarnation, pid, cause, usage, leftovers } in dead.drain(..) {
-            let leftovers = leftovers && self.await_emptiness(child);
-            if leftovers {
-                if self.slots[child.0 as usize].life.as_ref().is_some_and(|life| life.asked) {
-                    self.stop(child, incarnation);
-                }
-            } else {
-                self.slot(child).life = None;
-            }
-            (self.deaths.pid, self.deaths.usage) = (pid, usage);
-            self.tell(Event::Exited { child, incarnation, cause, leftovers });
-        }
+        self.deaths_to_tell.extend(dead.drain(..));
         dead.shrink_to(64);
         self.dead = dead;
+    }
+
+    /// Tells the core of one death; what it decides is done before the next is told.
+    pub(super) fn tell_death(&mut self, dead: Dead) {
+        let Dead { child, incarnation, pid, cause, usage, lived, leftovers } = dead;
+        let leftovers = leftovers && self.await_emptiness(child);
+        if leftovers {
+            if self.slots[child.0 as usize].life.as_ref().is_some_and(|life| life.asked) {
+                self.stop(child, incarnation);
+            }
+        } else {
+            self.slot(child).life = None;
+        }
+        (self.deaths.pid, self.deaths.usage, self.deaths.lived) = (pid, usage, lived);
+        self.tell(Event::Exited { child, incarnation, cause, leftovers });
     }
 
     /// For each of these, whose main processes are reaped: is anything of it still there?

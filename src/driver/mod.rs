@@ -1,7 +1,7 @@
 //! The loop: wait for something to happen → ask the core what to do → do it.
 //!
-//! One thread. Nothing here blocks: not on clients, logs, disk or a stopping service. The one bounded
-//! exception is a start, during which the parent sleeps until exec (S2).
+//! One thread. Nothing here blocks: not on clients, logs, disk or a stopping service; what takes longer than a turn
+//! goes on in the next, after others were heard. The one bounded exception is a start, during which the parent sleeps until exec (S2).
 //!
 //! The driver holds what the core must not know: pids, descriptors, clocks. It decides nothing about
 //! services; what it decides is when to look again.
@@ -71,6 +71,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use stencil::Stencil;
 use workshop::{Descriptors, Workshop};
+
+/// So long is worked in one turn before whoever else wants something is heard: the start of a thousand services, or
+/// their death, silences nobody.
+const TURN: Duration = Duration::from_millis(10);
 
 /// What became readable: the kind in the upper half of the token, a number in the lower.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -177,6 +181,8 @@ pub struct Driver {
     cgroups: Option<Tree>,
     /// Main processes that were reaped in this wake-up.
     dead: Vec<lives::Dead>,
+    /// Deaths that were not yet told to the core.
+    deaths_to_tell: VecDeque<lives::Dead>,
     /// Children without a cgroup whose main process is gone while helpers are still there.
     clearing: Vec<ChildId>,
     signals: Signals,
@@ -184,6 +190,14 @@ pub struct Driver {
     /// What has happened and was not yet told to the core.
     happened: VecDeque<Event>,
     actions: Vec<Action>,
+    /// What the core wants done and is not done yet, with the moment at which it said so.
+    to_do: VecDeque<(Instant, Action)>,
+    /// [`Driver::work`] is going on.
+    working: bool,
+    /// When this turn has worked for long enough.
+    turn_ends: Instant,
+    /// [`Event::Deadline`] is among what has happened.
+    deadline_told: bool,
     started: Instant,
     /// Since when not everything was as wanted.
     unsettled: Instant,
@@ -232,10 +246,12 @@ impl Driver {
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => continue,
                 Err(error) => return Err(error),
             }
+            self.turn_ends = clock::now() + TURN;
             for event in &events {
                 self.on(Source::of(event.token()));
             }
-            self.tell_deaths();
+            self.take_in_deaths();
+            self.work();
             self.on_time();
         }
     }
@@ -290,6 +306,9 @@ impl Driver {
 
     /// Until the next deadline of anybody; `None`: for ever, so an idle supervisor is never woken.
     fn timeout(&self) -> Option<Duration> {
+        if !(self.to_do.is_empty() && self.happened.is_empty() && self.deaths_to_tell.is_empty()) {
+            return Some(Duration::ZERO);
+        }
         let revising = self.revising.as_ref().map(|revising| revising.deadline);
         let server = self.server.next_deadline();
         [self.core.next_deadline(), server, self.probes.next_deadline(), self.look_again, revising]
@@ -301,7 +320,9 @@ impl Driver {
 
     fn on_time(&mut self) {
         let now = clock::now();
-        if self.core.next_deadline().is_some_and(|deadline| deadline <= now) {
+        if self.core.next_deadline().is_some_and(|deadline| deadline <= now)
+            && !std::mem::replace(&mut self.deadline_told, true)
+        {
             self.tell(Event::Deadline);
         }
         if self.probes.next_deadline().is_some_and(|deadline| deadline <= now) {
@@ -326,19 +347,36 @@ impl Driver {
     /// Tells the core what happened, and does what it wants done; also about what follows from that.
     fn tell(&mut self, event: Event) {
         self.happened.push_back(event);
-        self.tell_all();
+        self.work();
     }
 
-    fn tell_all(&mut self) {
-        while let Some(event) = self.happened.pop_front() {
-            let now = clock::now();
-            let mut actions = std::mem::take(&mut self.actions);
-            self.core.handle(now, event, &mut actions);
-            for action in actions.drain(..) {
-                self.act(now, action);
-            }
-            self.actions = actions;
+    /// Does what is to be done, in order, as far as this turn allows, and at least one thing: what is wanted done
+    /// before the next event is told, and that before the next death.
+    fn work(&mut self) {
+        if std::mem::replace(&mut self.working, true) {
+            return;
         }
+        loop {
+            if let Some((now, action)) = self.to_do.pop_front() {
+                self.act(now, action);
+            } else if let Some(event) = self.happened.pop_front() {
+                self.deadline_told &= event != Event::Deadline;
+                let now = clock::now();
+                self.core.handle(now, event, &mut self.actions);
+                self.to_do.extend(self.actions.drain(..).map(|action| (now, action)));
+            } else if let Some(dead) = self.deaths_to_tell.pop_front() {
+                self.tell_death(dead);
+            } else {
+                // What thousands needed at once is given back; what one restart needs is kept.
+                self.to_do.shrink_to(256);
+                self.deaths_to_tell.shrink_to(64);
+                break;
+            }
+            if clock::now() >= self.turn_ends {
+                break;
+            }
+        }
+        self.working = false;
     }
 
     fn act(&mut self, now: Instant, action: Action) {

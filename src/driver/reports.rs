@@ -75,7 +75,8 @@ impl Driver {
             }
             ChildReport::Stopping => Note::Stopping,
             ChildReport::Killing => Note::Killing,
-            ChildReport::Exited { cause, lived, asked, abnormal, shutdown_error } => {
+            ChildReport::Exited { cause, lived: _, asked, abnormal, shutdown_error } => {
+                let lived = self.deaths.lived;
                 self.unsettled = now;
                 let never_ready = self.slot(child).never_ready.is_some();
                 let crash = if never_ready || (abnormal && !asked) { self.crash_number() } else { 0 };
