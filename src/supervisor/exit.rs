@@ -74,8 +74,13 @@ impl Supervisor {
     /// It is not started again by itself, and whatever needs it may start. A temporary child and one of a pool
     /// is not kept (A13–A16, D12).
     fn nothing_to_run(&mut self, child: usize) {
-        self.services[child].commanded = false;
-        self.services[child].fresh = false;
+        let service = &mut self.services[child];
+        let fresh = std::mem::replace(&mut service.fresh, false);
+        if std::mem::replace(&mut service.commanded, false) && !fresh && !service.phase.alive() {
+            // A call started it: its policy is kept, also that of a temporary child (C16).
+            self.set_phase(child, Phase::Idle(Rest::Finished));
+            self.report_child(child, ChildReport::Finished);
+        }
         self.set_goal(child, Goal::Done { clean: true });
     }
 

@@ -222,7 +222,9 @@ impl Supervisor {
         for node in &list {
             self.come_back(group, *node as usize);
         }
+        // A reload may have put one of the list elsewhere.
         let mut order = list.clone();
+        order.retain(|node| self.shape.parent(*node as usize) == Some(group));
         let others = self.shape.members(group).filter(|node| !declared.contains(node));
         order.extend(others.map(|node| node as u32));
         self.shape.reorder(group, order);

@@ -57,9 +57,9 @@ pub(crate) fn plan(random: &mut Random) -> Plan {
 
 /// `plan` with something changed, as a new version of a file would have it. What is a pool stays one, and the other way
 /// round; now and then it is a plan that B05 refuses.
-pub(crate) fn changed(plan: &Plan, random: &mut Random) -> Plan {
+pub(crate) fn changed(own: &str, plan: &Plan, random: &mut Random) -> Plan {
     let mut plan = plan.clone();
-    match random.below(6) {
+    match random.below(7) {
         0 => plan.intensity = random.below(4),
         1 if plan.strategy != Strategy::Pool => {
             plan.strategy = random.pick(&[Strategy::OneForOne, Strategy::OneForAll, Strategy::RestForOne]);
@@ -71,6 +71,13 @@ pub(crate) fn changed(plan: &Plan, random: &mut Random) -> Plan {
             let at = random.below(plan.specs.len());
             plan.specs.remove(at);
         }
+        5 if plan.strategy != Strategy::Pool => {
+            let name = format!("{own}y");
+            let at = random.below(plan.specs.len() + 1);
+            if plan.specs.iter().all(|spec| spec.name != name) {
+                plan.specs.insert(at, worker(&name, plan.auto_shutdown, random));
+            }
+        }
         4 if plan.specs.len() > 1 => {
             let at = random.below(plan.specs.len());
             let spec = plan.specs.remove(at);
@@ -80,7 +87,7 @@ pub(crate) fn changed(plan: &Plan, random: &mut Random) -> Plan {
     }
     for spec in &mut plan.specs {
         match &mut spec.job {
-            Job::Supervisor(inner) => *inner = changed(inner, random),
+            Job::Supervisor(inner) => *inner = changed(&spec.name, inner, random),
             Job::Worker if random.one_in(4) => *spec = worker(&spec.name, plan.auto_shutdown, random),
             Job::Worker => {}
         }

@@ -215,7 +215,7 @@ impl Supervisor {
     fn try_again(&mut self, at: usize, world: &mut World) {
         let tag = world.number();
         self.kids[at].pid = Pid::Restarting(tag);
-        world.mailbox.push_back(Notice { supervisor: self.number, tag, at: world.now });
+        world.mailbox.push_back(Notice { supervisor: self.number, tag });
     }
 
     /// The exit of the worker life `life`, here or somewhere below. E11, E12: a stranger's changes nothing.

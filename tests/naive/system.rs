@@ -127,12 +127,10 @@ impl System {
         lines
     }
 
-    /// Whether no order is given to the retries that wait: those of two supervisors, which are processes of their own, or
-    /// two that failed in the same moment.
-    pub(crate) fn unordered(&self) -> bool {
-        let mailbox = &self.world.mailbox;
-        let pairs = mailbox.iter().zip(mailbox.iter().skip(1));
-        pairs.into_iter().any(|(one, next)| one.supervisor != next.supervisor || one.at == next.at)
+    /// Whether several retries wait. Those of two supervisors have no order, for these are processes of their own; and of
+    /// one supervisor the core counts all that are due before it starts anybody.
+    pub(crate) fn several_wait(&self) -> bool {
+        self.world.mailbox.len() > 1
     }
 
     /// K: somebody asks for the end.

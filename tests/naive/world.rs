@@ -43,8 +43,6 @@ pub(crate) fn declares_readiness(name: &str) -> bool {
 pub(crate) struct Notice {
     pub(crate) supervisor: u64,
     pub(crate) tag: u64,
-    /// When it was sent.
-    pub(crate) at: u64,
 }
 
 /// The surroundings of the model.
