@@ -27,6 +27,7 @@ impl Supervisor {
 
     fn with(&mut self, name: Node, act: impl Fn(&mut Supervisor, usize)) {
         if let Some(node) = self.shape.node(name)
+            && self.is_attached(node)
             && self.ending.is_none()
         {
             act(self, node);
@@ -41,7 +42,9 @@ impl Supervisor {
             self.want_up(node);
             self.each_below(node, |supervisor, child| {
                 let needed = supervisor.shape.needs(child).iter().map(|needed| *needed as usize);
-                let there = needed.filter(|needed| supervisor.shape.node(shape::name(*needed)).is_some());
+                let there = needed.filter(|needed| {
+                    supervisor.shape.node(shape::name(*needed)).is_some() && supervisor.is_attached(*needed)
+                });
                 wanted.extend(there.filter(|needed| seen.insert(*needed)));
             });
         }
@@ -141,7 +144,7 @@ impl Supervisor {
     /// Wanted down until somebody starts it.
     pub(super) fn want_down(&mut self, node: usize) {
         self.break_off(node);
-        self.each_below_last_first(node, |supervisor, child| supervisor.set_goal(child, Goal::Down));
+        self.each_below_last_first(node, Supervisor::put_down);
         let Some(group) = self.shape.as_group(node) else {
             self.forget_temporary(node);
             return;
@@ -190,10 +193,16 @@ impl Supervisor {
         self.nodes[node].retry = None;
     }
 
+    /// It is tried no more, and wanted down.
+    fn put_down(&mut self, child: usize) {
+        self.nodes[child].retry = None;
+        self.set_goal(child, Goal::Down);
+    }
+
     /// `group`, of which nothing runs, stays down.
     pub(super) fn lay_down(&mut self, group: usize) {
         let node = group | GROUP;
-        self.each_below_last_first(node, |supervisor, child| supervisor.set_goal(child, Goal::Down));
+        self.each_below_last_first(node, Supervisor::put_down);
         self.each_inner(group, &mut |supervisor, inner| {
             supervisor.groups[inner].stopped = true;
             supervisor.refresh_group(inner);

@@ -169,8 +169,9 @@ impl Supervisor {
         if came(Facts::SATISFIED) || went(Facts::SATISFIED) {
             self.tell_dependents(node, came(Facts::SATISFIED), true);
         }
-        if went(Facts::UNTRIED) {
-            self.tell_dependents(node, true, false);
+        // A new member of a group that others come after has yet to be tried.
+        if came(Facts::UNTRIED) || went(Facts::UNTRIED) {
+            self.tell_dependents(node, went(Facts::UNTRIED), false);
         }
         if came(Facts::STOPPING) || went(Facts::STOPPING) {
             self.tell_needed(node, came(Facts::STOPPING));

@@ -104,11 +104,20 @@ impl Supervisor {
             if around.contains(&node) {
                 return true;
             }
-            let above =
-                self.shape.above(node).map(|group| group | GROUP).filter(|node| !around.contains(node));
-            let mut next: Vec<usize> = self.shape.needs(node).iter().map(|needed| *needed as usize).collect();
-            for group in above {
-                next.extend(self.shape.needs(group).iter().map(|needed| *needed as usize));
+            let needs = |node: usize| self.shape.needs(node).iter().map(|needed| *needed as usize);
+            let mut next: Vec<usize> = needs(node).collect();
+            // Up to the first group that is around both: what its groups come after, and whoever is before it where
+            // members start one by one.
+            let mut inner = node;
+            while let Some(parent) = self.shape.parent(inner) {
+                if self.shape.ordered(parent) {
+                    next.extend(self.shape.members(parent).take_while(|member| *member != inner));
+                }
+                inner = parent | GROUP;
+                if around.contains(&inner) {
+                    break;
+                }
+                next.extend(needs(inner));
             }
             if let Some(group) = self.shape.as_group(node) {
                 next.extend(self.shape.members(group));
@@ -133,14 +142,22 @@ impl Supervisor {
     /// Remembers what groups with OTP semantics begin with.
     pub(super) fn make_lists(&mut self) {
         for group in 0..self.groups.len() {
-            // One that a reload kept keeps its own.
+            // One that a reload kept keeps its own, but for those who were moved away.
             if self.groups[group].kept {
+                let mut list = std::mem::take(&mut self.groups[group].list);
+                list.retain(|node| match self.shape.as_group(*node as usize) {
+                    _ if self.shape.parent(*node as usize) == Some(group) => true,
+                    Some(inner) => self.groups[inner].dormant,
+                    None => self.services[*node as usize].dormant,
+                });
+                self.groups[group].list = list;
                 continue;
             }
             let otp = self.tree.groups[group].otp;
+            // Who is about to be removed never comes back either.
             let kept = |node: usize| match self.shape.as_group(node) {
-                Some(inner) => self.groups[inner].kept,
-                None => self.tree.children[node].added,
+                Some(inner) => self.groups[inner].kept || self.groups[inner].doomed,
+                None => self.tree.children[node].added || self.services[node].doomed,
             };
             let declared = |node: &usize| otp && !kept(*node);
             let list = self.shape.members(group).filter(declared).map(|node| node as u32);
@@ -172,10 +189,17 @@ impl Supervisor {
         let node = self.shape.group_node(group);
         let Some(parent) = self.shape.parent(node) else { return };
         let temporary = self.tree.groups[group].restart == Restart::Temporary;
-        if temporary && self.tree.groups[parent].otp && !self.is_alive(node) && self.ending.is_none() {
-            self.detach(node);
-            self.groups[group].dormant = true;
+        let leaves = temporary && self.tree.groups[parent].otp && self.ending.is_none();
+        if !leaves || self.is_alive(node) {
+            return;
         }
+        if self.groups[group].kept {
+            // No list has it: it would never come back.
+            self.remove_all(node);
+            return;
+        }
+        self.detach(node);
+        self.groups[group].dormant = true;
     }
 
     /// Nobody waits for `node`, which is not there.
@@ -306,6 +330,10 @@ impl Supervisor {
         self.set_phase(child, Phase::Idle(Rest::Stopped));
         self.report_child(child, ChildReport::Removed);
         let parent = self.shape.parent(child);
+        if let Some(parent) = parent.filter(|_| !self.tree.children[child].added) {
+            // The number may name a stranger when the group begins anew.
+            self.groups[parent].list.retain(|listed| *listed as usize != child);
+        }
         self.detach(child);
         let dependents = self.shape.dependents(child).to_vec();
         self.shape.disconnect(child);
@@ -339,12 +367,20 @@ impl Supervisor {
         self.shape.disconnect(node);
         self.wake(dependents);
         self.deadlines.set(node, None);
+        // Its fall, if it was in one, concerns nobody.
+        self.groups[group].phase = group::Phase::Open;
         // A parent, so that it is no root.
         self.tree.groups[group] = Group { parent: Some(GroupId::ROOT), ..Group::default() };
         self.nodes[node] = Member::default();
         if let Some(parent) = parent {
             self.remove_if_empty(parent);
         }
+    }
+
+    /// Whether no group around `node` has left its own: else it is not in the tree, and nothing starts it.
+    pub(super) fn is_attached(&self, node: usize) -> bool {
+        let top = self.shape.above(node).last().or(self.shape.as_group(node));
+        top.is_some_and(|top| self.shape.tops.contains(&(top as u32)))
     }
 
     /// Whether `node` has, or may have any moment, a process.

@@ -171,6 +171,11 @@ impl Supervisor {
             policy.members = policy.members.iter().map(here).collect();
             policy.after = policy.after.iter().map(here).collect();
             let group = new.groups[at].0 as usize;
+            let known = self.shape.node(Node::Group(GroupId(group as u32)));
+            if known.and_then(|node| self.shape.parent(node)) != policy.parent.map(|parent| parent.0 as usize)
+            {
+                self.nodes[group | GROUP].held = false;
+            }
             self.groups[group].doomed = false;
             self.tree.groups[group] = policy;
         }
@@ -263,15 +268,24 @@ impl Supervisor {
         for group in &mut self.tree.groups {
             group.members = Vec::new();
         }
-        for child in 0..self.services.len() {
-            let Some(group) = self.shape.parent(child) else { continue };
+        let groups = (0..self.groups.len()).map(|group| group | GROUP);
+        for node in (0..self.services.len()).chain(groups) {
+            let Some(group) = self.shape.parent(node) else { continue };
             // It goes the way of the group that it is in now.
             match self.groups[group].phase {
-                group::Phase::Closed(_) => self.nodes[child].held = true,
-                group::Phase::Open => self.nodes[child].held = false,
+                group::Phase::Closed(_) => self.nodes[node].held = true,
+                group::Phase::Open => self.nodes[node].held = false,
                 group::Phase::Falling { .. } | group::Phase::BackingOff { .. } => {
-                    self.nodes[child].held |= new.made.contains(&child);
+                    self.nodes[node].held |= new.made.contains(&node);
                 }
+            }
+        }
+        for child in 0..self.services.len() {
+            // Whoever is in a group whose work is done has nothing to do.
+            let done = group::Phase::Closed(group::Why::Finished);
+            let mut above = self.shape.above(child);
+            if self.services[child].goal == Goal::Up && above.any(|group| self.groups[group].phase == done) {
+                self.services[child].goal = Goal::Done { clean: true };
             }
         }
     }

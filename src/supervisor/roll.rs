@@ -45,6 +45,9 @@ impl Supervisor {
         at_once: u32,
         actions: &mut Vec<Action>,
     ) -> u32 {
+        if self.ended {
+            return self.rolled;
+        }
         self.turn(now, actions, |supervisor| supervisor.begin_roll(children, at_once))
     }
 
@@ -107,7 +110,10 @@ impl Supervisor {
         match service.phase {
             _ if service.vacant || service.goal == Goal::Down => Came::Away,
             _ if began && self.nodes[child.0 as usize].facts.has(Facts::SATISFIED) => Came::Back,
-            Phase::Idle(_) | Phase::BackingOff { .. } | Phase::Clearing { .. } if began => Came::Down,
+            Phase::BackingOff { .. } | Phase::Clearing { .. } if began => Came::Down,
+            // Its group gave up, or was done, before it could start.
+            Phase::Idle(_) => Came::Down,
+            Phase::Waiting if self.in_parked_group(child) => Came::Down,
             Phase::Stopping { failed: true, .. } => Came::Down,
             _ => Came::NotYet,
         }

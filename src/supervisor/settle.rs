@@ -61,7 +61,11 @@ impl Supervisor {
                 }
                 Work::Child { .. } => {}
                 Work::Fallen(group) => self.fallen(group as usize),
-                Work::Stopped(group) => self.let_group_leave(group as usize),
+                // Unless it has begun anew meanwhile.
+                Work::Stopped(group) if self.groups[group as usize].stopped => {
+                    self.let_group_leave(group as usize);
+                }
+                Work::Stopped(_) => {}
             }
         }
     }
@@ -203,8 +207,9 @@ impl Supervisor {
                     _ => self.touch(child),
                 }
             }
-            Phase::Starting { .. } => {
-                let within = self.tree.children[child].ready_within.unwrap_or_default();
+            Phase::Starting { since, give_up_at } => {
+                // What it was given, not what a reload says now.
+                let within = give_up_at.since(since);
                 self.report_child(child, ChildReport::NeverReady { within });
                 self.stop(child, true);
             }
