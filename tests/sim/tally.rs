@@ -4,7 +4,8 @@
 //! keeps two counts: what was counted for sure, and what may have been. A limit must be obeyed when the
 //! first says so, and must not be claimed when the second denies it.
 
-use crate::judge::Life;
+use crate::known::Life;
+use crate::reports::in_window;
 use mainstay::supervisor::Cause;
 use mainstay::supervisor::spec::{Backoff, GroupId, Intensity, Node, Strategy, Tree};
 use mainstay::time::{Duration, Instant};
@@ -17,9 +18,9 @@ struct Stamps {
 
 impl Stamps {
     /// Whether the limit is reached for sure, and whether it may be. A stamp exactly `within` old counts.
-    fn reached(&self, limit: Intensity, now: Instant) -> (bool, bool) {
-        let count =
-            |stamps: &[Instant]| stamps.iter().filter(|at| now.since(**at) <= limit.within).count() as u32;
+    fn reached(&self, limit: Intensity, whole_seconds: bool, now: Instant) -> (bool, bool) {
+        let counts = |at: &&Instant| in_window(whole_seconds, limit, at.as_nanos(), now.as_nanos());
+        let count = |stamps: &[Instant]| stamps.iter().filter(counts).count() as u32;
         (count(&self.sure) >= limit.max, count(&self.possible) >= limit.max)
     }
 
@@ -44,6 +45,12 @@ struct Child {
     owed: bool,
 }
 
+impl Child {
+    fn new() -> Child {
+        Child { attempt: Some(0), ..Child::default() }
+    }
+}
+
 /// Whose death, in which life, how and whether it counts.
 type Death = (usize, Option<Life>, Option<(Cause, bool)>);
 
@@ -60,32 +67,24 @@ struct Step {
     limits: Vec<(usize, usize)>,
 }
 
+#[derive(Default)]
 pub(crate) struct Tally {
-    tree: Tree,
     now: Instant,
     children: Vec<Child>,
     groups: Vec<Stamps>,
-    /// No OTP group around it (the group itself included) is inside another: its falls are all reported.
-    reliable: Vec<bool>,
     step: Step,
 }
 
 impl Tally {
-    pub(crate) fn new(tree: &Tree) -> Tally {
-        let reliable = (0..tree.groups.len())
-            .map(|group| {
-                around(tree, group)
-                    .all(|group| !tree.groups[group].otp || tree.groups[group].parent.is_none())
-            })
-            .collect();
-        Tally {
-            children: vec![Child { attempt: Some(0), ..Child::default() }; tree.children.len()],
-            groups: vec![Stamps::default(); tree.groups.len()],
-            tree: tree.clone(),
-            now: Instant::ZERO,
-            reliable,
-            step: Step::default(),
-        }
+    /// Makes room for so many.
+    pub(crate) fn reserve(&mut self, children: usize, groups: usize) {
+        self.children.resize_with(children.max(self.children.len()), Child::new);
+        self.groups.resize_with(groups.max(self.groups.len()), Stamps::default);
+    }
+
+    /// Nobody has this number; who gets it next begins anew.
+    pub(crate) fn removed(&mut self, child: usize) {
+        self.children[child] = Child::new();
     }
 
     pub(crate) fn begin(&mut self, now: Instant) {
@@ -108,7 +107,7 @@ impl Tally {
     }
 
     /// The death of this step counts.
-    pub(crate) fn counts(&mut self, _tree: &Tree, child: usize, restarts: bool, was_up: bool) {
+    pub(crate) fn counts(&mut self, child: usize, restarts: bool, was_up: bool) {
         self.step.counts = Some((child, restarts, was_up));
     }
 
@@ -122,16 +121,16 @@ impl Tally {
         self.groups[group].push(now, false);
     }
 
-    pub(crate) fn started(&mut self, child: usize) {
+    pub(crate) fn started(&mut self, tree: &Tree, child: usize) {
         self.step.started.push(child);
-        self.tried_again(child);
+        self.tried_again(tree, child);
         self.children[child].bounds = None;
     }
 
     /// What a failed restart owes is counted when the next one is made.
-    pub(crate) fn tried_again(&mut self, child: usize) {
+    pub(crate) fn tried_again(&mut self, tree: &Tree, child: usize) {
         if std::mem::take(&mut self.children[child].owed) {
-            let group = self.tree.children[child].group.0 as usize;
+            let group = tree.children[child].group.0 as usize;
             self.groups[group].push(self.now, false);
         }
     }
@@ -149,7 +148,7 @@ impl Tally {
         None
     }
 
-    pub(crate) fn limit_reached(&mut self, _tree: &Tree, group: usize, by: usize) -> Option<String> {
+    pub(crate) fn limit_reached(&mut self, group: usize, by: usize) -> Option<String> {
         self.step.limits.push((group, by));
         None
     }
@@ -170,17 +169,26 @@ impl Tally {
         }
     }
 
-    /// A command came: what was counted may be forgotten.
-    pub(crate) fn forget(&mut self) {
-        for child in &mut self.children {
-            child.own.sure.clear();
-            (child.attempt, child.bounds, child.verdict) = (None, None, None);
-        }
-        self.groups.iter_mut().for_each(|group| group.sure.clear());
+    /// It was wanted up anew: what was counted may be forgotten.
+    pub(crate) fn forget(&mut self, child: usize) {
+        let child = &mut self.children[child];
+        child.own.sure.clear();
+        (child.attempt, child.bounds, child.verdict) = (None, None, None);
+    }
+
+    /// The group may have begun anew.
+    pub(crate) fn forget_group(&mut self, group: usize) {
+        self.groups[group].sure.clear();
+    }
+
+    /// It is wanted down: it waits for nothing.
+    pub(crate) fn pause(&mut self, child: usize) {
+        let child = &mut self.children[child];
+        (child.bounds, child.verdict) = (None, None);
     }
 
     /// Judges the step. What was wrong, if anything was.
-    pub(crate) fn end(&mut self) -> Option<String> {
+    pub(crate) fn end(&mut self, tree: &Tree) -> Option<String> {
         if let Some(child) = self.step.cleared
             && let Some(park) = self.children[child].verdict.take()
             && park != self.step.gave_up.contains(&child)
@@ -188,7 +196,7 @@ impl Tally {
             return Some(format!("S8: after its helpers were gone, must c{child} give up? {park}"));
         }
         if let Some((child, true, was_up)) = self.step.counts {
-            let complaint = self.count(child, was_up);
+            let complaint = self.count(tree, child, was_up);
             if complaint.is_some() {
                 return complaint;
             }
@@ -205,17 +213,18 @@ impl Tally {
         None
     }
 
-    fn count(&mut self, child: usize, was_up: bool) -> Option<String> {
+    fn count(&mut self, tree: &Tree, child: usize, was_up: bool) -> Option<String> {
         let now = self.now;
-        let policy = &self.tree.children[child];
+        let policy = &tree.children[child];
         let group = policy.group.0 as usize;
-        let otp = self.tree.groups[group].otp;
+        let otp = tree.groups[group].otp;
         let (_, life, exit) = self.step.death.clone()?;
         let leftovers = exit.is_some_and(|(_, leftovers)| leftovers);
         let limit_of_group = self.step.limits.contains(&(group, child));
         // S8: its own limit.
         let limit = policy.limit.filter(|_| !otp);
-        let (must, may) = limit.map_or((false, false), |limit| self.children[child].own.reached(limit, now));
+        let (must, may) =
+            limit.map_or((false, false), |limit| self.children[child].own.reached(limit, false, now));
         let parked = if leftovers {
             self.children[child].verdict = (must == may).then_some(must);
             (must == may).then_some(must)
@@ -237,13 +246,13 @@ impl Tally {
             self.children[child].owed = true;
             return None;
         }
-        if let Some(intensity) = self.tree.groups[group].intensity {
-            let (must, may) = self.groups[group].reached(intensity, now);
-            if must && sure && self.reliable[group] && !limit_of_group {
+        if let Some(intensity) = tree.groups[group].intensity {
+            let (must, may) = self.groups[group].reached(intensity, tree.groups[group].whole_seconds, now);
+            if must && sure && reliable(tree, group) && !limit_of_group {
                 return Some(format!("I01: the window of g{group} is overrun"));
             }
             // The deaths of groups in it count too, and are not seen from outside.
-            let flat = !self.tree.groups[group].members.iter().any(|member| matches!(member, Node::Group(_)));
+            let flat = !tree.groups[group].members.iter().any(|member| matches!(member, Node::Group(_)));
             if limit_of_group && !may && flat {
                 return Some(format!("I01: g{group} ends within its window"));
             }
@@ -252,22 +261,21 @@ impl Tally {
             return None;
         }
         self.groups[group].push(now, sure);
-        self.wait(child, life, parked.is_some() && !otp)
+        self.wait(tree, child, life, parked.is_some() && !otp)
     }
 
     /// S7: the bounds of the wait.
-    fn wait(&mut self, child: usize, life: Option<Life>, known: bool) -> Option<String> {
-        let policy = self.tree.children[child].backoff;
-        let readiness = self.tree.children[child].ready_within.is_some();
-        let since = life.and_then(|life| if readiness { life.ready } else { life.exec });
+    fn wait(&mut self, tree: &Tree, child: usize, life: Option<Life>, known: bool) -> Option<String> {
+        let policy = tree.children[child].backoff;
+        let since = life.and_then(|life| life.good_since());
         let healthy = since.map(|since| self.now.since(since)).unwrap_or_default();
         let state = &mut self.children[child];
         if healthy >= policy.forget {
             state.attempt = Some(0);
         }
         state.attempt = state.attempt.filter(|_| known).map(|attempt| attempt + 1);
-        let group = self.tree.children[child].group.0 as usize;
-        let alone = self.tree.groups[group].strategy == Strategy::OneForOne;
+        let group = tree.children[child].group.0 as usize;
+        let alone = tree.groups[group].strategy == Strategy::OneForOne;
         if let Some(attempt) = state.attempt.filter(|_| alone) {
             let (least, most) = bounds(&policy, attempt);
             let earliest = self.now + least;
@@ -275,7 +283,7 @@ impl Tally {
                 return Some(format!("S7: c{child} starts before its time"));
             }
             // A group that cannot be started begins anew without a report: then nobody knows.
-            if !self.step.started.contains(&child) && self.reliable[group] {
+            if !self.step.started.contains(&child) && reliable(tree, group) {
                 state.bounds = Some((earliest, self.now + most));
             }
         }
@@ -299,6 +307,11 @@ fn bounds(policy: &Backoff, attempt: u32) -> (Duration, Duration) {
     let least = (wait * (1.0 - policy.jitter) - slack).max(0.0);
     let most = (wait * (1.0 + policy.jitter)).min(longest) + slack;
     (Duration::from_secs_f64(least), Duration::from_secs_f64(most))
+}
+
+/// Whether no OTP group around `group` (itself included) is inside another: then its falls are all reported.
+fn reliable(tree: &Tree, group: usize) -> bool {
+    around(tree, group).all(|group| !tree.groups[group].otp || tree.groups[group].parent.is_none())
 }
 
 /// `group` and the groups around it.

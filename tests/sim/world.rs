@@ -6,17 +6,23 @@
 use crate::judge::Judge;
 use crate::plant;
 use crate::random::Random;
-use mainstay::supervisor::spec::{ChildId, Grace, GroupId, Incarnation, Node};
+use mainstay::supervisor::spec::{ChildId, Grace, Incarnation, Tree};
 use mainstay::supervisor::{Action, Cause, Command, Event, Supervisor};
 use mainstay::time::{Duration, Instant};
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;
 
 pub(crate) struct World {
-    random: Random,
-    supervisor: Supervisor,
-    judge: Judge,
-    now: Instant,
+    pub(crate) random: Random,
+    pub(crate) supervisor: Supervisor,
+    pub(crate) judge: Judge,
+    pub(crate) now: Instant,
+    /// The tree of the newest reload, in its own numbers.
+    pub(crate) file: Tree,
+    /// So many groups of it are never renamed, moved or removed.
+    pub(crate) fixed: usize,
+    /// How many names were made up.
+    pub(crate) names: usize,
     /// What will happen: (when, in which order, to whom).
     coming: BinaryHeap<Reverse<(Instant, u64, usize)>>,
     /// The events behind `coming`.
@@ -26,19 +32,30 @@ pub(crate) struct World {
     /// How often a life crashes, a start fails, …: once in so many.
     trouble: usize,
     commands: bool,
+    changes: bool,
+    reloads: bool,
+    rolls: bool,
     actions: Vec<Action>,
 }
 
-/// Runs one history to its end. Panics, naming the seed, when an invariant is broken.
-pub(crate) fn run(seed: u64) {
+/// Runs one history to its end. Panics when an invariant is broken; `telling`: and tells what came before.
+pub(crate) fn run(seed: u64, telling: bool) {
     let mut random = Random::new(seed);
     let tree = plant::tree(&mut random);
     let first = Incarnation(1 + random.below(1000) as u64);
     let supervisor = Supervisor::new(tree.clone(), random.next(), first);
+    // A quarter of the histories is what it was before there were calls: the judge knows most about those.
+    let alone = random.one_in(4);
     let mut world = World {
-        judge: Judge::new(tree, first),
+        fixed: 1 + usize::from(tree.groups.get(1).is_some_and(|group| group.parent.is_none())),
+        file: tree.clone(),
+        names: 0,
+        judge: Judge::new(tree, first, telling),
         trouble: random.pick(&[2, 4, 10]),
         commands: random.one_in(2),
+        changes: !alone && random.one_in(2),
+        reloads: !alone && random.one_in(2),
+        rolls: !alone && random.one_in(2),
         random,
         supervisor,
         now: Instant::from_nanos(1_000_000_000),
@@ -64,6 +81,7 @@ pub(crate) fn run(seed: u64) {
     for _ in 0..5 {
         world.noise();
         world.command();
+        world.ask();
         world.handle(Event::Deadline);
     }
 }
@@ -74,6 +92,20 @@ impl World {
         match self.random.below(12) {
             0 => self.noise(),
             1 if self.commands => self.command(),
+            2 | 3 => self.ask(),
+            _ => {
+                self.advance();
+            }
+        }
+    }
+
+    /// Somebody asks for something else than a command.
+    fn ask(&mut self) {
+        match self.random.below(4) {
+            0 if self.reloads => self.reload(),
+            1 if self.rolls => self.roll(),
+            2 if self.changes => self.change(),
+            3 if self.changes => self.recycle(),
             _ => {
                 self.advance();
             }
@@ -87,7 +119,7 @@ impl World {
                 return;
             }
         }
-        panic!("no livelock: it comes to rest when all faults stop; {}", self.judge.story());
+        panic!("no livelock: it comes to rest when all faults stop");
     }
 
     /// The next event or deadline, whichever comes first. False when there is none.
@@ -119,15 +151,12 @@ impl World {
         true
     }
 
-    fn handle(&mut self, event: Event) {
+    pub(crate) fn handle(&mut self, event: Event) {
         let mut actions = std::mem::take(&mut self.actions);
         let truth = self.judge.is_true(&event);
         self.judge.before(self.now, &event);
         self.supervisor.handle(self.now, event.clone(), &mut actions);
-        for action in &actions {
-            self.judge.action(action, &self.supervisor);
-        }
-        self.judge.after(&self.supervisor);
+        self.judge(&actions);
         if let Event::Started(child, life) = event
             && truth
         {
@@ -139,8 +168,27 @@ impl World {
         self.actions = actions;
     }
 
+    fn judge(&mut self, actions: &[Action]) {
+        for action in actions {
+            self.judge.action(action, &self.supervisor);
+        }
+        self.judge.after(&self.supervisor);
+    }
+
+    /// Judges, and does, what was asked for.
+    pub(crate) fn finish(&mut self, actions: Vec<Action>) {
+        self.judge(&actions);
+        for action in actions {
+            self.act(action);
+        }
+    }
+
     fn act(&mut self, action: Action) {
         match action {
+            // There is nothing to run, now and then.
+            Action::Start(child, life) if self.random.one_in(25) => {
+                self.soon(Event::Ignored(child, life), 20)
+            }
             Action::Start(child, life) if self.unlucky() => self.soon(Event::StartFailed(child, life), 20),
             Action::Start(child, life) => self.soon(Event::Started(child, life), 20),
             Action::Stop(child, life) => self.obey(child, life),
@@ -155,7 +203,7 @@ impl World {
 
     /// A process has begun its life: decide how that will go.
     fn live(&mut self, child: ChildId, life: Incarnation) {
-        let policy = &self.judge.tree.children[child.0 as usize];
+        let policy = &self.judge.map.tree.children[child.0 as usize];
         let (clean, stop_signal) = (policy.clean.clone(), policy.stop_signal);
         if let Some(within) = policy.ready_within {
             let within = within.as_millis() as usize;
@@ -175,6 +223,7 @@ impl World {
                 Cause::Signal(9, false),
                 Cause::Signal(stop_signal, false),
                 Cause::Unknown,
+                Cause::Code(plant::IGNORE),
             ]);
             let wait = self.random.pick(&[0, 10, 50, 200, 700, 3000]);
             let leftovers = self.random.one_in(5);
@@ -184,7 +233,7 @@ impl World {
 
     /// A process was asked to stop.
     fn obey(&mut self, child: ChildId, life: Incarnation) {
-        let policy = &self.judge.tree.children[child.0 as usize];
+        let policy = &self.judge.map.tree.children[child.0 as usize];
         let forever = policy.grace == Grace::Forever;
         let cause = Cause::Signal(policy.stop_signal, false);
         let cause = if self.random.one_in(3) { Cause::Code(0) } else { cause };
@@ -202,15 +251,21 @@ impl World {
 
     /// News that was told already, or was never true, or is about nobody.
     fn noise(&mut self) {
-        let child = ChildId(self.random.below(self.judge.tree.children.len() + 1) as u32);
-        let newest = self.supervisor.next_incarnation().0;
-        let life = Incarnation(self.random.below(newest as usize + 3) as u64);
-        let event = match self.random.below(6) {
+        let child = ChildId(self.random.below(self.judge.known.len() + 1) as u32);
+        let newest = self.judge.last.0 + 1;
+        let life = match self.judge.known.get(child.0 as usize) {
+            // Of the life that the number had last, be it another child's.
+            Some(known) if self.random.one_in(2) => known.newest,
+            Some(known) if self.random.one_in(2) => known.past,
+            _ => Incarnation(self.random.below(newest as usize + 3) as u64),
+        };
+        let event = match self.random.below(7) {
             0 => Event::Started(child, life),
             1 => Event::StartFailed(child, life),
             2 => Event::Ready(child, life),
             3 => exit(child, life, Cause::Code(1), self.random.one_in(2)),
             4 => Event::Cleared(child, life),
+            5 => Event::Ignored(child, life),
             _ => Event::Deadline,
         };
         // The truth is not noise; and an exit of a life whose start was not answered yet is believed.
@@ -220,22 +275,6 @@ impl World {
             self.handle(event);
             self.judge.noise = false;
         }
-    }
-
-    fn command(&mut self) {
-        let nodes = self.judge.tree.children.len() + self.judge.tree.groups.len() + 1;
-        let node = match self.random.below(nodes) {
-            at if at < self.judge.tree.children.len() => Node::Child(ChildId(at as u32)),
-            at => Node::Group(GroupId((at - self.judge.tree.children.len()) as u32)),
-        };
-        let command = match self.random.below(40) {
-            0 => Command::Shutdown,
-            1 => Command::Hurry,
-            n if n % 3 == 0 => Command::Stop(node),
-            n if n % 3 == 1 => Command::Start(node),
-            _ => Command::Restart(node),
-        };
-        self.handle(Event::Command(command));
     }
 
     fn unlucky(&mut self) -> bool {

@@ -1,0 +1,163 @@
+//! What the histories found, each in its smallest form; and what a million of them cannot see: how much is kept.
+
+use mainstay::supervisor::spec::{
+    Backoff, Child, ChildId, Group, GroupId, Incarnation, Intensity, Node, OnLimit, Pool, Restart, Strategy,
+    Tree,
+};
+use mainstay::supervisor::{
+    Action, Cause, Change, ChildReport, Command, Event, Report, Revision, State, Supervisor,
+};
+use mainstay::time::{Duration, Instant};
+
+const NOW: Instant = Instant::from_nanos(1);
+
+fn child(name: &str, group: u32) -> Child {
+    Child {
+        name: name.into(),
+        group: GroupId(group),
+        limit: None,
+        backoff: Backoff::NONE,
+        ..Child::default()
+    }
+}
+
+/// The groups, each with its parent; members are the groups in it and then the children.
+fn tree(mut groups: Vec<Group>, children: Vec<Child>) -> Tree {
+    for at in 1..groups.len() {
+        if let Some(parent) = groups[at].parent {
+            groups[parent.0 as usize].members.push(Node::Group(GroupId(at as u32)));
+        }
+    }
+    for (at, child) in children.iter().enumerate() {
+        groups[child.group.0 as usize].members.push(Node::Child(ChildId(at as u32)));
+    }
+    Tree { groups, children }
+}
+
+fn group(name: &str, parent: Option<u32>) -> Group {
+    Group { name: name.into(), parent: parent.map(GroupId), ..Group::default() }
+}
+
+fn handle(supervisor: &mut Supervisor, event: Event) -> Vec<Action> {
+    let mut actions = Vec::new();
+    supervisor.handle(NOW, event, &mut actions);
+    actions
+}
+
+/// Answers each start with success until nobody is being started.
+fn come_up(supervisor: &mut Supervisor, actions: Vec<Action>) {
+    let mut todo = actions;
+    while let Some(action) = todo.pop() {
+        if let Action::Start(child, life) = action {
+            todo.extend(handle(supervisor, Event::Started(child, life)));
+        }
+    }
+}
+
+fn booted(tree: Tree) -> Supervisor {
+    let mut supervisor = Supervisor::new(tree, 1, Incarnation(1));
+    let actions = handle(&mut supervisor, Event::Boot);
+    come_up(&mut supervisor, actions);
+    supervisor
+}
+
+#[test]
+fn after_the_end_a_roll_is_not_even_begun() {
+    let mut supervisor = booted(tree(vec![group("root", None)], vec![]));
+    let end = handle(&mut supervisor, Event::Command(Command::Shutdown));
+    assert!(matches!(end[..], [Action::End(_)]), "{end:?}");
+    let mut actions = Vec::new();
+    supervisor.roll(NOW, vec![], 1, &mut actions);
+    assert_eq!(actions, []);
+}
+
+#[test]
+fn a_roll_ends_when_the_group_of_a_member_gives_up() {
+    let parked = Group {
+        on_limit: OnLimit::Park,
+        intensity: Some(Intensity { max: 0, within: Duration::from_secs(5) }),
+        ..group("parked", Some(0))
+    };
+    let mut supervisor = booted(tree(vec![group("root", None), parked], vec![child("a", 1)]));
+    let (a, mut actions) = (ChildId(0), Vec::new());
+    let roll = supervisor.roll(NOW, vec![a], 1, &mut actions);
+    let gone = |incarnation| Event::Exited {
+        child: a,
+        incarnation,
+        cause: Cause::Signal(15, false),
+        leftovers: false,
+    };
+    handle(&mut supervisor, gone(Incarnation(1)));
+    let end = handle(&mut supervisor, Event::StartFailed(a, Incarnation(2)));
+    assert!(end.contains(&Action::Report(Report::Rolled { roll, done: 0, failed: Some(a) })), "{end:?}");
+}
+
+#[test]
+fn never_ready_tells_what_it_was_given_and_not_what_a_reload_says_since() {
+    let within = |millis| Child { ready_within: Some(Duration::from_millis(millis)), ..child("a", 0) };
+    let mut supervisor = booted(tree(vec![group("root", None)], vec![within(100)]));
+    let revision = Revision {
+        tree: tree(vec![group("root", None)], vec![within(9000)]),
+        fixed: 1,
+        ..Revision::default()
+    };
+    supervisor.reload(NOW, revision, &mut Vec::new()).expect("a sound revision");
+    let mut actions = Vec::new();
+    supervisor.handle(NOW + Duration::from_millis(100), Event::Deadline, &mut actions);
+    let told = ChildReport::NeverReady { within: Duration::from_millis(100) };
+    let told = Report::Child { child: ChildId(0), incarnation: Incarnation(1), what: told };
+    assert!(actions.contains(&Action::Report(told)), "{actions:?}");
+}
+
+#[test]
+fn a_new_child_does_not_wait_for_whom_its_own_group_is_before() {
+    let root = Group { strategy: Strategy::RestForOne, ..group("root", None) };
+    // The root's members in order: the group `early`, then the child `late`.
+    let mut supervisor = booted(tree(vec![root, group("early", Some(0))], vec![child("late", 0)]));
+    let new = Child { needs: vec![Node::Child(ChildId(0))], ..child("new", 1) };
+    let mut actions = Vec::new();
+    supervisor.change(NOW, Change::StartChild(Box::new(new)), &mut actions).expect("a sound child");
+    come_up(&mut supervisor, actions);
+    let stops = handle(&mut supervisor, Event::Command(Command::Shutdown));
+    let first = stops.iter().find_map(|action| match action {
+        Action::Stop(child, _) => Some(*child),
+        _ => None,
+    });
+    assert_eq!(first, Some(ChildId(0)), "a circle would let nobody stop");
+}
+
+#[test]
+fn numbers_that_are_given_back_are_used_again_and_nothing_grows() {
+    for otp in [false, true] {
+        let pool = Group {
+            pool: Some(Pool { max_children: None }),
+            otp,
+            intensity: Some(Intensity { max: 1, within: Duration::from_secs(5) }),
+            ..group("pool", Some(0))
+        };
+        let list = Group { strategy: Strategy::RestForOne, otp, ..group("list", Some(0)) };
+        let list = Group { intensity: Some(Intensity { max: 1, within: Duration::from_secs(5) }), ..list };
+        let mut supervisor = booted(tree(vec![group("root", None), pool, list], vec![child("keeps", 2)]));
+        let mut kept = Vec::new();
+        for round in 0..3000 {
+            let new =
+                Child { restart: Restart::Temporary, ..child(&format!("n{}", round % 7), 1 + round % 2) };
+            let mut actions = Vec::new();
+            let node = supervisor.change(NOW, Change::StartChild(Box::new(new)), &mut actions);
+            let Ok(Node::Child(child)) = node else { panic!("{node:?}") };
+            come_up(&mut supervisor, actions);
+            assert_eq!(supervisor.state(child), State::Up);
+            let incarnation = supervisor.incarnation(child);
+            let exit = Event::Exited { child, incarnation, cause: Cause::Code(0), leftovers: false };
+            handle(&mut supervisor, exit);
+            assert!(!supervisor.is_child(child));
+            supervisor.recycle(child);
+            if round % 1000 == 999 {
+                kept.push(format!("{supervisor:?}").len());
+            }
+        }
+        assert_eq!(supervisor.tree().children.len(), 2, "one number was enough");
+        // Only the numbers themselves get longer.
+        assert!(kept[2] < kept[0] + 40, "otp {otp}: the whole state, as text, grew: {kept:?}");
+    }
+}
