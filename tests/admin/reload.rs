@@ -34,6 +34,7 @@ fn the_diff_is_told_and_only_what_differs_is_touched() {
     assert_eq!(rig.which(""), ["d pid", "b pid", "a pid"]);
     assert_eq!(rig.pid("a"), a);
     assert_ne!(rig.pid("b"), b);
+    assert_eq!(rig.executes("b"), "sleep 100004");
     let restarts = rig.project.status();
     let a = restarts["services"].as_array().unwrap().iter().find(|s| s["name"] == "a").unwrap().clone();
     assert_eq!(a["restarts"]["max"].as_i64().or(a["restarts_max"].as_i64()).unwrap_or(10), 10, "{a}");
@@ -142,6 +143,8 @@ mod otp {
         rig.replaced("b");
         let started = rig.happens(&cursor, "b", "starting");
         assert_eq!(started["command"], "sleep 100004");
+        rig.happens(&cursor, "b", "up");
+        assert_eq!(rig.executes("b"), "sleep 100004");
         // What was kept is like what was added by hand: no later reload removes it.
         assert_eq!(rig.ok(&["reload", "--dry-run"]), "nothing would change\n");
         assert_eq!(rig.members("c")[0]["added"], true);

@@ -163,6 +163,20 @@ impl Rig {
         })
     }
 
+    /// What the main process of an instance really executes.
+    #[track_caller]
+    pub fn executes(&self, name: &str) -> String {
+        let pid = self.pid(name);
+        // The words of a process stand in its new memory a moment after its exec was answered.
+        loop {
+            let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap();
+            if !words.is_empty() {
+                return String::from_utf8_lossy(&words).trim_end_matches('\0').replace('\0', " ");
+            }
+            std::thread::yield_now();
+        }
+    }
+
     /// SIGKILL, and the pid that comes after it.
     #[track_caller]
     pub fn replaced(&self, name: &str) -> i32 {
