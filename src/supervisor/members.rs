@@ -370,7 +370,9 @@ impl Supervisor {
         // Its fall, if it was in one, concerns nobody.
         self.groups[group].phase = group::Phase::Open;
         // A parent, so that it is no root.
-        self.tree.groups[group] = Group { parent: Some(GroupId::ROOT), ..Group::default() };
+        // And its name, for what was told of it in this turn.
+        let name = std::mem::take(&mut self.tree.groups[group].name);
+        self.tree.groups[group] = Group { name, parent: Some(GroupId::ROOT), ..Group::default() };
         self.nodes[node] = Member::default();
         if let Some(parent) = parent {
             self.remove_if_empty(parent);
