@@ -138,7 +138,8 @@ fn without_cgroups_helpers_are_found_by_group_and_session() {
         r#"
 name = "nobody"
 [service.parent]
-command = ["sh", "-c", "setsid sleep 100000 & sleep 100001 & exec sleep 100002"]
+command = ["sh", "-c", "setsid sleep 100000 & sleep 100001 & echo forked; exec sleep 100002"]
+ready = { output = "forked" }
 backoff = "none"
 "#,
     );
