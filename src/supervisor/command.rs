@@ -129,6 +129,11 @@ impl Supervisor {
             Phase::Falling { remaining, then: Then::Restart(Some(_)) } => {
                 self.set_group_phase(group, Phase::Falling { remaining, then: Then::Restart(None) });
             }
+            Phase::Falling { remaining, then: Then::End(End::Finished(_)) }
+                if self.tree.groups[group].restart != Restart::Permanent =>
+            {
+                self.set_group_phase(group, Phase::Falling { remaining, then: Then::Fresh });
+            }
             Phase::Falling { remaining, then: Then::Park } => {
                 self.set_group_phase(group, Phase::Falling { remaining, then: Then::Fresh });
             }

@@ -89,9 +89,13 @@ impl Supervisor {
     /// The wait of `group` is over.
     pub(super) fn group_deadline(&mut self, group: usize) {
         let node = self.shape.group_node(group);
+        if self.is_held(node) {
+            // Whoever holds this group down starts it afresh.
+            return;
+        }
         if let Phase::BackingOff { fresh, .. } = self.groups[group].phase {
             match self.nodes[node].retry.take() {
-                Some(by) if fresh && !self.is_held(node) => self.try_again(node, by),
+                Some(by) if fresh => self.try_again(node, by),
                 _ if fresh => self.begin_afresh(group),
                 _ => self.let_go(group),
             }

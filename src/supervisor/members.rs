@@ -244,15 +244,26 @@ impl Supervisor {
             self.remove_all(node);
         }
         for node in &list {
-            self.come_back(group, *node as usize);
+            let node = *node as usize;
+            // Somebody else bears its name now: it cannot be there again.
+            if self.shape.is_child(node) && self.services[node].dormant && self.is_name_taken(node) {
+                self.remove_child(node);
+            } else {
+                self.come_back(group, node);
+            }
         }
         // A reload may have put one of the list elsewhere.
         let mut order = list.clone();
         order.retain(|node| self.shape.parent(*node as usize) == Some(group));
         let others = self.shape.members(group).filter(|node| !declared.contains(node));
         order.extend(others.map(|node| node as u32));
-        self.shape.reorder(group, order);
-        self.groups[group].list = list;
+        self.shape.reorder(group, order.clone());
+        order.retain(|node| declared.contains(&(*node as usize)));
+        self.groups[group].list = order;
+    }
+
+    fn is_name_taken(&self, child: usize) -> bool {
+        self.names.contains_key(self.tree.children[child].name.as_str())
     }
 
     /// Removes everything in `node`, of which nothing runs, and it.
@@ -277,10 +288,7 @@ impl Supervisor {
                 let node = self.groups[group].list[at] as usize;
                 let (dormant, taken) = match self.shape.as_group(node) {
                     Some(inner) => (self.groups[inner].dormant, false),
-                    None => (
-                        self.services[node].dormant,
-                        self.names.contains_key(self.tree.children[node].name.as_str()),
-                    ),
+                    None => (self.services[node].dormant, self.is_name_taken(node)),
                 };
                 if dormant && taken {
                     self.remove_child(node);

@@ -259,7 +259,7 @@ impl Supervisor {
 
     /// When [`Event::Deadline`] is due, if nothing happens before. May be in the past. Costs nothing.
     pub fn next_deadline(&self) -> Option<Instant> {
-        self.deadlines.first().map(|(at, _)| at)
+        self.deadlines.first().map(|(at, _)| at).filter(|_| !self.ended)
     }
 
     /// What `child` is doing, in the words of `status`.
