@@ -166,7 +166,15 @@ impl Supervisor {
         let otp = self.shape.parent(member).is_some_and(|group| self.tree.groups[group].otp);
         match self.groups[inner].phase {
             // OTP starts every member it has a policy of (L02).
-            Phase::Closed(Why::GaveUp) if !otp => self.refresh_below(member),
+            Phase::Closed(Why::GaveUp) if !otp => {
+                // Nobody may think that its members have done their work.
+                self.each_below(member, |supervisor, child| {
+                    if again && matches!(supervisor.services[child].goal, Goal::Done { .. }) {
+                        supervisor.set_goal(child, Goal::Up);
+                    }
+                });
+                self.refresh_below(member);
+            }
             _ => {
                 self.groups[inner].commanded = false;
                 self.begin_afresh(inner);

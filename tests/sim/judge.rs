@@ -363,7 +363,8 @@ impl Judge {
         }
         self.start_order(child, supervisor);
         self.tally.started(&self.map.tree, child);
-        let silent = self.map.is_otp(child) && around.iter().any(|group| self.groups[*group].silent);
+        // A start that failed in a group around it, with OTP semantics, ends that one without a word (A10).
+        let silent = around.iter().any(|group| self.groups[*group].silent);
         for group in around {
             self.groups[group].finished = false;
             self.groups[group].down = match self.groups[group].down {
@@ -380,7 +381,8 @@ impl Judge {
     fn start_order(&self, child: usize, supervisor: &Supervisor) {
         for (group, position) in self.map.chain(child_node(child)) {
             for earlier in &self.map.tree.groups[group].after {
-                let tried = self.map.below(*earlier).iter().all(|other| self.known[*other].tried);
+                let tried = |other: &usize| self.known[*other].tried || self.may_have_left(child_node(*other));
+                let tried = self.map.below(*earlier).iter().all(tried);
                 self.check(tried || self.commanded, "a group starts after what it comes after was tried");
             }
             // From outside it is known who is before whom only while no command moved anything.

@@ -3,6 +3,8 @@
 //!
 //! - `SIM_HISTORIES=1000000 cargo test --profile sim --test sim` runs so many histories, on all cores (20,000 when
 //!   it is not set).
+//! - With `SIM_QUIET=1` nobody asks for anything (no command, call, reload or roll): only processes, the kernel and time
+//!   act. This kind is held to a million histories; of all kinds together 20,000 are.
 //! - `SIM_SEED=17 cargo test --test sim` runs one, and tells its story when it is broken.
 //!
 //! # Does it notice?

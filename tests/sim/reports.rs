@@ -158,6 +158,8 @@ impl Judge {
         self.map.leave(child_node(child));
         let known = &mut self.known[child];
         (known.left, known.wanted, known.may_go, known.goes) = (Some(group), Sure::No, false, false);
+        // Nobody waits for it to be tried.
+        known.tried = true;
     }
 
     pub(crate) fn group_report(&mut self, group: usize, what: &GroupReport) {

@@ -45,14 +45,16 @@ pub(crate) fn run(seed: u64, telling: bool) {
     let first = Incarnation(1 + random.below(1000) as u64);
     let supervisor = Supervisor::new(tree.clone(), random.next(), first);
     // A quarter of the histories is what it was before there were calls: the judge knows most about those.
-    let alone = random.one_in(4);
+    // SIM_QUIET: nobody asks for anything; only processes, the kernel and time act.
+    let quiet = std::env::var_os("SIM_QUIET").is_some();
+    let alone = random.one_in(4) || quiet;
     let mut world = World {
         fixed: 1 + usize::from(tree.groups.get(1).is_some_and(|group| group.parent.is_none())),
         file: tree.clone(),
         names: 0,
         judge: Judge::new(tree, first, telling),
         trouble: random.pick(&[2, 4, 10]),
-        commands: random.one_in(2),
+        commands: random.one_in(2) && !quiet,
         changes: !alone && random.one_in(2),
         reloads: !alone && random.one_in(2),
         rolls: !alone && random.one_in(2),
