@@ -381,7 +381,8 @@ impl Judge {
     fn start_order(&self, child: usize, supervisor: &Supervisor) {
         for (group, position) in self.map.chain(child_node(child)) {
             for earlier in &self.map.tree.groups[group].after {
-                let tried = |other: &usize| self.known[*other].tried || self.may_have_left(child_node(*other));
+                let tried =
+                    |other: &usize| self.known[*other].tried || self.may_have_left(child_node(*other));
                 let tried = self.map.below(*earlier).iter().all(tried);
                 self.check(tried || self.commanded, "a group starts after what it comes after was tried");
             }

@@ -3,6 +3,7 @@
 //!
 //! - `SIM_HISTORIES=1000000 cargo test --profile sim --test sim` runs so many histories, on all cores (20,000 when
 //!   it is not set).
+//! - `SIM_SURVEY=60000 cargo test --profile sim --test sim every -- --nocapture` tells how often each rule is broken.
 //! - With `SIM_QUIET=1` nobody asks for anything (no command, call, reload or roll): only processes, the kernel and time
 //!   act. This kind is held to a million histories; of all kinds together 20,000 are.
 //! - `SIM_SEED=17 cargo test --test sim` runs one, and tells its story when it is broken.
@@ -46,6 +47,7 @@ mod random;
 mod reloaded;
 mod reports;
 mod revise;
+mod survey;
 mod tally;
 mod world;
 
@@ -68,6 +70,10 @@ fn run(seed: u64) {
 fn every_history_keeps_every_invariant() {
     if let Some(seed) = number("SIM_SEED") {
         run(seed);
+        return;
+    }
+    if let Some(histories) = number("SIM_SURVEY") {
+        survey::survey(histories);
         return;
     }
     let histories = number("SIM_HISTORIES").unwrap_or(20_000);
