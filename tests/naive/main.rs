@@ -15,6 +15,7 @@ mod model;
 mod otp;
 mod pair;
 mod plans;
+#[path = "../sim/random.rs"]
 mod random;
 mod rules;
 mod system;
