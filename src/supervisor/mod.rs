@@ -14,7 +14,7 @@
 //! empties it. So each rule is written once, as a condition on the present ("may this one start now?"), and
 //! not once for each way to get there.
 //!
-//! Invariants, asserted at each step of `tests/sim.rs`: one life of an instance at a time; no start while
+//! Invariants, asserted at each step of `tests/sim`: one life of an instance at a time; no start while
 //! anything of the last life is left (S3); no signal to a past or absent life (S4); incarnations rise; after a
 //! shutdown nothing starts; exactly one [`Action::End`].
 //!
