@@ -223,6 +223,36 @@ pub fn told(event: &Event) -> Told {
             let detail = format!("generation {generation}, by {}{why}", one_line(actor));
             Told { detail, level: 5, ..news(Glyph::Note, format!("{} → {}", one_line(old), one_line(new))) }
         }
+        What::Unhealthy { in_a_row, detail } => {
+            news(Glyph::Bad, format!("health check failed, {in_a_row} in a row: {}", one_line(detail)))
+        }
+        What::StageChanged { from, to, stage_name, generation, actor, reason } => {
+            let why = if reason.is_empty() { String::new() } else { format!(": {}", one_line(reason)) };
+            let detail = format!("generation {generation}, by {}{why}", one_line(actor));
+            let text = format!("stage {from} → {to} {}", one_line(stage_name));
+            Told { detail, level: 5, ..news(Glyph::Note, text.trim_end_matches(" -").to_owned()) }
+        }
+        What::RollMoved { roll, state, share, outcome } => {
+            let detail = one_line(outcome);
+            let glyph = match state.as_str() {
+                "done" => Glyph::Good,
+                "rolled_back" => Glyph::Bad,
+                _ => Glyph::Note,
+            };
+            let text = format!("rollout r-{roll} at {}: {}", one_line(share), state.replace('_', " "));
+            Told { detail, level: 5, ..news(glyph, text) }
+        }
+        What::RolledBack { why, evidence, took_ns, observed, .. } => {
+            let text = match observed {
+                true => format!("the guard would roll back: {}", one_line(why)),
+                false => format!("rolled back in {}: {}", nanos(*took_ns), one_line(why)),
+            };
+            let detail = evidence.first().map_or_else(String::new, |c| format!("mainstay crash show c-{c}"));
+            Told { detail, level: 4, ..news(Glyph::Bad, text) }
+        }
+        What::Proven { generation } => {
+            Told { level: 5, ..news(Glyph::Good, format!("proven: generation {generation} has baked")) }
+        }
         What::Repaired { what } => {
             Told { level: 4, ..news(Glyph::Good, format!("repaired: {}", one_line(what))) }
         }

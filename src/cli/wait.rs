@@ -151,6 +151,11 @@ pub fn reached(what: &What) -> Option<State> {
         | What::AllUp { .. }
         | What::ShuttingDown
         | What::FlagChanged { .. }
+        | What::Unhealthy { .. }
+        | What::StageChanged { .. }
+        | What::RollMoved { .. }
+        | What::RolledBack { .. }
+        | What::Proven { .. }
         | What::Repaired { .. }
         | What::Warning { .. } => None,
     }

@@ -55,6 +55,7 @@ pub(super) fn read(problems: &mut Vec<Diagnostic>, name: &str, at: Span, table: 
         salt: salt.map_or_else(|| name.to_owned(), |l| l.value),
         owner: owner_of.map(|l| l.value),
         description: description.map(|l| l.value),
+        ..Declaration::default()
     }
 }
 

@@ -2,7 +2,8 @@
 
 use super::declared::{Declared, Member, Service};
 use super::template::Template;
-use crate::flags::Declaration;
+use crate::flags::guard::Mode;
+use crate::flags::{Declaration, Migration};
 use crate::supervisor::spec::{Child, ChildId, Group, Node, Tree};
 use crate::time::Duration;
 use std::path::{Path, PathBuf};
@@ -26,6 +27,10 @@ pub struct Plan {
     pub templates: Vec<Template>,
     /// The flags that the file declares, in its order.
     pub flags: Vec<Declaration>,
+    /// The migrations that it declares, in its order.
+    pub migrations: Vec<Migration>,
+    /// The guard's switch for the whole host, until somebody moves it by hand.
+    pub guard: Mode,
     /// How `mainstay.log`, the supervisor's own, is rotated.
     pub log: Log,
 }

@@ -7,7 +7,6 @@ use crate::config::plan::{Log, Ready};
 use crate::flags::Declaration;
 use crate::ipc::builtin::{Death, FromKeeper, FromLogger, ToKeeper, ToLogger};
 use crate::ipc::codec;
-use crate::ipc::control::What;
 use crate::supervisor::spec::{ChildId, Incarnation};
 use crate::supervisor::{Cause, Event};
 use crate::sys::launch::{Environment, Launch, Request, StartError};
@@ -321,14 +320,10 @@ impl Driver {
 
     pub(super) fn on_keeper(&mut self) {
         while let Some(message) = self.keeper.as_mut().and_then(Link::hear) {
-            let (name, what) = match message {
-                FromKeeper::Changed { flag, old, new, generation, actor, reason } => {
-                    (flag, What::FlagChanged { old, new, generation, actor, reason })
-                }
-                FromKeeper::Repaired { what } => (String::new(), What::Repaired { what }),
-                FromKeeper::Trouble { message } => (String::new(), What::Warning { message }),
-            };
-            self.note_other(name, what);
+            match message {
+                FromKeeper::Noted { name, what } => self.note_other(name, what),
+                FromKeeper::Feed { .. } | FromKeeper::Enough | FromKeeper::Fresh { .. } => {}
+            }
         }
     }
 

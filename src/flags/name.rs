@@ -109,6 +109,37 @@ impl Packed {
     }
 }
 
+// As text, wherever it is written down: no reader of it knows of cells.
+impl serde::Serialize for Packed {
+    fn serialize<S: serde::Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(&self.text().unwrap_or_default())
+    }
+}
+
+impl<'de> serde::Deserialize<'de> for Packed {
+    fn deserialize<D: serde::Deserializer<'de>>(deserializer: D) -> Result<Packed, D::Error> {
+        let text = String::deserialize(deserializer)?;
+        Packed::new(&text).ok_or_else(|| serde::de::Error::custom("more than 128 bytes"))
+    }
+}
+
+impl bincode::Encode for Packed {
+    fn encode<E: bincode::enc::Encoder>(&self, encoder: &mut E) -> Result<(), bincode::error::EncodeError> {
+        self.text().unwrap_or_default().encode(encoder)
+    }
+}
+
+impl<Context> bincode::Decode<Context> for Packed {
+    fn decode<D: bincode::de::Decoder<Context = Context>>(
+        decoder: &mut D,
+    ) -> Result<Packed, bincode::error::DecodeError> {
+        let text = String::decode(decoder)?;
+        Packed::new(&text).ok_or(bincode::error::DecodeError::Other("more than 128 bytes of text"))
+    }
+}
+
+bincode::impl_borrow_decode!(Packed);
+
 impl FromStr for Name {
     type Err = NotAName;
 

@@ -69,7 +69,8 @@ const DISABLED: u32 = 1 << 18;
 const KIND: u32 = 28;
 const BOOL: u32 = 1;
 const PERCENT: u32 = 2;
-// 3 stage, 4 int, 5 text are reserved, and bits 19 (a record exists) and 20 (lists exist) with them.
+const STAGE: u32 = 3;
+// 4 int, 5 text are reserved, and bits 19 (a record exists) and 20 (lists exist) with them.
 const UNUSED: u32 = 13;
 const REMOVED: u32 = 14;
 
@@ -82,6 +83,9 @@ impl Body {
                     Value::Off => BOOL << KIND,
                     Value::On => BOOL << KIND | ON,
                     Value::Share(share) => PERCENT << KIND | share,
+                    Value::Stage(stage) => STAGE << KIND | stage,
+                    // These are records: the board's business.
+                    Value::Int(_) | Value::Text(_) => return REMOVED << KIND,
                 };
                 if disabled { value | DISABLED } else { value }
             }
@@ -112,6 +116,7 @@ impl Body {
             BOOL if rest == 0 => Value::Off,
             BOOL if rest == ON => Value::On,
             PERCENT if rest > 0 && rest < WHOLE => Value::Share(rest),
+            STAGE if rest < 1 << 17 => Value::Stage(rest),
             UNUSED if bits == UNUSED << KIND => return Some(Body::Unused),
             REMOVED if bits == REMOVED << KIND => return Some(Body::Removed),
             _ => return None,

@@ -1,7 +1,7 @@
 //! What the supervisor and its built-in services say to each other, over the seqpacket pair that the
 //! supervisor keeps both ends of: what is sent while a built-in is dead waits for its next life.
 
-use super::control::Event;
+use super::control::{Event, What};
 use crate::time::Wall;
 use bincode::{Decode, Encode};
 
@@ -140,8 +140,48 @@ pub enum FromLogger {
 }
 
 /// Supervisor → keeper.
+///
+/// Order for each new life of the keeper: `Hello`, every `Instance`, the `Life` of each instance that runs, then `Begin`.
+/// Later ones as they come: `Instance` and `Gone` when a child is added or removed, `Life` before the fork.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum ToKeeper {
+    /// Said first to each life of the keeper.
+    Hello {
+        /// A random number, the same for all lives of the keeper under one supervisor.
+        run: u64,
+        /// True when the supervisor before this one ended without a goodbye: it, or the host, died.
+        abrupt: bool,
+    },
+    /// An instance that the tree has, whether it runs or not.
+    Instance {
+        /// Its number.
+        child: u32,
+        /// `web`
+        service: String,
+        /// `web#2`
+        instance: String,
+    },
+    /// A life is about to begin. With it comes its black box, unless none could be made.
+    Life {
+        /// Whose.
+        child: u32,
+        /// Which.
+        incarnation: u64,
+    },
+    /// An instance is removed.
+    Gone {
+        /// Whose.
+        child: u32,
+    },
+    /// All that this life of the keeper must know has been said.
+    Begin,
+    /// Events before the next one that are gone from the ring, after [`FromKeeper::Feed`].
+    Missed {
+        /// How many.
+        count: u64,
+    },
+    /// The next event, after [`FromKeeper::Feed`].
+    Happened(Event),
     /// A new listening socket comes with this; the old one's name is gone. Both are served.
     Listen,
     /// Look at the board now: something in the runtime directory changed.
@@ -151,29 +191,24 @@ pub enum ToKeeper {
 /// Keeper → supervisor.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum FromKeeper {
-    /// A flag has a new value; the change is published.
-    Changed {
-        /// The flag.
-        flag: String,
-        /// Before, as people write it.
-        old: String,
-        /// Now.
-        new: String,
-        /// The board's generation.
-        generation: u64,
-        /// Who.
-        actor: String,
-        /// Why; may be empty.
-        reason: String,
+    /// Something for the numbered stream of events: a flag changed, a stage was moved, the guard acted, the board was
+    /// mended.
+    Noted {
+        /// The flag or the migration; may be empty.
+        name: String,
+        /// What.
+        what: What,
     },
-    /// The board was damaged and is whole again.
-    Repaired {
-        /// What was found.
-        what: String,
+    /// From now on the keeper wants every event about lives: those after this one first.
+    Feed {
+        /// A number; 0: all that are kept.
+        after: u64,
     },
-    /// Changes are refused or not durable.
-    Trouble {
-        /// In words.
-        message: String,
+    /// It wants no more events.
+    Enough,
+    /// The guard took something back: what failed of these services is started again with a fresh restart budget, once.
+    Fresh {
+        /// Names of services; empty: all.
+        services: Vec<String>,
     },
 }

@@ -583,6 +583,13 @@ pub enum What {
     },
     /// The supervisor is stopping everything.
     ShuttingDown,
+    /// The main process had a health check that failed.
+    Unhealthy {
+        /// So many in a row, this one included.
+        in_a_row: u32,
+        /// What was found.
+        detail: String,
+    },
     /// A flag has a new value.
     FlagChanged {
         /// Before.
@@ -595,6 +602,50 @@ pub enum What {
         actor: String,
         /// Why; may be empty.
         reason: String,
+    },
+    /// A migration stands at another stage.
+    StageChanged {
+        /// Before.
+        from: u32,
+        /// Now.
+        to: u32,
+        /// The name of the stage; `-` for 0.
+        stage_name: String,
+        /// The board's generation.
+        generation: u64,
+        /// Who.
+        actor: String,
+        /// Why; may be empty.
+        reason: String,
+    },
+    /// A rollout was moved.
+    RollMoved {
+        /// `r-3` is 3.
+        roll: u64,
+        /// `baking`, `held`, `done`, `rolled_back`, `ended`.
+        state: String,
+        /// The share of the step that is in force, as people write it.
+        share: String,
+        /// Why it is held, or how it ended; may be empty.
+        outcome: String,
+    },
+    /// The guard took a change back, or (observing) would have.
+    RolledBack {
+        /// Why, in a sentence.
+        why: String,
+        /// The crash records that are the evidence.
+        evidence: Vec<u64>,
+        /// The generation of the change that took it back; 0 when it was only observed.
+        generation: u64,
+        /// From the evidence to the published rollback.
+        took_ns: u64,
+        /// Nothing was done.
+        observed: bool,
+    },
+    /// A change has baked: what holds now is what is gone back to from now on.
+    Proven {
+        /// The generation of the change.
+        generation: u64,
     },
     /// Something in the runtime directory was damaged and is whole again.
     Repaired {

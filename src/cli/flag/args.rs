@@ -171,7 +171,9 @@ pub(super) fn on_or_off(text: &str) -> Result<bool, String> {
 fn until(text: &str) -> Result<String, String> {
     match text {
         "disabled" => Ok(text.to_owned()),
-        _ => text.parse::<Value>().map(|value| value.to_string()).map_err(|e| e.to_string()),
+        _ => Value::parse(crate::flags::Kind::Percent, text)
+            .map(|value| value.to_string())
+            .map_err(|e| e.to_string()),
     }
 }
 

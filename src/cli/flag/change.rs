@@ -7,7 +7,7 @@ use crate::cli::output::{Output, printable};
 use crate::config::plan::DEFAULT_TIMEOUT;
 use crate::exit_code::ExitCode;
 use crate::ipc::control::Refusal;
-use crate::ipc::flags::{Changed, Edit, Reply, Request, To};
+use crate::ipc::flags::{Changed, Edit, How, Reply, Request, To};
 use crate::paths::Project;
 use crate::services::keeper::client::fresh_id;
 use serde::Serialize;
@@ -25,7 +25,7 @@ pub(super) fn all(
     project: &Project,
     output: &mut Output<'_>,
 ) -> Result<ExitCode, Error> {
-    let edits = names.flags.iter().map(|flag| Edit { flag: flag.clone(), to }).collect();
+    let edits = names.flags.iter().map(|flag| Edit { flag: flag.clone(), to: to.to_string() }).collect();
     change(edits, &names.changing, project, output)
 }
 
@@ -35,19 +35,13 @@ pub(super) fn percent(
     project: &Project,
     output: &mut Output<'_>,
 ) -> Result<ExitCode, Error> {
-    let edit = Edit { flag: percent.flag.clone(), to: To::Value(percent.share) };
+    let edit = Edit { flag: percent.flag.clone(), to: percent.share.to_string() };
     change(vec![edit], &percent.changing, project, output)
 }
 
 /// `flag reset`
 pub(super) fn reset(reset: &Reset, project: &Project, output: &mut Output<'_>) -> Result<ExitCode, Error> {
-    let request = Request::Reset {
-        id: fresh_id(),
-        flags: reset.flags.clone(),
-        reason: reset.changing.why.clone().unwrap_or_default(),
-        volatile: reset.changing.volatile,
-        dry_run: reset.changing.dry_run,
-    };
+    let request = Request::Reset { how: how(&reset.changing), flags: reset.flags.clone() };
     send(&request, &reset.changing, project, output)
 }
 
@@ -57,14 +51,17 @@ fn change(
     project: &Project,
     output: &mut Output<'_>,
 ) -> Result<ExitCode, Error> {
-    let request = Request::Set {
+    send(&Request::Set { how: how(changing), edits }, changing, project, output)
+}
+
+fn how(changing: &Changing) -> How {
+    How {
         id: fresh_id(),
-        edits,
         reason: changing.why.clone().unwrap_or_default(),
         volatile: changing.volatile,
         dry_run: changing.dry_run,
-    };
-    send(&request, changing, project, output)
+        override_ban: false,
+    }
 }
 
 fn send(
@@ -135,16 +132,13 @@ impl<'a> Object<'a> {
 
 /// `a=on b=12.5%`, or `a on`.
 fn edits(words: &[String]) -> Result<Vec<Edit>, String> {
-    let edit = |flag: &str, value: &str| {
-        let to = value.parse::<To>().map_err(|e| e.to_string())?;
-        Ok(Edit { flag: flag.to_owned(), to })
-    };
+    let edit = |flag: &str, value: &str| Edit { flag: flag.to_owned(), to: value.to_owned() };
     match words {
-        [flag, value] if !flag.contains('=') && !value.contains('=') => Ok(vec![edit(flag, value)?]),
+        [flag, value] if !flag.contains('=') && !value.contains('=') => Ok(vec![edit(flag, value)]),
         words => words
             .iter()
             .map(|word| match word.split_once('=') {
-                Some((flag, value)) => edit(flag, value),
+                Some((flag, value)) => Ok(edit(flag, value)),
                 None => Err(format!("`{word}`: write FLAG=VALUE, for instance {word}=on")),
             })
             .collect(),
@@ -158,24 +152,24 @@ fn usage(message: String) -> Error {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::flags::Value;
 
     fn words(words: &[&str]) -> Vec<String> {
         words.iter().map(|word| (*word).to_owned()).collect()
     }
 
-    fn check(typed: &[&str], expected: &[(&str, To)]) {
+    fn check(typed: &[&str], expected: &[(&str, &str)]) {
         let edits = edits(&words(typed)).unwrap();
-        let seen: Vec<_> = edits.iter().map(|e| (e.flag.as_str(), e.to)).collect();
+        let seen: Vec<_> = edits.iter().map(|e| (e.flag.as_str(), e.to.as_str())).collect();
         assert_eq!(seen, expected);
     }
 
     #[test]
     fn assignments_are_taken_with_or_without_an_equals_sign() {
-        check(&["a=on"], &[("a", To::Value(Value::On))]);
-        check(&["a", "12.5%"], &[("a", To::Value(Value::Share(12_500)))]);
-        check(&["a=on", "b=default"], &[("a", To::Value(Value::On)), ("b", To::Default)]);
-        for typed in [&["a"][..], &["a", "b"], &["a=on", "off"], &["a=", "b=on"]] {
+        check(&["a=on"], &[("a", "on")]);
+        check(&["a", "12.5%"], &[("a", "12.5%")]);
+        check(&["a=on", "b=default"], &[("a", "on"), ("b", "default")]);
+        check(&["a=x=y"], &[("a", "x=y")]);
+        for typed in [&["a"][..], &["a=on", "off"]] {
             assert!(edits(&words(typed)).is_err(), "{typed:?}");
         }
     }

@@ -76,7 +76,7 @@ fn flags(board: &Board, project: &Project) -> Result<(BTreeMap<String, Truth>, u
     let request = Request::List { flags: Vec::new() };
     if let Ok(answer) = client::ask(&project.runtime, &request, WHERE_WITHIN) {
         let told = answer.replies.into_iter().filter_map(|reply| match reply {
-            Reply::Flag(flag) => Some((flag.name, flag.truth)),
+            Reply::Flag(flag) => Some((flag.declared.name, flag.truth)),
             _ => None,
         });
         return Ok((told.collect(), answer.generation));
@@ -156,6 +156,9 @@ pub(super) fn json(truth: Truth) -> (&'static str, serde_json::Value) {
         Value::Off => ("bool", false.into()),
         Value::On => ("bool", true.into()),
         Value::Share(share) => ("percent", (f64::from(share) / 1000.0).into()),
+        Value::Stage(stage) => ("stage", stage.into()),
+        Value::Int(number) => ("int", number.into()),
+        Value::Text(text) => ("text", text.text().unwrap_or_default().into()),
     };
     (kind, if truth.disabled { serde_json::Value::Null } else { value })
 }

@@ -74,10 +74,10 @@ fn ask(project: &Project, request: &Request, within: Duration) -> Result<Answer,
         AskError::Call(error) => Error::Call(error),
         AskError::Late => {
             let again = match request {
-                Request::Set { .. } | Request::Reset { .. } => {
+                request if request.changes() => {
                     "; it may have made the change all the same, and asking again is safe"
                 }
-                Request::List { .. } | Request::Where => "",
+                _ => "",
             };
             let within = duration::exact(u64::try_from(within.as_nanos()).unwrap_or(u64::MAX));
             let socket = client::socket(&project.runtime);

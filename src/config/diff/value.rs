@@ -126,11 +126,7 @@ pub(super) fn list(items: &[String]) -> String {
 }
 
 pub(super) fn of_flag(value: Value) -> String {
-    match value {
-        Value::Off => "off".to_owned(),
-        Value::On => "on".to_owned(),
-        Value::Share(share) => format!("{}%", f64::from(share) / 1000.0),
-    }
+    value.to_string()
 }
 
 pub(super) fn policy(value: &Restart) -> String {

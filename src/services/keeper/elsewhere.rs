@@ -24,8 +24,8 @@ impl Fallback for Elsewhere {
         let request = Request::List { flags: vec![name.to_owned()] };
         match client::ask_once(&client::socket(&self.runtime), &request, clock::now() + limit) {
             Ok(answer) => answer.replies.into_iter().find_map(|reply| match reply {
-                Reply::Flag(flag) if flag.name == name => {
-                    Some(Answer::Known { truth: flag.truth, salt: flag.salt })
+                Reply::Flag(flag) if flag.declared.name == name => {
+                    Some(Answer::Known { truth: flag.truth, salt: flag.declared.salt })
                 }
                 _ => None,
             }),

@@ -8,7 +8,7 @@
 use crate::exit_code::ExitCode;
 use crate::flags::{Declaration, Truth, Value};
 use crate::ipc::control::Refusal;
-use crate::ipc::flags::{Changed, Edit, Flag, Reply, Request, To};
+use crate::ipc::flags::{Changed, Edit, Flag, How, Reply, Request, To};
 use crate::store::{Change, Entry, Set, State};
 use crate::time::Wall;
 use std::collections::{BTreeMap, HashMap};
@@ -141,15 +141,13 @@ pub fn handle(
     request: &Request,
 ) -> Outcome {
     let decided = match request {
-        Request::Set { id, edits, reason, dry_run, .. } => {
-            Asked { id: *id, reason, dry_run: *dry_run, now, who }.set(declared, state, batch, edits)
-        }
-        Request::Reset { id, flags, reason, dry_run, .. } => {
+        Request::Set { how, edits } => Asked { how, now, who }.set(declared, state, batch, edits),
+        Request::Reset { how, flags } => {
             let edits = edits_of_reset(declared, state, batch, flags);
-            Asked { id: *id, reason, dry_run: *dry_run, now, who }.set(declared, state, batch, &edits)
+            Asked { how, now, who }.set(declared, state, batch, &edits)
         }
         Request::List { flags } => list(declared, state, flags),
-        Request::Where => Ok(Vec::new()),
+        _ => Ok(Vec::new()),
     };
     match decided {
         Ok(replies) => Outcome::Answer(replies, newest(state, batch)),
@@ -159,14 +157,12 @@ pub fn handle(
 
 /// True when the client takes a change that is not durable over none.
 pub fn accepts_volatile(request: &Request) -> bool {
-    matches!(request, Request::Set { volatile: true, .. } | Request::Reset { volatile: true, .. })
+    request.how().is_some_and(|how| how.volatile)
 }
 
 /// What all changes have in common.
 struct Asked<'a> {
-    id: u64,
-    reason: &'a str,
-    dry_run: bool,
+    how: &'a How,
     now: Wall,
     who: &'a Actor,
 }
@@ -179,8 +175,8 @@ impl Asked<'_> {
         batch: &mut Batch,
         edits: &[Edit],
     ) -> Result<Vec<Reply>, Refusal> {
-        if self.reason.len() > REASON_MAX {
-            let message = format!("a reason of {} bytes is longer than {REASON_MAX}", self.reason.len());
+        if self.how.reason.len() > REASON_MAX {
+            let message = format!("a reason of {} bytes is longer than {REASON_MAX}", self.how.reason.len());
             return Err(usage(message, "say it shorter, and link to the rest"));
         }
         let mut named: Vec<_> = edits.iter().map(|edit| edit.flag.as_str()).collect();
@@ -215,13 +211,13 @@ impl Asked<'_> {
                 sets.push(Set { flag: edit.flag.clone(), truth, old, salt });
             }
         }
-        if !sets.is_empty() && !self.dry_run {
+        if !sets.is_empty() && !self.how.dry_run {
             batch.push(Change {
                 generation,
-                request: self.id,
+                request: self.how.id,
                 uid: self.who.uid,
                 actor: self.who.name.clone(),
-                reason: self.reason.to_owned(),
+                reason: self.how.reason.to_owned(),
                 time: self.now,
                 sets,
             });
@@ -231,14 +227,13 @@ impl Asked<'_> {
 
     /// The change that this very request became, when it was carried out before.
     fn carried_out(&self, state: &State, batch: &Batch) -> Option<u64> {
-        let waiting = batch.changes.iter().find(|change| self.id != 0 && change.request == self.id);
-        waiting.map(|change| change.generation).or_else(|| state.receipt(self.id))
+        let waiting = batch.changes.iter().find(|change| self.how.id != 0 && change.request == self.how.id);
+        waiting.map(|change| change.generation).or_else(|| state.receipt(self.how.id))
     }
 
     fn becomes(&self, declared: &Declared, edit: &Edit, old: Option<Truth>) -> Option<Truth> {
-        match edit.to {
-            // A client may send any number; what is no share is on or off.
-            To::Value(Value::Share(share)) => Some(Value::of_share(share).into()),
+        let kind = declared.0.get(&edit.flag).map(|d| d.kind).unwrap_or_default();
+        match To::parse(kind, &edit.to).unwrap_or(To::Default) {
             To::Value(value) => Some(value.into()),
             To::Disabled => Some(Truth { disabled: true, ..declared.effective(&edit.flag, old) }),
             To::Default => None,
@@ -248,7 +243,7 @@ impl Asked<'_> {
 
 /// No flag named: every declared one that somebody set.
 fn edits_of_reset(declared: &Declared, state: &State, batch: &Batch, flags: &[String]) -> Vec<Edit> {
-    let edit = |flag: &String| Edit { flag: flag.clone(), to: To::Default };
+    let edit = |flag: &String| Edit { flag: flag.clone(), to: To::Default.to_string() };
     if !flags.is_empty() {
         return flags.iter().map(edit).collect();
     }
@@ -286,7 +281,7 @@ fn repeat(declared: &Declared, state: &State, batch: &Batch, edits: &[Edit], gen
 }
 
 fn list(declared: &Declared, state: &State, flags: &[String]) -> Result<Vec<Reply>, Refusal> {
-    let describe = |d: &Declaration| Reply::Flag(describe(d, state.get(&d.name)));
+    let describe = |d: &Declaration| Reply::Flag(Box::new(describe(d, state.get(&d.name))));
     if flags.is_empty() {
         return Ok(declared.0.values().map(describe).collect());
     }
@@ -297,10 +292,9 @@ fn list(declared: &Declared, state: &State, flags: &[String]) -> Result<Vec<Repl
 pub fn describe(declaration: &Declaration, entry: Option<&Entry>) -> Flag {
     let set = entry.and_then(|e| e.truth);
     Flag {
-        name: declaration.name.clone(),
+        declared: declaration.clone(),
         truth: set.unwrap_or(declaration.default.into()),
-        default: declaration.default,
-        salt: declaration.salt.clone(),
+        effective: set.unwrap_or(declaration.default.into()),
         set: set.is_some(),
         generation: entry.map_or(0, |e| e.generation),
         uid: entry.map_or(0, |e| e.uid),
@@ -308,8 +302,9 @@ pub fn describe(declaration: &Declaration, entry: Option<&Entry>) -> Flag {
         reason: entry.map_or_else(String::new, |e| e.reason.clone()),
         time: entry.map_or(Wall(0), |e| e.time),
         durable: true,
-        owner: declaration.owner.clone().unwrap_or_default(),
-        description: declaration.description.clone().unwrap_or_default(),
+        stage: None,
+        roll: 0,
+        guard: String::new(),
     }
 }
 

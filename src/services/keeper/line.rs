@@ -5,6 +5,7 @@
 
 use crate::ipc::builtin::{FromKeeper, ToKeeper};
 use crate::ipc::codec;
+use crate::ipc::control::What;
 use crate::sys::socket;
 use std::collections::VecDeque;
 use std::io;
@@ -89,8 +90,14 @@ fn is_over(error: &io::Error) -> bool {
 
 fn say_to_a_person(message: &FromKeeper) {
     match message {
-        FromKeeper::Changed { .. } => {}
-        FromKeeper::Repaired { what } => eprintln!("mainstay.keeper: {what}"),
-        FromKeeper::Trouble { message } => eprintln!("mainstay.keeper: {message}"),
+        FromKeeper::Noted {
+            what: What::Repaired { what: said } | What::Warning { message: said }, ..
+        } => {
+            eprintln!("mainstay.keeper: {said}");
+        }
+        FromKeeper::Noted { .. }
+        | FromKeeper::Feed { .. }
+        | FromKeeper::Enough
+        | FromKeeper::Fresh { .. } => {}
     }
 }

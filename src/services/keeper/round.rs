@@ -6,7 +6,7 @@
 use super::handle::{Actor, Batch, Declared, Outcome, accepts_volatile, handle};
 use crate::exit_code::ExitCode;
 use crate::ipc::builtin::FromKeeper;
-use crate::ipc::control::Refusal;
+use crate::ipc::control::{Refusal, What};
 use crate::ipc::flags::{Reply, Request};
 use crate::store::{Change, Store};
 use crate::time::Wall;
@@ -60,7 +60,7 @@ pub fn answer<T: Clone>(
 }
 
 fn changes(request: &Request) -> bool {
-    matches!(request, Request::Set { .. } | Request::Reset { .. })
+    request.changes()
 }
 
 fn replies(store: &Store, outcome: Outcome) -> Vec<Reply> {
@@ -71,7 +71,7 @@ fn replies(store: &Store, outcome: Outcome) -> Vec<Reply> {
                 match reply {
                     Reply::Changed(changed) => changed.durable = store.is_durable(changed.generation),
                     Reply::Flag(flag) => flag.durable = store.is_durable(flag.generation),
-                    Reply::Where(_) | Reply::Done { .. } | Reply::Refused(_) => {}
+                    _ => {}
                 }
             }
             replies.push(Reply::Done { generation, durable: store.is_durable(generation) });
@@ -95,13 +95,15 @@ fn not_durable(store: &Store) -> Refusal {
 /// What the supervisor is told about changes.
 pub(super) fn news(declared: &Declared, changes: &[Change]) -> Vec<FromKeeper> {
     let of = |change: &Change| {
-        let told = |set: &crate::store::Set| FromKeeper::Changed {
-            flag: set.flag.clone(),
-            old: declared.effective(&set.flag, set.old).to_string(),
-            new: declared.effective(&set.flag, set.truth).to_string(),
-            generation: change.generation,
-            actor: change.actor.clone(),
-            reason: change.reason.clone(),
+        let told = |set: &crate::store::Set| FromKeeper::Noted {
+            name: set.flag.clone(),
+            what: What::FlagChanged {
+                old: declared.effective(&set.flag, set.old).to_string(),
+                new: declared.effective(&set.flag, set.truth).to_string(),
+                generation: change.generation,
+                actor: change.actor.clone(),
+                reason: change.reason.clone(),
+            },
         };
         change.sets.iter().map(told).collect::<Vec<_>>()
     };

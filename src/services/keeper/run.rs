@@ -11,6 +11,7 @@ use super::round::{self, Asked};
 use crate::flags::Declaration;
 use crate::ipc::builtin::{FromKeeper, ToKeeper};
 use crate::ipc::codec;
+use crate::ipc::control::What;
 use crate::ipc::flags::{Flags, Reply, Request, Where};
 use crate::ipc::notify;
 use crate::ipc::server::{ConnectionId, Received, SendError, Server, Still};
@@ -183,6 +184,7 @@ impl Keeper {
                 },
                 (ToKeeper::Listen, None) => {}
                 (ToKeeper::Look, _) => self.look_at = Instant::ZERO,
+                _ => {}
             }
         }
     }
@@ -290,7 +292,7 @@ impl Keeper {
         self.mind_the_store();
         let looked = self.board.look(&self.declared, &self.store);
         for what in looked.repaired {
-            self.line.say(&FromKeeper::Repaired { what });
+            self.note(What::Repaired { what });
         }
         if let Some(message) = looked.trouble {
             self.trouble(message);
@@ -305,7 +307,7 @@ impl Keeper {
         for found in self.store.take_found() {
             match found {
                 store::Found::Tail { .. } => {
-                    self.line.say(&FromKeeper::Repaired { what: found.to_string() });
+                    self.note(What::Repaired { what: found.to_string() });
                 }
                 store::Found::Damage { .. } => self.trouble(found.to_string()),
             }
@@ -317,14 +319,18 @@ impl Keeper {
             }
             (None, true) => {
                 self.in_trouble = false;
-                self.line.say(&FromKeeper::Repaired { what: "the journal: it can be written again".into() });
+                self.note(What::Repaired { what: "the journal: it can be written again".into() });
             }
             (Some(_), true) | (None, false) => {}
         }
     }
 
     fn trouble(&mut self, message: String) {
-        self.line.say(&FromKeeper::Trouble { message });
+        self.note(What::Warning { message });
+    }
+
+    fn note(&mut self, what: What) {
+        self.line.say(&FromKeeper::Noted { name: String::new(), what });
     }
 
     fn say_ready(&mut self) {
