@@ -10,6 +10,7 @@ pub mod diff;
 mod env_file;
 mod fields;
 mod flag;
+mod health;
 mod order;
 pub mod plan;
 mod policy;

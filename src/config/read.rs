@@ -6,7 +6,7 @@ mod group;
 mod service;
 
 pub(super) use group::{GroupPart, Semantics};
-pub(super) use service::ServicePart;
+pub(super) use service::{ServicePart, command};
 
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::fields::{Context, Fields, Located, Span, Value, boolean, in_order, shorten, table, text};
