@@ -6,7 +6,7 @@ use crate::flags::guard::Mode;
 use crate::flags::{Declaration, Migration};
 use crate::supervisor::spec::{Child, ChildId, Group, Node, Tree};
 use crate::time::Duration;
-use std::net::SocketAddr;
+use core::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 /// A whole configuration, checked.

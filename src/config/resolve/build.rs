@@ -186,7 +186,7 @@ impl<'a> Resolver<'a> {
     }
 
     /// Where relative paths begin that stand at this place.
-    fn folder(&self, place: usize) -> &'a Path {
+    pub(super) fn folder(&self, place: usize) -> &'a Path {
         self.origin.folder(self.locator.number(place))
     }
 
