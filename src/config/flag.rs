@@ -3,7 +3,7 @@
 mod ids;
 mod values;
 
-pub(super) use values::{share, word_of};
+pub(super) use values::{given, share, word_of};
 
 use super::diagnostic::Diagnostic;
 use super::fields::{Context, Fields, Located, Span, Value, array, boolean, nonempty, shorten, text, word};

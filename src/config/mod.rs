@@ -8,6 +8,7 @@ pub mod declared;
 pub mod diagnostic;
 pub mod diff;
 mod env_file;
+pub mod exchange;
 mod fields;
 mod flag;
 mod guard;
@@ -126,7 +127,9 @@ pub fn parse(text: &[u8], origin: &Origin<'_>) -> Result<Configuration, Diagnost
         match readable {
             Ok(text) => {
                 let start = found.add_source(shown, text);
-                whole &= source::read(&mut found.list, &mut document, text, start, number != 0);
+                whole &= source::read(&mut found.list, text, start, |problems, root| {
+                    read::document(problems, &mut document, root, number != 0);
+                });
             }
             Err(unreadable) => {
                 let start = found.add_source(shown, unreadable.shown.as_str());

@@ -8,7 +8,7 @@ use toml::de::DeValue;
 
 /// A value as TOML writes it.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub(super) enum Given {
+pub(in crate::config) enum Given {
     Truth(bool),
     Number(i64),
     Text(Packed),
@@ -16,13 +16,16 @@ pub(super) enum Given {
 
 impl Given {
     fn value(self, kind: Kind) -> Option<FlagValue> {
-        match (self, kind) {
-            (Given::Truth(on), Kind::Bool | Kind::Percent) => {
-                Some(if on { FlagValue::On } else { FlagValue::Off })
-            }
-            (Given::Number(number), Kind::Int) => Some(FlagValue::Int(number)),
-            (Given::Text(text), Kind::Text) => Some(FlagValue::Text(text)),
-            _ => None,
+        Some(self.plain()).filter(|value| value.fits(kind))
+    }
+
+    /// The value, whatever the kind.
+    pub(in crate::config) fn plain(self) -> FlagValue {
+        match self {
+            Given::Truth(false) => FlagValue::Off,
+            Given::Truth(true) => FlagValue::On,
+            Given::Number(number) => FlagValue::Int(number),
+            Given::Text(text) => FlagValue::Text(text),
         }
     }
 
@@ -165,7 +168,7 @@ pub(in crate::config) fn word_of(kind: Kind) -> &'static str {
 }
 
 /// `true`, `43` or `"info"`. `on` and `off` are texts only when a text is what is wanted.
-pub(super) fn given(context: &mut Context<'_>, value: &Value<'_>, is_text: bool) -> Option<Given> {
+pub(in crate::config) fn given(context: &mut Context<'_>, value: &Value<'_>, is_text: bool) -> Option<Given> {
     match value.get_ref() {
         DeValue::Boolean(truth) => Some(Given::Truth(*truth)),
         DeValue::Integer(_) => integer(context, value, i64::MIN..=i64::MAX).map(Given::Number),
