@@ -153,7 +153,7 @@ fn groups_flags_templates_and_the_own_log_are_in_place() {
     let flag = |keys: &str| format!("[flag.f]\n{keys}\n");
     assert_eq!(
         lines(&flag("owner = 'ana'"), &flag("percent = 12.5\nsafe = true\nsalt = 's'")),
-        ["~ flag f: default off → 12.5%; safe off → on; salt \"f\" → \"s\"; owner \"ana\" → none"]
+        ["~ flag f: value none → 12.5%; safe off → on; salt \"f\" → \"s\"; owner \"ana\" → none"]
     );
     assert_eq!(lines(&flag(""), ""), ["- flag f"]);
     assert_eq!(lines("", "[log]\nfiles = 9\n"), ["~ mainstay.log: files 5 → 9"]);
