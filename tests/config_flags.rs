@@ -113,7 +113,10 @@ fn the_kind_follows_from_the_default_unless_it_is_said() {
     );
     let info = text("info");
     assert_eq!(found("default = 'info'"), (Kind::Text, info, None, info, info));
-    assert_eq!(found("kind = 'text'\ndefault = 'on'"), (Kind::Text, text("on"), None, text("on"), text("on")));
+    assert_eq!(
+        found("kind = 'text'\ndefault = 'on'"),
+        (Kind::Text, text("on"), None, text("on"), text("on"))
+    );
     let long = "é".repeat(64);
     assert_eq!(found(&format!("default = '{long}'")).1, text(&long));
 }
@@ -149,8 +152,14 @@ fn a_guard_is_watched_with_the_defaults_unless_it_says_otherwise() {
         }),
     };
     assert_eq!(found, Some(expected));
-    assert_eq!(guard("{ errors = { delta = 0.001 } }").unwrap().errors, Some(Errors { delta: 1, samples: 200 }));
-    assert_eq!((guard("{ health = true }").unwrap().health, guard("{ health = false }").unwrap().health), (3, 0));
+    assert_eq!(
+        guard("{ errors = { delta = 0.001 } }").unwrap().errors,
+        Some(Errors { delta: 1, samples: 200 })
+    );
+    assert_eq!(
+        (guard("{ health = true }").unwrap().health, guard("{ health = false }").unwrap().health),
+        (3, 0)
+    );
     let probe = |keys: &str| guard(keys).unwrap().probe.unwrap();
     let times = |probe: Probe| (probe.every, probe.timeout);
     assert_eq!(times(probe("{ command = ['j'] }")), (seconds(30), seconds(10)));
@@ -232,7 +241,10 @@ fn every_stage_is_guarded_unless_that_is_denied_and_the_last_step_is_all() {
 fn the_guard_of_the_host_is_on_unless_the_file_says_otherwise() {
     let mode = |text: &str| plan(text).guard;
     assert_eq!((mode(""), mode("[guard]\n")), (Mode::On, Mode::On));
-    assert_eq!((mode("[guard]\nmode = 'observe'"), mode("[guard]\nmode = 'off'")), (Mode::Observe, Mode::Off));
+    assert_eq!(
+        (mode("[guard]\nmode = 'observe'"), mode("[guard]\nmode = 'off'")),
+        (Mode::Observe, Mode::Off)
+    );
 }
 
 #[test]
@@ -243,7 +255,10 @@ fn files_of_conf_d_declare_flags_and_migrations_too() {
         text: Ok(text.as_bytes().to_vec()),
     };
     let parts = [
-        part("a.toml", "[flag.a]\nguard = { services = ['web'], command = './judge' }\n[flag.b]\nrequires = 'main'\n"),
+        part(
+            "a.toml",
+            "[flag.a]\nguard = { services = ['web'], command = './judge' }\n[flag.b]\nrequires = 'main'\n",
+        ),
         part("b.toml", "[migration.m]\n[[migration.m.stage]]\nname = 's'\non = ['a']\n"),
     ];
     let main = "[service.web]\ncommand = 'w'\n[flag.main]\n";
@@ -266,7 +281,8 @@ fn health_and_watchdog_are_read_with_their_defaults() {
     assert_eq!((program("").health, program("").watchdog), (None, None));
     assert_eq!(program("watchdog = '10s'").watchdog, Some(seconds(10)));
     let health = |keys: &str| program(&format!("health = {{ {keys} }}")).health.unwrap();
-    let usual = |how: Check| Health { how, every: seconds(10), timeout: seconds(5), failures: 3, restart: true };
+    let usual =
+        |how: Check| Health { how, every: seconds(10), timeout: seconds(5), failures: 3, restart: true };
     assert_eq!(health("tcp = 8080"), usual(Check::Tcp(8080)));
     assert_eq!(health("exec = './check -q'"), usual(Check::Exec(vec!["./check".into(), "-q".into()])));
     let http = Http::parse("http://127.0.0.1:81/x").unwrap();
