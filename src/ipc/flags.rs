@@ -182,6 +182,9 @@ impl Request {
     }
 }
 
+/// What a refusal hints at when nothing but the reason is missing: a client on a terminal asks for it then.
+pub const SAY_WHY: &str = "say why with --why TEXT";
+
 /// How a change is to be made.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]

@@ -57,10 +57,14 @@ pub fn save<'a>(state_dir: &Path, declarations: impl Iterator<Item = &'a Declara
     directory::replace_file(&path, &bytes, 0o600, false)
 }
 
+/// Every declaration in the copy, if there is a sound one.
+pub fn recall_all(state_dir: &Path) -> Option<Vec<Declaration>> {
+    decode(&disk::read(&path(state_dir), READ_MAX).ok()?)
+}
+
 /// The declaration of a flag in the copy, if there is a sound one.
 pub fn recall(state_dir: &Path, name: &str) -> Option<Declaration> {
-    let bytes = disk::read(&path(state_dir), READ_MAX).ok()?;
-    decode(&bytes)?.into_iter().find(|declaration| declaration.name == name)
+    recall_all(state_dir)?.into_iter().find(|declaration| declaration.name == name)
 }
 
 #[cfg(test)]
