@@ -152,11 +152,17 @@ fn finish(
     if volatile {
         output.say(changed::VOLATILE);
     }
-    if also.wait_seen && !seen.is_none_or(seen::Count::complete) {
-        let seen::Count { read, newest } = seen.unwrap_or_default();
-        let message =
-            format!("the change was made, and {} of {read} processes have not seen it", read - newest);
-        return Err(Error::TimedOut { message });
+    match seen {
+        Some(count) if also.wait_seen && !count.complete() => {
+            let (late, all) = (count.read - count.newest, count.read);
+            let message = format!("the change was made, and {late} of {all} processes have not seen it");
+            return Err(Error::TimedOut { message });
+        }
+        None if also.wait_seen && changes.iter().any(|one| !one.unchanged) && !changing.dry_run => {
+            let message = "the change was made, and nobody could be asked who has seen it".to_owned();
+            return Err(Error::TimedOut { message });
+        }
+        _ => {}
     }
     // Asked for without --volatile, it is what somebody else forced in before.
     Ok(if volatile && !changing.volatile { ExitCode::Failed } else { ExitCode::Done })

@@ -1,6 +1,6 @@
 //! Who has seen a change: readers note what they saw, the keeper tells it.
 
-use super::known::seen;
+use super::known::{PATIENCE, seen};
 use crate::ipc::flags::{Request, Seen};
 use crate::paths::Project;
 use crate::services::keeper::client;
@@ -62,7 +62,9 @@ pub fn wait(project: &Project, flags: &[String], deadline: Instant) -> Option<(C
     let mut pause = SHORTEST;
     loop {
         let request = Request::Seen { flags: flags.to_vec() };
-        let count = match client::ask_once(&client::socket(&project.runtime), &request, deadline) {
+        // However little time is left, one answer is waited for.
+        let until = deadline.max(began + PATIENCE);
+        let count = match client::ask_once(&client::socket(&project.runtime), &request, until) {
             Ok(answer) => Count::of(&seen(answer.replies)),
             Err(_) if clock::now() < deadline => {
                 // It may be dying right now; its successor knows what readers noted.

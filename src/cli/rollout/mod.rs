@@ -191,8 +191,8 @@ fn end(
 fn left_alone(roll: &Roll) -> String {
     let n = roll.number;
     format!(
-        "r-{n} goes on without you. Follow it: mainstay flag roll --follow r-{n}   Take it back: mainstay flag roll \
-         --back r-{n}"
+        "r-{n} goes on without you.\n  follow it      mainstay flag roll --follow r-{n}\n  take it back   mainstay flag \
+         roll --back r-{n}"
     )
 }
 

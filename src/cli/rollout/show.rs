@@ -154,7 +154,8 @@ impl Picture {
         let instances = match seen {
             Some(roll) if roll.instances > 0 => {
                 let whom = if self.service.is_empty() { "instances" } else { &self.service };
-                format!("{} of {} {whom}   ", roll.instances_on, roll.instances)
+                let (on, all) = (roll.instances_on.to_string(), roll.instances.to_string());
+                format!("{on:>0$} of {all} {whom}   ", all.len())
             }
             _ => String::new(),
         };

@@ -153,7 +153,7 @@ fn table(stages: &[Stage], migration: &Migration, style: Style) -> Vec<String> {
 struct Whole<'a> {
     #[serde(flatten)]
     migration: list::Object<'a>,
-    flags: Vec<Part<'a>>,
+    parts: Vec<Part<'a>>,
     watched: Vec<crate::cli::guard::WatchedObject<'a>>,
 }
 
@@ -188,7 +188,7 @@ impl<'a> Whole<'a> {
         };
         Whole {
             migration: list::Object::of(migration),
-            flags: stages.iter().map(part).collect(),
+            parts: stages.iter().map(part).collect(),
             watched: baking.iter().map(|one| crate::cli::guard::WatchedObject::of(one)).collect(),
         }
     }
