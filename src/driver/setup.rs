@@ -1,6 +1,6 @@
 //! From a checked plan to a driver that is ready to run.
 
-use super::builtins::{Deaths, Program};
+use super::builtins::{Deaths, Program, declared_by};
 use super::followers::Followers;
 use super::link::Link;
 use super::readiness::Probes;
@@ -92,9 +92,12 @@ impl Driver {
         let builtins: &[Builtin] =
             if plan.flags.is_empty() { &[Builtin::Logger] } else { &[Builtin::Logger, Builtin::Keeper] };
         let workshop = Workshop::new(&rooms, inherited);
-        let program =
-            Program::new(workshop.environments.inherited.clone(), &plan.flags, options.program.clone())
-                .map_err(|e| Failed::System("preparing the built-in services", e))?;
+        let program = Program::new(
+            workshop.environments.inherited.clone(),
+            &declared_by(&plan),
+            options.program.clone(),
+        )
+        .map_err(|e| Failed::System("preparing the built-in services", e))?;
         let templates = Stencil::all(&plan);
         let Plan { tree, programs, file, flags, .. } = plan;
         let tree = roster::tree(&tree, builtins);

@@ -42,7 +42,8 @@ impl Fallback for Elsewhere {
         if let Some((truth, entry)) = state.get(name).and_then(|entry| Some((entry.truth?, entry))) {
             return Some(Answer::Known { truth, salt: entry.salt.clone() });
         }
-        let declaration = store::declared::recall(&self.state, name)?;
+        let declared = store::declared::recall(&self.state)?;
+        let declaration = declared.flags.into_iter().find(|flag| flag.name == name)?;
         Some(Answer::Known { truth: declaration.default.into(), salt: declaration.salt })
     }
 }

@@ -219,7 +219,9 @@ impl Asked<'_> {
                 actor: self.who.name.clone(),
                 reason: self.how.reason.to_owned(),
                 time: self.now,
+                verb: String::new(),
                 sets,
+                facts: Vec::new(),
             });
         }
         Ok(replies)
@@ -228,7 +230,7 @@ impl Asked<'_> {
     /// The change that this very request became, when it was carried out before.
     fn carried_out(&self, state: &State, batch: &Batch) -> Option<u64> {
         let waiting = batch.changes.iter().find(|change| self.how.id != 0 && change.request == self.how.id);
-        waiting.map(|change| change.generation).or_else(|| state.receipt(self.how.id))
+        waiting.map(|change| change.generation).or_else(|| state.receipt(self.how.id).map(|r| r.generation))
     }
 
     fn becomes(&self, declared: &Declared, edit: &Edit, old: Option<Truth>) -> Option<Truth> {

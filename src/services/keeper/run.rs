@@ -8,10 +8,9 @@ use super::handle::{Actor, Declared};
 use super::line::Line;
 use super::publish::Publisher;
 use super::round::{self, Asked};
-use crate::flags::Declaration;
 use crate::ipc::builtin::{FromKeeper, ToKeeper};
-use crate::ipc::codec;
 use crate::ipc::control::What;
+use crate::ipc::declared::Declarations;
 use crate::ipc::flags::{Flags, Reply, Request, Where};
 use crate::ipc::notify;
 use crate::ipc::server::{ConnectionId, Received, SendError, Server, Still};
@@ -46,7 +45,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<std::convert::Infallible, Str
     let line = Line::new(inherited::take(LINE).ok());
     let declared = match inherited::take(DECLARATIONS).ok() {
         Some(memory) => read_declarations(&File::from(memory))?,
-        None => Declared::default(),
+        None => Declarations::default(),
     };
     let server =
         Server::from_listener(listener).map_err(|e| format!("cannot listen on descriptor 3: {e}"))?;
@@ -54,7 +53,8 @@ pub(super) fn run(arguments: &Arguments) -> Result<std::convert::Infallible, Str
     let _lock = lock(arguments)?;
     let store = Store::open(&arguments.state);
     // Where it cannot be left, readers without board and keeper know only what was set.
-    let _ = store::declared::save(&arguments.state, declared.iter());
+    let _ = store::declared::save(&arguments.state, &declared);
+    let declared = Declared::new(declared.flags);
     let board = Publisher::new(&arguments.runtime);
     let mut keeper = Keeper {
         declared,
@@ -91,21 +91,13 @@ fn lock(arguments: &Arguments) -> Result<File, String> {
     Err(format!("cannot lock `{}`: {first}", flags.join("lock").display()))
 }
 
-/// Each: its length in four bytes, then codec bytes.
-fn read_declarations(memory: &File) -> Result<Declared, String> {
+fn read_declarations(memory: &File) -> Result<Declarations, String> {
     let broken = |what: String| format!("the flag declarations (descriptor 5) are broken: {what}");
     let size = memory.metadata().map_err(|e| broken(e.to_string()))?.len();
     let mut bytes = vec![0; usize::try_from(size).map_err(|e| broken(e.to_string()))?];
     // By position: the descriptor shares its offset with the supervisor's and with earlier lives.
     memory.read_exact_at(&mut bytes, 0).map_err(|e| broken(e.to_string()))?;
-    let (mut rest, mut all) = (&bytes[..], Vec::new());
-    while let Some((length, behind)) = rest.split_first_chunk::<4>() {
-        let length = u32::from_le_bytes(*length) as usize;
-        let body = behind.get(..length).ok_or_else(|| broken("cut off".to_owned()))?;
-        all.push(codec::decode::<Declaration>(body).map_err(|e| broken(e.to_string()))?);
-        rest = &behind[length..];
-    }
-    Ok(Declared::new(all))
+    Declarations::decode(&bytes).map_err(|e| broken(e.to_string()))
 }
 
 /// A connection of one of the servers.
@@ -306,7 +298,7 @@ impl Keeper {
     fn mind_the_store(&mut self) {
         for found in self.store.take_found() {
             match found {
-                store::Found::Tail { .. } => {
+                store::Found::Tail { .. } | store::Found::Torn { .. } => {
                     self.note(What::Repaired { what: found.to_string() });
                 }
                 store::Found::Damage { .. } => self.trouble(found.to_string()),
