@@ -35,7 +35,7 @@ impl Known {
             return Ok(known);
         }
         let journal = store::read_only(&project.state).unwrap_or_default();
-        let declared = store::declared::recall_all(&project.state).unwrap_or_default();
+        let declared = store::declared::recall(&project.state).map(|copy| copy.flags).unwrap_or_default();
         let snapshot = board(project).snapshot();
         let read: Option<BTreeMap<String, Truth>> = snapshot
             .generation
