@@ -1,6 +1,7 @@
 //! What was typed: the command line as `clap` reads it, and nothing of what it means (that is
 //! [`super::command`]).
 
+use super::audit::AuditCommand;
 use super::crash::Crash;
 use super::emergency::Emergency;
 use super::flag::FlagCommand;
@@ -129,6 +130,9 @@ pub enum Verb {
     /// The guard: what it watches, what it has banned, its switch.
     #[command(subcommand)]
     Guard(GuardCommand),
+    /// The log of all changes of flags: show it, and prove that nobody changed it.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Print a completion script for a shell.
     Completions(Completions),
     /// Print the version.

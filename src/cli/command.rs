@@ -2,6 +2,7 @@
 
 use super::act::Act;
 use super::args::{self, Verb};
+use super::audit::AuditCommand;
 use super::crash::Crash;
 use super::emergency::Emergency;
 use super::events::Events;
@@ -43,6 +44,8 @@ pub enum Command {
     Emergency(Emergency),
     /// `guard …`
     Guard(GuardCommand),
+    /// `audit …`
+    Audit(AuditCommand),
     /// What a running supervisor is asked.
     Ask(Ask),
 }
@@ -137,6 +140,7 @@ impl Command {
             Verb::Stage(stage) => return Command::Stage(stage),
             Verb::Emergency(emergency) => return Command::Emergency(emergency),
             Verb::Guard(guard) => return Command::Guard(guard),
+            Verb::Audit(audit) => return Command::Audit(audit),
             Verb::Status(status) => Ask::Status { patterns: status.patterns, all: status.all },
             Verb::Tree(tree) => Ask::Tree { all: tree.all },
             Verb::Why(why) => Ask::Why { patterns: why.patterns },

@@ -59,6 +59,13 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// What is wrong with a file, as it is shown: whole lines, without a last newline.
+    Shown {
+        /// The lines.
+        text: String,
+        /// What to tell the shell.
+        code: ExitCode,
+    },
     /// Ctrl-C, and what there is to say was said.
     Interrupted,
     /// Nobody reads our stdout any more: not worth a word.
@@ -88,6 +95,7 @@ impl Error {
             Error::NotAsWanted { .. } => ExitCode::NotAsWanted,
             Error::TimedOut { .. } => ExitCode::TimedOut,
             Error::Run(failure) => failure.code,
+            Error::Shown { code, .. } => *code,
             Error::Ended { .. } => ExitCode::Unreachable,
             Error::System { .. } => ExitCode::System,
             Error::ClosedOutput => ExitCode::Done,
@@ -127,6 +135,7 @@ impl Error {
             | Error::Ended { .. }
             | Error::System { .. }
             | Error::Interrupted
+            | Error::Shown { .. }
             | Error::ClosedOutput => String::new(),
         }
     }
@@ -148,6 +157,7 @@ impl fmt::Display for Error {
             Error::Run(failure) => f.write_str(&failure.message),
             Error::Ended { awaited } => write!(f, "the supervisor ended while waiting for {awaited}"),
             Error::System { doing, source } => write!(f, "{doing} failed: {source}"),
+            Error::Shown { text, .. } => f.write_str(text),
             Error::Interrupted => f.write_str("interrupted"),
             Error::ClosedOutput => f.write_str("nobody reads the output"),
         }
@@ -205,6 +215,7 @@ mod tests {
             (Error::Ended { awaited: text() }, 69),
             (Error::System { doing: "", source: io() }, 71),
             (Error::Interrupted, 1),
+            (Error::Shown { text: text(), code: ExitCode::Configuration }, 78),
             (Error::ClosedOutput, 0),
         ] {
             assert_eq!(error.code().number(), code, "{error:?}");

@@ -7,6 +7,7 @@
 pub mod act;
 pub mod args;
 pub mod ask;
+pub mod audit;
 pub mod bar;
 pub mod caller;
 pub mod changed;
@@ -99,6 +100,7 @@ fn carry_out(
         Command::Stage(stage) => return stage::run(stage, &find()?, output),
         Command::Emergency(emergency) => return emergency::run(emergency, &find()?, output),
         Command::Guard(guard) => return guard::run(guard, &find()?, output),
+        Command::Audit(audit) => return audit::run(audit, &find()?, output),
         Command::Ask(ask) => return put(ask, &find()?, output),
     }
     Ok(ExitCode::Done)
@@ -175,6 +177,9 @@ fn report(error: &Error, output: &mut Output<'_>) {
     };
     if said {
         return;
+    }
+    if let Error::Shown { text, .. } = error {
+        return output.say(text);
     }
     let style = output.talk_style;
     output.say(&format!("{} {error}", style.bad("mainstay:")));

@@ -1,5 +1,7 @@
 //! What can be typed after `mainstay flag`.
 
+use super::exchange::{Export, Import};
+use super::log::Log;
 use super::roll::Roll;
 use crate::cli::changing::Changing;
 use crate::cli::duration;
@@ -37,6 +39,12 @@ pub enum FlagCommand {
     Reset(Reset),
     /// Make every flag, and every migration, what the configuration says.
     Load(Load),
+    /// Print who changed a flag or a migration, when and why; needs no supervisor.
+    Log(Log),
+    /// Set flags to what a file says, all at once.
+    Import(Import),
+    /// Print what all flags are set to, as a file that can be imported.
+    Export(Export),
     /// Print where the board and the journal are, and how they are.
     Where,
 }

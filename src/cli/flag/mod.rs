@@ -2,9 +2,11 @@
 
 pub mod args;
 mod change;
+mod exchange;
 pub mod fast;
 mod known;
 mod list;
+mod log;
 mod place;
 mod read;
 mod roll;
@@ -43,6 +45,9 @@ pub fn run(command: &FlagCommand, project: &Project, output: &mut Output<'_>) ->
         FlagCommand::Reset(reset) => change::reset(reset, project, output),
         FlagCommand::Load(load) => change::load(load, project, output),
         FlagCommand::Roll(roll) => roll::run(roll, project, output),
+        FlagCommand::Log(log) => log::run(log, project, output),
+        FlagCommand::Import(import) => exchange::import(import, project, output),
+        FlagCommand::Export(export) => exchange::export(export, project, output),
         FlagCommand::Where => place::place(project, output),
     }
 }
