@@ -4,6 +4,7 @@ pub mod cgroup;
 pub mod clock;
 pub mod directory;
 pub mod disk;
+pub mod early;
 pub mod futex;
 pub mod inherited;
 pub mod launch;

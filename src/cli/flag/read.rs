@@ -7,7 +7,7 @@ use crate::board::{Reading, Source};
 use crate::cli::error::Error;
 use crate::cli::output::Output;
 use crate::exit_code::ExitCode;
-use crate::flags::{Truth, Value};
+use crate::flags::{Prefix, Truth, Value};
 use crate::paths::Project;
 use serde::Serialize;
 
@@ -82,17 +82,20 @@ fn source(reading: Reading) -> &'static str {
     }
 }
 
+/// What `flag on` says of a flag that is this.
+pub(super) fn answer(on: &On, truth: Truth, prefix: Option<Prefix>) -> ExitCode {
+    let opinion = match (&on.id, prefix) {
+        (Some(id), Some(prefix)) => truth.is_on_for(prefix, id),
+        _ => truth.is_on(),
+    };
+    if opinion.or(on.default).unwrap_or(false) { ExitCode::Done } else { ExitCode::Failed }
+}
+
 /// `flag on`
 pub(super) fn on(on: &On, project: &Project, output: &mut Output<'_>) -> Result<ExitCode, Error> {
     let (reading, prefix) = board(project).read_with_salt(&on.flag);
     match (reading.truth, reading.source) {
-        (Some(truth), _) => {
-            let opinion = match (&on.id, prefix) {
-                (Some(id), Some(prefix)) => truth.is_on_for(prefix, id),
-                _ => truth.is_on(),
-            };
-            Ok(if opinion.or(on.default).unwrap_or(false) { ExitCode::Done } else { ExitCode::Failed })
-        }
+        (Some(truth), _) => Ok(answer(on, truth, prefix)),
         (None, Source::Unknown) => {
             output.say(&format!("mainstay: {}", unknown(&on.flag, project).0));
             Ok(ExitCode::Usage)
