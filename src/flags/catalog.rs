@@ -1,7 +1,7 @@
 //! What is declared: flags and migrations, by name.
 
 use super::guard::{Guarding, Mode, Subject};
-use super::{Declaration, Kind, Migration, Stage, Truth, Value, mix};
+use super::{Declaration, Migration, Stage, Truth, Value, mix};
 use std::collections::BTreeMap;
 
 /// Every flag and migration that the configuration declares.
@@ -160,19 +160,21 @@ pub fn nearest<'a>(name: &str, names: impl Iterator<Item = &'a str>) -> Option<&
 }
 
 impl Declaration {
-    /// Whether it is one that shares can be given to.
-    pub fn takes_shares(&self) -> bool {
-        self.kind == Kind::Percent
-    }
-
-    /// What it falls back to.
+    /// What it falls back to: its safe value; its default, when that is no value of its kind.
     pub fn safe_truth(&self) -> Truth {
-        self.safe.into()
+        let safe = if self.safe.fits(self.kind) { self.safe } else { self.default };
+        safe.into()
     }
 
     /// What on and off are for it; `None`: it has neither.
     pub fn switched(&self, on: bool) -> Option<Value> {
         let value = if on { Value::On } else { Value::Off };
         value.fits(self.kind).then_some(value)
+    }
+
+    /// The value that turns it on for `share` of 100,000. One that takes no shares comes in with the whole.
+    pub fn at_share(&self, share: u32) -> Value {
+        let value = Value::of_share(share);
+        if value.fits(self.kind) { value } else { Value::Off }
     }
 }

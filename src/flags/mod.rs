@@ -6,6 +6,7 @@ mod bucketing;
 mod catalog;
 mod change;
 mod declaration;
+mod draft;
 mod effective;
 pub mod guard;
 pub mod migration;
@@ -20,6 +21,7 @@ mod word;
 
 pub use bucketing::{BUCKETING, ID_MAX, Prefix};
 pub use catalog::{Catalog, nearest};
+use change::check_one_way;
 pub use change::{adopt, emergency, load, reset, set, switch};
 pub use declaration::{Declaration, Kind, Migration, Requires, Stage, Unit};
 pub use effective::{Effective, Tree, effective, effective_all};

@@ -59,9 +59,12 @@ impl Planned {
 }
 
 impl<'a> View<'a> {
-    /// What a flag is set to, or holds unset. Unset, a flag of a migration is what the stage says that holds.
+    /// What a flag is set to, or holds unset. Unset, a flag of a migration is what the stage says that holds; and what was
+    /// set and does not fit the flag any more counts for nothing.
     pub fn truth(&self, flag: &str) -> Truth {
-        (self.set)(flag).unwrap_or_else(|| self.unset(flag))
+        let fits =
+            |truth: &Truth| self.catalog.flag(flag).is_none_or(|declared| truth.value.fits(declared.kind));
+        (self.set)(flag).filter(fits).unwrap_or_else(|| self.unset(flag))
     }
 
     /// What holds of a flag that nobody has set.

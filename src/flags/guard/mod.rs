@@ -11,6 +11,7 @@
 //! inputs ┘
 //! ```
 
+mod act;
 mod decide;
 mod decision;
 mod facts;
@@ -22,9 +23,11 @@ mod standing;
 mod state;
 mod tally;
 
+pub use decide::STARTS_MAX;
 pub use decision::{Act, Decision, Reason, Signal};
 pub use facts::Facts;
 pub use input::{Event, Happened, Input, Verdict};
+pub use judge::in_words;
 pub use record::{
     After, Ban, Count, Errors, Fact, Guarding, Key, Mode, Moment, Past, Probe, Restore, Roll, RollState,
     Stood, Subject, Watch, Went,

@@ -173,6 +173,8 @@ pub struct Watch {
     pub starts: u32,
     /// Services that have read it, when none are named: found out while it is watched.
     pub readers: Vec<String>,
+    /// Services that were sick before: so many abnormal exits in the window that ended with the change.
+    pub before: Vec<(String, u32)>,
     /// The error counters as they were at the change.
     pub errors: Vec<Count>,
     /// Why it goes no further, in a sentence; empty: it does.
@@ -254,8 +256,6 @@ pub struct Ban {
 pub struct Past {
     /// When, oldest first; those of the last 24 hours.
     pub rollbacks: Vec<Moment>,
-    /// A person said that it may be changed again at once.
-    pub thawed: bool,
     /// Three within 24 hours: it stays as it is until a person says otherwise.
     pub frozen: bool,
 }
