@@ -24,7 +24,7 @@ pub use catalog::{Catalog, nearest};
 use change::check_one_way;
 pub use change::{adopt, emergency, load, reset, set, switch};
 pub use declaration::{Declaration, Kind, Migration, Requires, Stage, Unit};
-pub use effective::{Effective, Tree, effective, effective_all};
+pub use effective::{Effective, Tree, effective, effective_all, instances};
 pub use name::{NAME_CELLS, NAME_MAX, Name, NotAName, Packed};
 pub use plan::{Asking, Planned, View};
 pub use refused::Refused;
