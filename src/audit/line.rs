@@ -120,13 +120,22 @@ fn named(subject: &Subject) -> (String, String) {
 pub fn said(fact: &Fact) -> Said {
     let (about, what) = match fact {
         Fact::Stood(migration, stood) => (migration.clone(), stands(stood.as_ref())),
-        Fact::Watch(generation, Some(watch)) => {
-            let (about, stage) = named(&watch.subject);
-            (about, format!("{stage}change {generation} is watched{}", how_long(watch)))
+        Fact::Watch(subject, Some(watch)) => {
+            let (about, stage) = named(subject);
+            (about, format!("{stage}is watched{}", how_long(watch)))
         }
-        Fact::Watch(generation, None) => (String::new(), format!("change {generation} is no longer watched")),
-        Fact::Good(flag, Some(good)) => (flag.clone(), format!("`{good}` is proven")),
-        Fact::Good(flag, None) => (flag.clone(), "nothing of it is proven".to_owned()),
+        Fact::Watch(subject, None) => {
+            let (about, stage) = named(subject);
+            (about, format!("{stage}is no longer watched"))
+        }
+        Fact::After(service, Some(_)) => {
+            (String::new(), format!("it is watched whether service `{service}` is better now"))
+        }
+        Fact::After(service, None) => {
+            (String::new(), format!("service `{service}` is no longer looked at for what was taken back"))
+        }
+        Fact::Good(flag, Some(good)) => (flag.clone(), format!("`{good}` is what is gone back to")),
+        Fact::Good(flag, None) => (flag.clone(), "there is nothing to go back to".to_owned()),
         Fact::Ban(subject, Some(ban)) => {
             let (about, stage) = named(subject);
             (about, format!("{stage}is banned: {}{}", ban.why, evidence(&ban.crashes)))
@@ -174,7 +183,8 @@ fn stands(stood: Option<&Stood>) -> String {
 
 fn how_long(watch: &Watch) -> String {
     let observed = if watch.guard.mode == Mode::Observe { ", and only observed" } else { "" };
-    format!(" for {} seconds{observed}", watch.guard.bake.as_secs())
+    let held = if watch.held.is_empty() { String::new() } else { format!(", and held: {}", watch.held) };
+    format!(" for {} seconds{observed}{held}", watch.guard.bake.as_secs())
 }
 
 fn evidence(crashes: &[u64]) -> String {

@@ -296,6 +296,11 @@ pub enum Reply {
     Seen(Seen),
     /// Where everything is.
     Where(Where),
+    /// Something that a person should know besides.
+    Note {
+        /// A sentence.
+        text: String,
+    },
     /// That was all.
     Done {
         /// The number of the newest change.
@@ -388,7 +393,8 @@ pub struct Migration {
     pub description: String,
 }
 
-/// One stage of a migration.
+/// One stage of a migration. One with more flags than a frame holds comes in parts, one after the other: with the same
+/// number, and each with other flags.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct Stage {
     /// From 1.

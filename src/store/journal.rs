@@ -92,7 +92,7 @@ pub fn read(bytes: &[u8]) -> Result<Reading, Foreign> {
         match record {
             Record::Flags(flags) => state.flags.extend(flags),
             Record::Receipts(receipts) => receipts.into_iter().for_each(|r| state.remember(r)),
-            Record::Facts(facts) => facts.iter().for_each(|fact| state.facts.apply(fact)),
+            Record::Facts(facts) => facts.iter().for_each(|fact| state.learn(fact)),
             Record::Unaudited(change) => unaudited.push(change),
             Record::Change(change) => {
                 state.apply(&change);
@@ -147,7 +147,8 @@ fn snapshot(state: &State, unaudited: &[Change]) -> Vec<Record> {
     records.extend(all.chunks(CHUNK).map(|part| Record::Flags(part.to_vec())));
     let receipts: Vec<_> = state.receipts.iter().copied().collect();
     records.extend(receipts.chunks(CHUNK).map(|part| Record::Receipts(part.to_vec())));
-    records.extend(state.facts.all().chunks(FACTS).map(|part| Record::Facts(part.to_vec())));
+    let facts: Vec<_> = state.facts.iter().collect();
+    records.extend(facts.chunks(FACTS).map(|part| Record::Facts(part.to_vec())));
     records.extend(unaudited.iter().cloned().map(Record::Unaudited));
     records
 }

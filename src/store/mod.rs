@@ -20,16 +20,14 @@
 
 pub mod declared;
 mod error;
-mod facts;
 mod journal;
 mod record;
 mod state;
 mod writer;
 
 pub use error::{Error, Step};
-pub use facts::{Facts, ROLLS_MAX};
 pub use journal::{Foreign, Reading, read};
-pub use state::{Change, Entry, RECEIPTS_MAX, Receipt, Set, State};
+pub use state::{Change, Entry, RECEIPTS_MAX, ROLLS_MAX, Receipt, Set, State};
 
 use crate::audit::{self, Audit};
 use crate::sys::disk;
@@ -358,6 +356,6 @@ impl Store {
             self.state.flags.insert(name, entry);
         }
         forced.receipts.into_iter().for_each(|receipt| self.state.remember(receipt));
-        forced.facts.all().iter().for_each(|fact| self.state.facts.apply(fact));
+        forced.facts.iter().for_each(|fact| self.state.learn(&fact));
     }
 }

@@ -1,8 +1,7 @@
 //! What the journal says: each flag that somebody ever set, who did, and the facts around them. Pure.
 
-use super::facts::Facts;
 use crate::flags::Truth;
-use crate::flags::guard::Fact;
+use crate::flags::guard::{Fact, Facts, RollState};
 use crate::time::Wall;
 use bincode::{Decode, Encode};
 use std::collections::{BTreeMap, VecDeque};
@@ -11,6 +10,9 @@ use std::collections::{BTreeMap, VecDeque};
 /// sends again within its deadline, a minute; more changes than this within a minute, by others, between
 /// a change and its repetition, make it a new change, to the same absolute value.
 pub const RECEIPTS_MAX: usize = 1024;
+
+/// So many rollouts that are over are kept: the newest.
+pub const ROLLS_MAX: usize = 64;
 
 /// Every flag that was ever set, as of the newest change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -151,9 +153,23 @@ impl State {
             };
             self.flags.insert(set.flag.clone(), entry);
         }
-        change.facts.iter().for_each(|fact| self.facts.apply(fact));
+        change.facts.iter().for_each(|fact| self.learn(fact));
         if let Some(receipt) = change.receipt() {
             self.remember(receipt);
+        }
+    }
+
+    /// Takes in a fact. Of rollouts that are over the oldest are forgotten; the newest of all stays whatever it is, so
+    /// that its number is not given twice.
+    pub(super) fn learn(&mut self, fact: &Fact) {
+        self.facts.learn(fact);
+        if matches!(fact, Fact::Roll(..)) {
+            let rolls = &mut self.facts.rolls;
+            let over: Vec<u64> =
+                rolls.iter().filter(|(_, roll)| is_over(roll.state)).map(|(n, _)| *n).collect();
+            for number in over.iter().take(over.len().saturating_sub(ROLLS_MAX)) {
+                rolls.remove(number);
+            }
         }
     }
 
@@ -162,5 +178,12 @@ impl State {
             self.receipts.pop_front();
         }
         self.receipts.push_back(receipt);
+    }
+}
+
+fn is_over(state: RollState) -> bool {
+    match state {
+        RollState::Baking | RollState::Held => false,
+        RollState::Done | RollState::RolledBack | RollState::Ended => true,
     }
 }

@@ -17,6 +17,7 @@ pub mod port;
 pub mod process;
 pub mod procfs;
 pub mod ready;
+pub mod shared;
 pub mod shared_file;
 pub mod sigbus;
 pub mod signal;
