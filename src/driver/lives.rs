@@ -1,6 +1,6 @@
 //! Lives: starting them, signals to them, their exits, and what they leave behind (S2–S5).
 
-use super::ring::{Note, Subject};
+use super::ring::{Fault, Note, Subject};
 use super::roster::Builtin;
 use super::slot::{Ended, Life};
 use super::{Driver, Source};
@@ -62,6 +62,7 @@ impl Driver {
                 slot.life = Some(life);
                 slot.error = None;
                 slot.never_ready = None;
+                slot.fault = None;
                 slot.info = None;
                 let past = std::mem::replace(&mut slot.last_pid, pid);
                 self.past_pids.remove(&past);
@@ -77,6 +78,7 @@ impl Driver {
                 slot.cgroup_used_up |= error.step == Step::Cgroup;
                 slot.error = Some(error);
                 slot.never_ready = None;
+                slot.fault = None;
                 self.happened.push_back(Event::StartFailed(child, incarnation));
             }
         }
@@ -350,15 +352,19 @@ impl Driver {
         asked: bool,
     ) {
         let slot = self.slot(child);
-        let error = match (&slot.error, slot.never_ready) {
-            (_, Some(within)) => {
+        let fault = slot.fault.as_ref().filter(|_| !asked);
+        let error = match (&slot.error, slot.never_ready, fault) {
+            (_, Some(within), _) => {
                 format!("not ready within {}", crate::cli::duration::setting(super::public::nanos(within)))
             }
-            (Some(error), None) if cause.is_none() => error.to_string(),
+            (_, None, Some((_, words))) => words.to_string(),
+            (Some(error), None, None) if cause.is_none() => error.to_string(),
             _ => String::new(),
         };
+        let out_of_memory = matches!(fault, Some((Fault::OutOfMemory, _)));
         let at = clock::now();
         slot.away_since = slot.away_since.or(Some(at));
-        slot.ended = Some(Ended { cause, error, lived, at, time: clock::wall(), crash, asked });
+        slot.ended =
+            Some(Ended { cause, error, lived, at, time: clock::wall(), crash, asked, out_of_memory });
     }
 }

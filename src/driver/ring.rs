@@ -24,6 +24,17 @@ pub enum Subject {
     Group(GroupId),
 }
 
+/// Why a death is abnormal whatever its status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The kernel needed its memory.
+    OutOfMemory,
+    /// It was ended because it missed its watchdog.
+    Watchdog,
+    /// It was ended because too many of its health checks in a row failed.
+    Unhealthy,
+}
+
 /// What happened, compactly. The public form is [`What`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum Note {
@@ -55,6 +66,7 @@ pub enum Note {
         pid: u32,
         restart: u32,
         shutdown_error: bool,
+        fault: Option<Fault>,
     },
     BackingOff {
         wait: Duration,
@@ -76,6 +88,8 @@ pub enum Note {
     AllUp {
         after: Duration,
     },
+    /// A health check failed: how many in a row, and what was found.
+    Unhealthy(Box<(u32, String)>),
     ShuttingDown,
     /// Anything rare: the name that it is about (a flag's, or none), and its public form.
     Other(Box<(String, What)>),

@@ -1,5 +1,6 @@
 //! What the driver keeps of one instance beside the core's state: descriptors, pids, the newest death.
 
+use super::ring::Fault;
 use crate::supervisor::Cause;
 use crate::supervisor::spec::Incarnation;
 use crate::sys::cgroup::{Emptiness, Group, Tree};
@@ -31,6 +32,8 @@ pub struct Slot {
     pub error: Option<StartError>,
     /// The life is being ended because it was not ready in time.
     pub never_ready: Option<Duration>,
+    /// Why the present life's end is abnormal whatever its status, with what was found.
+    pub fault: Option<(Fault, Box<str>)>,
     /// What it said with its readiness, until that is told.
     pub info: Option<Box<str>>,
     /// The main process of the newest life, also when it has ended: it names a member of a pool that waits for
@@ -65,6 +68,8 @@ pub struct Ended {
     pub time: Wall,
     pub crash: u64,
     pub asked: bool,
+    /// The kernel needed its memory.
+    pub out_of_memory: bool,
 }
 
 impl Slot {
@@ -81,6 +86,7 @@ impl Slot {
             away_since: None,
             error: None,
             never_ready: None,
+            fault: None,
             info: None,
             last_pid: 0,
             in_ledger: false,
