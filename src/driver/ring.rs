@@ -138,6 +138,11 @@ impl Ring {
         self.entries.back().expect("an entry was just pushed")
     }
 
+    /// The kept events from this moment on, the newest first.
+    pub fn since(&self, moment: Instant) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().rev().take_while(move |entry| entry.at >= moment)
+    }
+
     /// The first kept event after the number `after`, and how many between are gone.
     pub fn after(&self, after: u64) -> (u64, impl Iterator<Item = &Entry>) {
         let oldest = self.oldest();

@@ -1,5 +1,6 @@
 //! What the driver keeps of one instance beside the core's state: descriptors, pids, the newest death.
 
+use super::keeper::BlackBox;
 use super::ring::Fault;
 use crate::supervisor::Cause;
 use crate::supervisor::spec::Incarnation;
@@ -36,6 +37,10 @@ pub struct Slot {
     pub fault: Option<(Fault, Box<str>)>,
     /// What it said with its readiness, until that is told.
     pub info: Option<Box<str>>,
+    /// The black box of the newest life, also when that has ended.
+    pub blackbox: Option<BlackBox>,
+    /// The keeper is going to be told of its newest life.
+    pub untold: bool,
     /// The main process of the newest life, also when it has ended: it names a member of a pool that waits for
     /// its next try (J05). 0: none yet.
     pub last_pid: u32,
@@ -88,6 +93,8 @@ impl Slot {
             never_ready: None,
             fault: None,
             info: None,
+            blackbox: None,
+            untold: false,
             last_pid: 0,
             in_ledger: false,
         }

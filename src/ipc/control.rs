@@ -314,6 +314,9 @@ pub struct LastExit {
     pub crash: u64,
     /// It had been asked to stop.
     pub asked: bool,
+    /// The kernel killed it because there was no memory left.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub oom: bool,
 }
 
 /// One group, as `tree` shows it.
