@@ -17,6 +17,7 @@ impl Supervisor {
             Command::Start(node) => self.with(node, Supervisor::start),
             Command::Stop(node) => self.with(node, Supervisor::want_down),
             Command::Restart(node) => self.with(node, Supervisor::restart),
+            Command::Fresh(node) => self.with(node, Supervisor::begin_with_a_fresh_budget),
             Command::Shutdown => self.end(End::Shutdown),
             Command::Hurry => {
                 self.end(End::Shutdown);
@@ -110,7 +111,7 @@ impl Supervisor {
     }
 
     /// What holds members of `group` down ends now, not at its time.
-    fn revive(&mut self, group: usize) {
+    pub(super) fn revive(&mut self, group: usize) {
         let node = self.shape.group_node(group);
         match self.groups[group].phase {
             Phase::Closed(_) => {
@@ -141,7 +142,7 @@ impl Supervisor {
         }
     }
 
-    fn forget(&mut self, node: usize) {
+    pub(super) fn forget(&mut self, node: usize) {
         self.nodes[node].window.clear();
         self.nodes[node].attempt = 0;
     }
