@@ -29,6 +29,7 @@ impl Supervisor {
         let child = match self.free.pop() {
             Some(child) => {
                 let child = child as usize;
+                self.leave_rolls(child);
                 self.services[child] = service;
                 self.nodes[child] = Member::default();
                 self.tree.children[child] = policy;

@@ -356,9 +356,9 @@ impl Judge {
         };
         self.rolls.push(Roll {
             number,
+            members: list.iter().map(|child| child.0 as usize).filter(|at| *at < self.known.len()).collect(),
             waiting: list.iter().filter_map(lives).collect(),
             away: Vec::new(),
-            size: list.len(),
             at_once: at_once.max(1) as usize,
             over: false,
         });
@@ -385,10 +385,8 @@ impl Judge {
             // Whose turn it is cannot be seen.
             return true;
         }
+        self.who_is_back();
         for at in 0..self.rolls.len() {
-            let mut roll = std::mem::take(&mut self.rolls[at].away);
-            roll.retain(|away| self.is_away(*away));
-            self.rolls[at].away = roll;
             let roll = &mut self.rolls[at];
             let place = roll.waiting.iter().position(|(who, whose, _)| *who == child && *whose == serial);
             if let Some(place) = place.filter(|_| !roll.over && roll.away.len() < roll.at_once) {
@@ -398,6 +396,15 @@ impl Judge {
             }
         }
         false
+    }
+
+    /// Takes note of those that came back.
+    pub(crate) fn who_is_back(&mut self) {
+        for at in 0..self.rolls.len() {
+            let mut roll = std::mem::take(&mut self.rolls[at].away);
+            roll.retain(|away| self.is_away(*away));
+            self.rolls[at].away = roll;
+        }
     }
 
     /// Whether it has not come back, and somebody waits for that.
@@ -416,7 +423,13 @@ impl Judge {
             return;
         };
         self.rolls[at].over = true;
-        self.check(done as usize <= self.rolls[at].size, "a roll restarts no more than its members");
+        for (child, serial, _) in self.rolls[at].waiting.clone() {
+            let known = &mut self.known[child];
+            if known.serial == serial {
+                known.late = known.life.as_ref().map(|life| life.number);
+            }
+        }
+        self.check(done as usize <= self.rolls[at].members.len(), "a roll restarts no more than its members");
         let others = self.rolls.iter().any(|roll| !roll.over);
         if self.ending || failed.is_some() || others {
             return;

@@ -468,7 +468,8 @@ impl Judge {
         if !(self.is_doomed(child) || self.ending || self.known[child].excused) {
             let listed = |roll: &Roll| !roll.over && roll.waiting.iter().any(|(who, ..)| *who == child);
             // It was its turn in a roll that is over since.
-            let late = self.known[child].bounced && !self.rolls.iter().any(listed);
+            let known = &self.known[child];
+            let late = known.late == Some(number) || (known.bounced && !self.rolls.iter().any(listed));
             let rolled = self.is_rolled(child) || late;
             self.check(rolled, "F01, H01, N04: nobody is stopped but who falls, was told to, or is rolled");
         }
@@ -533,7 +534,7 @@ impl Judge {
 
     pub(crate) fn tell(&mut self, line: impl FnOnce() -> String) {
         if self.telling {
-            if self.story.len() == 80 {
+            if self.story.len() == 400 {
                 self.story.pop_front();
             }
             self.story.push_back(line());
@@ -566,7 +567,7 @@ impl Judge {
 impl Drop for Judge {
     fn drop(&mut self) {
         if self.telling && std::thread::panicking() {
-            eprintln!("the tree:\n{:#?}\nthe newest steps:", self.map.tree);
+            eprintln!("the tree:\n{}\nthe newest steps:", self.map.picture());
             self.story.iter().for_each(|line| eprintln!("{line}"));
             eprintln!("end of the story");
         }

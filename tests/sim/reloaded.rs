@@ -64,7 +64,8 @@ impl Judge {
                 self.known[child].wanted = Sure::Maybe;
             }
             if moved && (fell(&before) || fell(&groups(&chain))) {
-                self.known[child].excused = true;
+                // What its group was about to do with it, it may do itself.
+                (self.known[child].excused, self.known[child].over) = (true, false);
                 self.tally.forget(child);
             }
         }
