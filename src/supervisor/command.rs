@@ -62,7 +62,7 @@ impl Supervisor {
             self.each_inner(group, &mut |supervisor, inner| {
                 let stopped = std::mem::replace(&mut supervisor.groups[inner].stopped, false);
                 if stopped && supervisor.tree.groups[inner].otp {
-                    supervisor.begin_afresh(inner);
+                    supervisor.begin_when_down(inner);
                 }
                 supervisor.revive(inner);
                 supervisor.line_up(inner);
@@ -72,6 +72,15 @@ impl Supervisor {
             self.join_line_if_later(group, node);
         }
         self.revive_above(node);
+    }
+
+    /// `group`, which somebody stopped, begins a new life when nothing is left of its last one.
+    fn begin_when_down(&mut self, group: usize) {
+        if self.is_alive(group | GROUP) {
+            self.fall(group, 0, Then::Fresh);
+        } else {
+            self.begin_afresh(group);
+        }
     }
 
     /// A group that starts one by one is not over its start: who comes now waits for its turn. Under OTP
@@ -95,6 +104,7 @@ impl Supervisor {
 
     fn want_child_up(&mut self, child: usize) {
         let service = &mut self.services[child];
+        service.stopped_meanwhile = false;
         // A retry is due at once, and takes along whoever waits behind it.
         if service.doomed || self.nodes[child].retry.is_some() {
             return;
@@ -161,8 +171,10 @@ impl Supervisor {
             }
             Phase::BackingOff { .. } | Phase::Closed(_) => supervisor.open(inner),
         });
+        let meanwhile = self.is_taken_down(node);
         self.each_inner(group, &mut |supervisor, inner| {
             supervisor.groups[inner].stopped = true;
+            supervisor.groups[inner].stopped_meanwhile |= meanwhile;
             supervisor.refresh_group(inner);
         });
         self.let_group_leave(group);
@@ -200,8 +212,18 @@ impl Supervisor {
 
     /// It is tried no more, and wanted down.
     fn put_down(&mut self, child: usize) {
+        self.services[child].stopped_meanwhile |= self.is_taken_down(child);
         self.nodes[child].retry = None;
         self.set_goal(child, Goal::Down);
+    }
+
+    /// Whether a group around `node` takes it down, and will start it again.
+    fn is_taken_down(&self, node: usize) -> bool {
+        let falls = |group: usize| {
+            let phase = self.groups[group].phase;
+            matches!(phase, Phase::Falling { then: Then::Restart(_) | Then::Fresh, .. })
+        };
+        self.is_held(node) && self.shape.above(node).any(falls)
     }
 
     /// `group`, of which nothing runs, stays down.

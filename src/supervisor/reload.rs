@@ -78,7 +78,7 @@ impl Supervisor {
         let restart: Vec<ChildId> = restart.filter(|child| self.is_restarted(*child, &revision)).collect();
         self.put_in_place(revision, &new);
         let asleep = self.doom_the_rest(&new, &before, &woken);
-        self.take_places(&new, before);
+        self.take_places(&new, before, &woken);
         self.line_up_again(lines);
         self.count_from_scratch();
         self.leave_lines();
@@ -246,7 +246,7 @@ impl Supervisor {
     }
 
     /// Members in the order of the new tree, then those that are kept, in the order they had (N06).
-    fn take_places(&mut self, new: &New, before: Vec<Vec<usize>>) {
+    fn take_places(&mut self, new: &New, before: Vec<Vec<usize>>, woken: &HashSet<usize>) {
         let known: HashSet<usize> = new.nodes().collect();
         for (group, members) in before.into_iter().enumerate() {
             let kept = members.into_iter().filter(|node| !known.contains(node)).map(shape::name);
@@ -283,13 +283,13 @@ impl Supervisor {
                 }
                 group::Phase::Open => self.nodes[node].held = false,
                 group::Phase::Falling { .. } | group::Phase::BackingOff { .. } => {
-                    self.nodes[node].held |= new.made.contains(&node);
+                    self.nodes[node].held |= new.made.contains(&node) || woken.contains(&node);
                 }
             }
         }
-        for child in new.made.iter().filter(|child| self.services[**child].goal == Goal::Up) {
-            // A group that was stopped is there again when somebody in it starts.
-            self.shape.above(*child).for_each(|group| self.groups[group].stopped = false);
+        for child in (0..self.services.len()).filter(|child| self.services[*child].goal == Goal::Up) {
+            // A group that was stopped is there again when somebody in it starts, or was moved into it.
+            self.shape.above(child).for_each(|group| self.groups[group].stopped = false);
         }
         for child in 0..self.services.len() {
             // Whoever is in a group whose work is done has nothing to do.

@@ -129,6 +129,8 @@ pub(super) struct Service {
     pub(super) commanded: bool,
     /// It was added and never was up: if its start fails, it was never there (C15).
     pub(super) fresh: bool,
+    /// Somebody stopped it while a group took it down: that comes after the group's restart (C24), which leaves it down.
+    pub(super) stopped_meanwhile: bool,
     /// It is removed when it is down, whatever its restart type says.
     pub(super) doomed: bool,
     /// It is no member now, and becomes one again when its group begins a new life under OTP semantics: it is in
@@ -153,6 +155,7 @@ impl Service {
             tried: false,
             commanded: false,
             fresh: false,
+            stopped_meanwhile: false,
             doomed: false,
             dormant: false,
             vacant: false,

@@ -9,6 +9,7 @@ use mainstay::supervisor::{Counts, Standing, State, Supervisor};
 impl Judge {
     /// Judges the state in which an event leaves the core.
     pub(crate) fn after(&mut self, supervisor: &Supervisor) {
+        if std::env::var_os("DBG").is_some() { eprintln!("STEP{}\n{supervisor:#?}", self.now.as_nanos()/1000000); }
         let complaint = self.tally.end(&self.map.tree);
         self.check(complaint.is_none(), complaint.unwrap_or_default());
         self.ending |= supervisor.ending().is_some();
@@ -176,7 +177,6 @@ impl Judge {
 
     /// Judges the state when no fault happens any more and nothing is due.
     pub(crate) fn at_rest(&self, supervisor: &Supervisor) {
-        if std::env::var_os("DBG").is_some() { eprintln!("{supervisor:#?}"); }
         if self.ends > 0 {
             return;
         }

@@ -290,7 +290,7 @@ impl Judge {
         self.check(!self.noise, "old or false news change nothing");
         self.check(self.ends == 0, "nothing is done after the end");
         if let Action::Start(child, _) | Action::Stop(child, _) | Action::Kill(child, _) = action {
-            self.come_back(child.0 as usize, supervisor);
+            self.come_back(child.0 as usize);
             self.check(self.map.is_there(Node::Child(*child)), "nothing is done to a child that was removed");
         }
         match action {
@@ -305,7 +305,11 @@ impl Judge {
                 self.kill(child.0 as usize, *number);
             }
             Action::Report(Report::Child { child, incarnation, what }) => {
-                self.come_back(child.0 as usize, supervisor);
+                if self.known.get(child.0 as usize).is_some_and(|known| known.left.is_some())
+                    || matches!(what, ChildReport::Waiting | ChildReport::Starting)
+                {
+                    self.come_back(child.0 as usize);
+                }
                 self.check(
                     self.map.is_there(Node::Child(*child)),
                     "nobody hears of a child that was removed",
@@ -323,7 +327,10 @@ impl Judge {
                 );
                 self.group_report(group.0 as usize, what);
             }
-            Action::Report(Report::Rolled { roll, done, failed }) => self.rolled(*roll, *done, *failed),
+            Action::Report(Report::Rolled { roll, done, failed }) => {
+                self.ending |= supervisor.ending().is_some();
+                self.rolled(*roll, *done, *failed);
+            }
             Action::Report(Report::AllUp) => {
                 self.check(!self.told_all_up, "AllUp is told once for each time that it becomes true");
                 self.told_all_up = true;

@@ -69,12 +69,22 @@ impl Judge {
                 self.tally.forget(child);
             }
         }
+        for child in self.map.living().filter(|child| self.known[*child].wanted != Sure::No) {
+            // A group that was stopped is there again with whoever starts in it, or was moved into it.
+            for group in self.map.around(child_node(child)) {
+                if self.groups[group].down == Sure::Yes {
+                    self.groups[group].down = Sure::Maybe;
+                }
+            }
+        }
         for fall in &mut self.falls {
             // Who was moved away falls with others.
             let falls = |member: &Node, child: usize| {
                 self.map.is_below(child, *member) && self.map.tree.groups[fall.group].members.contains(member)
             };
             fall.doomed.retain(|(child, _)| fall.members.iter().any(|member| falls(member, *child)));
+            // Who comes back later does not.
+            fall.members.retain(|member| self.map.tree.groups[fall.group].members.contains(member));
         }
         self.falls.retain(|fall| !fall.doomed.is_empty());
         self.prune();
