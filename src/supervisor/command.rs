@@ -8,7 +8,7 @@ use super::group::{Phase, Then, Why};
 use super::service::{self, Goal};
 use super::shape::{self, GROUP};
 use super::spec::{Node, Restart};
-use super::{Command, End, Supervisor};
+use super::{ChildReport, Command, End, Supervisor};
 use std::collections::HashSet;
 
 impl Supervisor {
@@ -204,10 +204,17 @@ impl Supervisor {
             self.nodes[member].behind = false;
             match self.shape.as_group(member) {
                 Some(inner) => self.lay_down(inner),
-                None => self.set_goal(member, Goal::Down),
+                None => self.stay_down(member),
             }
         }
         self.nodes[node].retry = None;
+    }
+
+    /// `child`, which has no process, is wanted down and keeps its place in the list, also when it is temporary now.
+    pub(super) fn stay_down(&mut self, child: usize) {
+        self.set_phase(child, service::Phase::Idle(service::Rest::Stopped));
+        self.set_goal(child, Goal::Down);
+        self.report_child(child, ChildReport::Stopped);
     }
 
     /// It is tried no more, and wanted down.

@@ -44,6 +44,10 @@ impl Supervisor {
         if self.shape.ordered(group) {
             self.groups[group].line.remove(self.shape.position(member));
         }
+        // Its own next try is part of the restart that follows.
+        if self.nodes[member].retry.take().is_some() && self.shape.is_child(member) {
+            self.services[member].not_before = None;
+        }
         // A temporary bystander is dropped, not started again (E09).
         if self.shape.is_child(member)
             && self.tree.groups[group].otp

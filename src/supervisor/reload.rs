@@ -366,7 +366,7 @@ impl Supervisor {
         self.nodes[member].behind = false;
         match self.shape.as_group(member) {
             Some(inner) if otp => self.lay_down(inner),
-            None if otp => self.set_goal(member, Goal::Down),
+            None if otp => self.stay_down(member),
             _ => self.refresh_below(member),
         }
         if let Some(inner) = self.shape.as_group(member) {

@@ -127,6 +127,9 @@ pub(super) struct Service {
     /// This start was a command, not the supervisor's own: under OTP semantics its failure is not retried
     /// (C16, I09).
     pub(super) commanded: bool,
+    /// This start is a further try of a restart that failed, which under OTP semantics goes on whatever its restart type
+    /// is by now.
+    pub(super) retried: bool,
     /// It was added and never was up: if its start fails, it was never there (C15).
     pub(super) fresh: bool,
     /// Somebody stopped it while a group took it down: that comes after the group's restart (C24), which leaves it down.
@@ -154,6 +157,7 @@ impl Service {
             bounce: false,
             tried: false,
             commanded: false,
+            retried: false,
             fresh: false,
             stopped_meanwhile: false,
             doomed: false,

@@ -9,7 +9,9 @@ use mainstay::supervisor::{Counts, Standing, State, Supervisor};
 impl Judge {
     /// Judges the state in which an event leaves the core.
     pub(crate) fn after(&mut self, supervisor: &Supervisor) {
-        if std::env::var_os("DBG").is_some() { eprintln!("STEP{}\n{supervisor:#?}", self.now.as_nanos()/1000000); }
+        if std::env::var_os("DBG").is_some() {
+            eprintln!("STEP{}\n{supervisor:#?}", self.now.as_nanos() / 1000000);
+        }
         let complaint = self.tally.end(&self.map.tree);
         self.check(complaint.is_none(), complaint.unwrap_or_default());
         self.ending |= supervisor.ending().is_some();
@@ -183,9 +185,7 @@ impl Judge {
         let waits = |child: usize| {
             self.map.children[child] && supervisor.state(ChildId(child as u32)) == State::Waiting
         };
-        let ends = self.rolls.iter().all(|roll| {
-            roll.over || roll.members.iter().any(|child| waits(*child))
-        });
+        let ends = self.rolls.iter().all(|roll| roll.over || roll.members.iter().any(|child| waits(*child)));
         self.check(ends, "a roll comes to its end when nobody in it waits for others");
         for child in self.map.living().map(|child| ChildId(child as u32)) {
             let state = supervisor.state(child);

@@ -64,7 +64,9 @@ impl Judge {
                     Node::Child(child) => self.known[child.0 as usize].left.is_some(),
                     Node::Group(group) => self.groups[group.0 as usize].left.is_some(),
                 };
-                for child in self.groups[inner].list.iter().filter(left).flat_map(|node| self.map.below(*node)) {
+                for child in
+                    self.groups[inner].list.iter().filter(left).flat_map(|node| self.map.below(*node))
+                {
                     let needed = &self.map.tree.children[child].needs;
                     needs.extend(needed.iter().filter(|need| self.is_here(**need)));
                 }

@@ -306,7 +306,7 @@ impl Judge {
             }
             Action::Report(Report::Child { child, incarnation, what }) => {
                 if self.known.get(child.0 as usize).is_some_and(|known| known.left.is_some())
-                    || matches!(what, ChildReport::Waiting | ChildReport::Starting)
+                    || *what == ChildReport::Starting
                 {
                     self.come_back(child.0 as usize);
                 }
