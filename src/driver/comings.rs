@@ -42,6 +42,9 @@ impl Driver {
         // Tried again when it is started, which fails then with the reason.
         let _ = self.enter_in_ledger(child);
         self.say_stream(child);
+        if is_new {
+            self.tell_keeper_of_instance(child);
+        }
     }
 
     /// The entry that a start needs (S3). When there is no room for it, the start says so and may be tried again.
@@ -71,6 +74,7 @@ impl Driver {
         if self.slots[at].in_ledger {
             self.ledger.remove(child);
         }
+        self.tell_keeper_of_end(child);
         self.past_pids.remove(&self.slots[at].last_pid);
         self.descriptors.give_back(&self.roster.of(child).log);
         self.roster.remove(child);

@@ -1,13 +1,14 @@
 //! Lives: starting them, signals to them, their exits, and what they leave behind (S2–S5).
 
-use super::ring::{Note, Subject};
+use super::keeper;
+use super::ring::{Fault, Note, Subject};
 use super::roster::Builtin;
 use super::slot::{Ended, Life};
 use super::{Driver, Source};
 use crate::config::plan::{Condition, Ready};
 use crate::supervisor::spec::{ChildId, Incarnation};
 use crate::supervisor::{Cause, Event};
-use crate::sys::launch::{StartError, Started, Step};
+use crate::sys::launch::{Given, StartError, Started, Step};
 use crate::sys::pidfd::Usage;
 use crate::sys::strays::{self, PastLife};
 use crate::sys::{clock, pidfd};
@@ -48,6 +49,7 @@ impl Driver {
         }
         self.before_start(child, incarnation);
         self.ledger.intend(child, incarnation);
+        self.make_blackbox(child, incarnation);
         let at = clock::now();
         match self.fork(child, incarnation) {
             Ok(started) => {
@@ -62,10 +64,14 @@ impl Driver {
                 slot.life = Some(life);
                 slot.error = None;
                 slot.never_ready = None;
+                slot.fault = None;
                 slot.info = None;
                 let past = std::mem::replace(&mut slot.last_pid, pid);
                 self.past_pids.remove(&past);
                 self.pids.insert(pid, child);
+                if self.roster.builtin(child).is_none() {
+                    self.tell_keeper_of_life(child);
+                }
                 self.note(Subject::Child(child, incarnation), Note::Starting { pid });
                 self.await_readiness(child, incarnation, at);
                 self.happened.push_back(Event::Started(child, incarnation));
@@ -77,6 +83,7 @@ impl Driver {
                 slot.cgroup_used_up |= error.step == Step::Cgroup;
                 slot.error = Some(error);
                 slot.never_ready = None;
+                slot.fault = None;
                 self.happened.push_back(Event::StartFailed(child, incarnation));
             }
         }
@@ -106,8 +113,15 @@ impl Driver {
             slot.find_cgroup(self.cgroups.as_ref(), self.roster.instance(child));
         }
         let cgroup = slot.cgroup.as_ref().map(|leaf| leaf.as_fd());
+        let given = match &slot.blackbox {
+            Some(of) => Given {
+                descriptor: Some((keeper::BLACKBOX, of.memory.as_fd())),
+                variables: &[keeper::BLACKBOX_VARIABLE],
+            },
+            None => Given::default(),
+        };
         match &mut slot.launch {
-            Ok(launch) => launch.start(&[incarnation.0], cgroup),
+            Ok(launch) => launch.start_with(&[incarnation.0], cgroup, given),
             Err(error) => Err(error.clone()),
         }
     }
@@ -206,6 +220,10 @@ impl Driver {
         }
         // The lists' memory is used again: nothing is allocated between a death and the next life for them.
         let mut dead = std::mem::take(&mut self.dead);
+        if self.keeper.is_some() {
+            // A flag that they may have died of was changed before: that is told first.
+            self.on_keeper();
+        }
         self.find_leftovers(&mut dead);
         self.deaths_to_tell.extend(dead.drain(..));
         dead.shrink_to(64);
@@ -350,15 +368,19 @@ impl Driver {
         asked: bool,
     ) {
         let slot = self.slot(child);
-        let error = match (&slot.error, slot.never_ready) {
-            (_, Some(within)) => {
+        let fault = slot.fault.as_ref().filter(|_| !asked);
+        let error = match (&slot.error, slot.never_ready, fault) {
+            (_, Some(within), _) => {
                 format!("not ready within {}", crate::cli::duration::setting(super::public::nanos(within)))
             }
-            (Some(error), None) if cause.is_none() => error.to_string(),
+            (_, None, Some((_, words))) => words.to_string(),
+            (Some(error), None, None) if cause.is_none() => error.to_string(),
             _ => String::new(),
         };
+        let out_of_memory = matches!(fault, Some((Fault::OutOfMemory, _)));
         let at = clock::now();
         slot.away_since = slot.away_since.or(Some(at));
-        slot.ended = Some(Ended { cause, error, lived, at, time: clock::wall(), crash, asked });
+        slot.ended =
+            Some(Ended { cause, error, lived, at, time: clock::wall(), crash, asked, out_of_memory });
     }
 }

@@ -16,6 +16,7 @@
 //! | `revise.rs` | another plan: the file read again, other numbers of instances |
 //! | `workshop.rs`, `stencil.rs` | what a program needs to be started; templates |
 //! | `builtins.rs`, `link.rs` | keeper and logger as children, and the lines to them |
+//! | `keeper.rs` | what the keeper is told of lives, and what it asks for; black boxes |
 //! | `rooms.rs`, `mending.rs` | the runtime directory and its sockets, made again when they are gone |
 //! | `ring.rs`, `roster.rs`, `public.rs`, `followers.rs` | events, names |
 
@@ -24,6 +25,7 @@ mod builtins;
 mod comings;
 mod control;
 mod followers;
+mod keeper;
 mod link;
 mod lives;
 mod mending;
@@ -57,6 +59,7 @@ use crate::time::{Duration, Instant};
 use builtins::{Deaths, Program};
 use comings::Retired;
 use followers::Followers;
+use keeper::Keeping;
 use link::Link;
 use mio::unix::SourceFd;
 use mio::{Interest, Poll, Token};
@@ -176,6 +179,7 @@ pub struct Driver {
     program: Program,
     logger: Link,
     keeper: Option<Link>,
+    keeping: Keeping,
     deaths: Deaths,
     probes: readiness::Probes,
     cgroups: Option<Tree>,

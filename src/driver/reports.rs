@@ -78,7 +78,9 @@ impl Driver {
             ChildReport::Exited { cause, lived: _, asked, abnormal, shutdown_error } => {
                 let lived = self.deaths.lived;
                 self.unsettled = now;
-                let never_ready = self.slot(child).never_ready.is_some();
+                let slot = self.slot(child);
+                let never_ready = slot.never_ready.is_some();
+                let fault = slot.fault.as_ref().map(|(fault, _)| *fault).filter(|_| !asked);
                 let crash = if never_ready || (abnormal && !asked) { self.crash_number() } else { 0 };
                 self.record_end(child, Some(cause), lived, crash, asked && !never_ready);
                 self.bury(child, incarnation);
@@ -94,6 +96,7 @@ impl Driver {
                     pid: self.deaths.pid,
                     restart,
                     shutdown_error,
+                    fault,
                 }
             }
             ChildReport::BackingOff { until, attempt } => {

@@ -350,6 +350,15 @@ impl Roster {
         users.map(|c| self.instance(c).chars().count()).max().unwrap_or(0).max(BUILTIN.len())
     }
 
+    /// The instances of a service, in no order that means anything.
+    pub fn instances(&self, service: &str) -> Vec<ChildId> {
+        match self.services.get(service) {
+            None => Vec::new(),
+            Some(Members::One(one)) => vec![ChildId(*one)],
+            Some(Members::More(all)) => all.iter().copied().map(ChildId).collect(),
+        }
+    }
+
     /// What `pattern` names: a service (all its instances), an instance, a glob over both, or `@group`.
     /// Empty when nothing matches. A built-in is meant only by its full name. Looks at everybody only for a glob.
     pub fn find(&self, core: &Supervisor, pattern: &str) -> Vec<Node> {

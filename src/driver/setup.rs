@@ -1,7 +1,8 @@
 //! From a checked plan to a driver that is ready to run.
 
-use super::builtins::{Deaths, Program};
+use super::builtins::{Deaths, Program, declared_by};
 use super::followers::Followers;
+use super::keeper::Keeping;
 use super::link::Link;
 use super::readiness::Probes;
 use super::ring::Ring;
@@ -10,7 +11,7 @@ use super::roster::{self, Builtin, Entry, Roster};
 use super::slot::Slot;
 use super::stencil::Stencil;
 use super::workshop::{Descriptors, Prepared, Workshop};
-use super::{Driver, Source};
+use super::{Driver, Source, predecessor};
 use crate::cli::revision;
 use crate::config::plan::Plan;
 use crate::ipc::server::Server;
@@ -71,6 +72,11 @@ impl fmt::Display for Failed {
 
 impl std::error::Error for Failed {}
 
+/// Whether a plan has anything that a keeper keeps, and whose readers somebody asks about.
+pub fn declares(plan: &Plan) -> bool {
+    !(plan.flags.is_empty() && plan.migrations.is_empty())
+}
+
 impl Driver {
     /// Prepares everything; nothing is started before [`Driver::run`].
     ///
@@ -86,17 +92,21 @@ impl Driver {
     ) -> Result<Driver, Failed> {
         // Where there is none, or it is not ours, process groups and sessions have to do.
         let cgroups = Tree::create(&plan.project, rooms.runtime()).ok();
-        let mut descriptors = Descriptors::new(cgroups.is_some(), inherited);
+        let boxes = declares(&plan);
+        let mut descriptors = Descriptors::new(cgroups.is_some(), boxes, inherited);
         descriptors.take(plan.programs.iter())?;
         let in_force = revision::seal(&plan).map_err(|e| Failed::System("keeping the configuration", e))?;
         let builtins: &[Builtin] =
-            if plan.flags.is_empty() { &[Builtin::Logger] } else { &[Builtin::Logger, Builtin::Keeper] };
+            if boxes { &[Builtin::Logger, Builtin::Keeper] } else { &[Builtin::Logger] };
         let workshop = Workshop::new(&rooms, inherited);
-        let program =
-            Program::new(workshop.environments.inherited.clone(), &plan.flags, options.program.clone())
-                .map_err(|e| Failed::System("preparing the built-in services", e))?;
+        let program = Program::new(
+            workshop.environments.inherited.clone(),
+            &declared_by(&plan),
+            options.program.clone(),
+        )
+        .map_err(|e| Failed::System("preparing the built-in services", e))?;
         let templates = Stencil::all(&plan);
-        let Plan { tree, programs, file, flags, .. } = plan;
+        let Plan { tree, programs, file, .. } = plan;
         let tree = roster::tree(&tree, builtins);
         let mut roster = Roster::default();
         let mut slots = Vec::with_capacity(tree.children.len());
@@ -124,10 +134,14 @@ impl Driver {
                 .and_then(Server::from_listener)
                 .map_err(system("listening on the control socket"))?,
             logger: Link::new().map_err(system("making the line to the logger"))?,
-            keeper: match flags.is_empty() {
-                true => None,
-                false => Some(Link::new().map_err(system("making the line to the keeper"))?),
+            keeper: match boxes {
+                false => None,
+                true => Some(Link::new().map_err(system("making the line to the keeper"))?),
             },
+            keeping: Keeping::new(
+                past.supervisor.is_some() || predecessor::mark(rooms.project()).exists(),
+                boxes,
+            ),
             poll: Poll::new().map_err(system("making the poller"))?,
             dead: Vec::new(),
             options,
@@ -177,7 +191,7 @@ impl Driver {
             reload_again: false,
         };
         // A full disk is no reason not to run: the ledger tells too.
-        let _ = super::predecessor::begin(driver.rooms.project());
+        let _ = predecessor::begin(driver.rooms.project(), boxes);
         driver.watch_all().map_err(system("watching the sockets"))?;
         Ok(driver)
     }

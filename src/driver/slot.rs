@@ -1,5 +1,7 @@
 //! What the driver keeps of one instance beside the core's state: descriptors, pids, the newest death.
 
+use super::keeper::BlackBox;
+use super::ring::Fault;
 use crate::supervisor::Cause;
 use crate::supervisor::spec::Incarnation;
 use crate::sys::cgroup::{Emptiness, Group, Tree};
@@ -31,8 +33,14 @@ pub struct Slot {
     pub error: Option<StartError>,
     /// The life is being ended because it was not ready in time.
     pub never_ready: Option<Duration>,
+    /// Why the present life's end is abnormal whatever its status, with what was found.
+    pub fault: Option<(Fault, Box<str>)>,
     /// What it said with its readiness, until that is told.
     pub info: Option<Box<str>>,
+    /// The black box of the newest life, also when that has ended.
+    pub blackbox: Option<BlackBox>,
+    /// The keeper is going to be told of its newest life.
+    pub untold: bool,
     /// The main process of the newest life, also when it has ended: it names a member of a pool that waits for
     /// its next try (J05). 0: none yet.
     pub last_pid: u32,
@@ -65,6 +73,8 @@ pub struct Ended {
     pub time: Wall,
     pub crash: u64,
     pub asked: bool,
+    /// The kernel needed its memory.
+    pub out_of_memory: bool,
 }
 
 impl Slot {
@@ -81,7 +91,10 @@ impl Slot {
             away_since: None,
             error: None,
             never_ready: None,
+            fault: None,
             info: None,
+            blackbox: None,
+            untold: false,
             last_pid: 0,
             in_ledger: false,
         }

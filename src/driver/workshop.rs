@@ -19,7 +19,7 @@ const DESCRIPTORS_BASE: u64 = 320;
 /// How many descriptors there may be, and how many the instances take.
 pub struct Descriptors {
     limit: Option<u64>,
-    /// The pidfd of each instance, and its cgroup.
+    /// The pidfd of each instance, its cgroup, and its black box.
     each: u64,
     instances: u64,
     logged: u64,
@@ -27,8 +27,23 @@ pub struct Descriptors {
 
 impl Descriptors {
     /// None taken yet.
-    pub fn new(cgroups: bool, inherited: &Inherited) -> Descriptors {
-        Descriptors { limit: inherited.descriptors, each: 1 + u64::from(cgroups), instances: 0, logged: 0 }
+    pub fn new(cgroups: bool, boxes: bool, inherited: &Inherited) -> Descriptors {
+        let each = 1 + u64::from(cgroups) + u64::from(boxes);
+        Descriptors { limit: inherited.descriptors, each, instances: 0, logged: 0 }
+    }
+
+    /// Each instance takes one more, or one less, than before: its lives have black boxes from now on, or none.
+    ///
+    /// # Errors
+    /// They are too many, with the arithmetic; then nothing is taken.
+    pub fn change_boxes(&mut self, more: bool) -> Result<(), Failed> {
+        let before = self.each;
+        self.each = if more { before + 1 } else { before - 1 };
+        let taken = self.take(std::iter::empty());
+        if taken.is_err() {
+            self.each = before;
+        }
+        taken
     }
 
     /// Takes what these need.

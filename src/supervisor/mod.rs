@@ -6,7 +6,7 @@
 //! 2. `exit`: a life ended. Does it count, is a limit reached, who falls with it?
 //! 3. `fall`: members go down together, and what follows when they are down.
 //! 4. `settle`: brings each instance one step nearer to what is wanted, when it is its turn.
-//! 5. `command`: what operators want. `facts`: what is counted, so that nobody ever scans.
+//! 5. `command`: what operators want; `fresh`: a cause was taken away. `facts`: what is counted, so that nobody ever scans.
 //! 6. `change`: OTP's administrative calls; `reload`: another tree in place of this one; `members`: how a
 //!    member comes and goes. `roll`: a few at a time. `standing`: what can be asked.
 //!
@@ -47,6 +47,7 @@ mod exit;
 mod facts;
 mod fall;
 mod flaws;
+mod fresh;
 mod group;
 mod intensity;
 mod members;
@@ -245,12 +246,16 @@ impl Supervisor {
                 self.exited(child.0 as usize, cause, leftovers);
             }
             Event::Cleared(child, life) if self.is_now(child, life) => self.cleared(child.0 as usize),
+            Event::Failed { child, incarnation, ended } if self.is_now(child, incarnation) => {
+                self.failed(child.0 as usize, ended);
+            }
             // Late news of a past life.
             Event::Started(..)
             | Event::StartFailed(..)
             | Event::Ignored(..)
             | Event::Ready(..)
             | Event::Exited { .. }
+            | Event::Failed { .. }
             | Event::Cleared(..) => {}
             Event::Command(command) => self.command(command),
             Event::Deadline => self.pass_deadlines(),
