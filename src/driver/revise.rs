@@ -429,6 +429,7 @@ impl Driver {
             let prepared = Prepared {
                 launch: super::slot::Slot::empty().launch,
                 pipes: None,
+                check: None,
                 entry: Entry::of_builtin(builtin),
             };
             self.install(child, prepared, Some(0));
