@@ -97,7 +97,7 @@ fn who_says_that_it_is_alive_lives_and_knows_how_often_it_has_to() {
 fn a_clean_end_after_the_abort_is_an_abnormal_death_all_the_same() {
     let script =
         "signal.signal(signal.SIGABRT, lambda *_: sys.exit(0))\nsay('READY=1')\nwhile True: signal.pause()";
-    let rig = service("ready = \"notify\"\nwatchdog = \"500ms\"\nrestart = \"transient\"", script);
+    let rig = service("ready = { notify = true }\nwatchdog = \"500ms\"\nrestart = \"transient\"", script);
     rig.project.start();
     let event = ends(&rig, "0");
     is_by_watchdog(&event);
@@ -108,7 +108,8 @@ fn a_clean_end_after_the_abort_is_an_abnormal_death_all_the_same() {
 #[test]
 fn who_does_not_hear_the_abort_is_killed_after_its_grace() {
     let script = "signal.signal(signal.SIGABRT, signal.SIG_IGN)\nsay('READY=1')\ncommand()";
-    let rig = service("ready = \"notify\"\nwatchdog = \"300ms\"\nstop = { grace = \"200ms\" }", script);
+    let rig =
+        service("ready = { notify = true }\nwatchdog = \"300ms\"\nstop = { grace = \"200ms\" }", script);
     rig.project.start();
     let event = ends(&rig, "0");
     is_by_watchdog(&event);
@@ -118,7 +119,7 @@ fn who_does_not_hear_the_abort_is_killed_after_its_grace() {
 #[test]
 fn a_trigger_fails_at_once_and_nothing_counts_before_readiness() {
     let script = "command()\nsay('READY=1')\ncommand()\nsay('WATCHDOG=trigger')\ncommand()";
-    let rig = service("ready = \"notify\"\nwatchdog = \"1h\"", script);
+    let rig = service("ready = { notify = true }\nwatchdog = \"1h\"", script);
     rig.project.mainstay(&["run", "-d"]).ok();
     tell(&rig, "ready");
     rig.happens("0", "svc", "ready");
@@ -132,7 +133,7 @@ fn a_trigger_fails_at_once_and_nothing_counts_before_readiness() {
 fn a_stop_that_was_asked_for_is_no_missed_watchdog() {
     let script = "signal.signal(signal.SIGTERM, lambda *_: (time.sleep(1), sys.exit(0)))\nsay('READY=1')\n\
                   say('WATCHDOG=1')\nwhile True: signal.pause()";
-    let rig = service("ready = \"notify\"\nwatchdog = \"900ms\"", script);
+    let rig = service("ready = { notify = true }\nwatchdog = \"900ms\"", script);
     rig.project.start();
     rig.ok(&["stop", "svc"]);
     let event = ends(&rig, "0");
@@ -165,7 +166,7 @@ fn a_port_that_nobody_serves_any_more_ends_the_service_after_so_many_failures() 
         "l = socket.create_server(('127.0.0.1', {port}), backlog=1000)\nsay('READY=1')\ncommand()\nl.close()\ncommand()"
     );
     let keys = format!(
-        "ready = \"notify\"\nhealth = {{ tcp = {port}, every = \"200ms\", timeout = \"200ms\", failures = 3 }}"
+        "ready = {{ notify = true }}\nhealth = {{ tcp = {port}, every = \"200ms\", timeout = \"200ms\", failures = 3 }}"
     );
     let rig = service(&keys, &script);
     rig.project.start();
@@ -193,7 +194,7 @@ fn the_status_of_an_answer_counts_and_a_good_one_forgets_the_bad_ones() {
          \x20 c.sendall(b'HTTP/1.1 204 No Content\\r\\n\\r\\n' if ok else b'HTTP/1.1 503 Busy\\r\\n\\r\\n')\n  c.close()"
     );
     let keys = format!(
-        "ready = \"notify\"\nhealth = {{ http = \"http://127.0.0.1:{port}/health?x=1\", every = \"200ms\", \
+        "ready = {{ notify = true }}\nhealth = {{ http = \"http://127.0.0.1:{port}/health?x=1\", every = \"200ms\", \
          timeout = \"200ms\", failures = 3 }}"
     );
     let rig = service(&keys, &script);
@@ -211,7 +212,7 @@ fn an_answer_that_never_comes_is_a_failure() {
     let script =
         format!("l = socket.create_server(('127.0.0.1', {port}), backlog=1000)\nsay('READY=1')\ncommand()");
     let keys = format!(
-        "ready = \"notify\"\nhealth = {{ http = \"http://127.0.0.1:{port}/\", every = \"200ms\", timeout = \"100ms\", \
+        "ready = {{ notify = true }}\nhealth = {{ http = \"http://127.0.0.1:{port}/\", every = \"200ms\", timeout = \"100ms\", \
          failures = 1 }}"
     );
     let rig = service(&keys, &script);
@@ -222,7 +223,7 @@ fn an_answer_that_never_comes_is_a_failure() {
 
 #[test]
 fn a_command_that_fails_or_does_not_end_is_a_failure_and_leaves_nothing() {
-    let keys = "ready = \"notify\"\nhealth = { exec = [\"sh\", \"-c\", \"test -e hang && exec sleep 4711; test -e good\"], \
+    let keys = "ready = { notify = true }\nhealth = { exec = [\"sh\", \"-c\", \"test -e hang && exec sleep 4711; test -e good\"], \
                 every = \"300ms\", timeout = \"200ms\", failures = 2, restart = false }";
     let rig = service(keys, "say('READY=1')\ncommand()\nsys.exit(9)");
     rig.project.start();
@@ -253,7 +254,7 @@ fn a_command_that_fails_or_does_not_end_is_a_failure_and_leaves_nothing() {
 
 #[test]
 fn a_check_is_made_as_the_service_and_stops_with_it() {
-    let keys = "ready = \"notify\"\nenv = { COLOR = \"red\" }\n\
+    let keys = "ready = { notify = true }\nenv = { COLOR = \"red\" }\n\
                 health = { exec = [\"sh\", \"-c\", \"echo $COLOR $MAINSTAY_INSTANCE $PWD >> checks; echo x > checked.ctl\"], \
                 every = \"100ms\", timeout = \"100ms\" }";
     let rig = service(keys, "say('READY=1')\ncommand()");
