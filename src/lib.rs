@@ -14,7 +14,8 @@
 //! 2. [`supervisor`]: the core (pure).
 //! 3. [`flags`], [`config`], [`paths`]: what a flag means; text → specs; which project is meant (pure).
 //! 4. [`ipc`]: what our processes say to each other.
-//! 5. [`board`], [`store`]: the mapped file of flags; the journal that is its truth. [`crash`]: records of deaths.
+//! 5. [`board`], [`store`]: the mapped file of flags; the journal that is its truth. [`audit`]: who changed what.
+//!    [`blackbox`], [`crash`]: what a life leaves; records of deaths.
 //! 6. [`sys`]: the only system calls and the only unsafe code.
 //! 7. [`driver`]: the loop.
 //! 8. [`services`]: keeper and logger, children like any other.
@@ -27,6 +28,8 @@
 // Not in Cargo.toml: helpers of tests may unwrap, the library may not.
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
 
+pub mod audit;
+pub mod blackbox;
 pub mod board;
 pub mod cli;
 pub mod config;
@@ -44,3 +47,5 @@ pub mod store;
 pub mod supervisor;
 pub mod sys;
 pub mod time;
+
+pub use blackbox::report;

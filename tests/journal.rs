@@ -8,7 +8,9 @@
 #[path = "support/disk.rs"]
 mod disk;
 
-use mainstay::flags::{Truth, Value};
+use mainstay::audit;
+use mainstay::flags::guard::{Fact, Mode};
+use mainstay::flags::{Packed, Truth, Value};
 use mainstay::store::{self, Change, Found, Reading, Set, State, Store};
 use mainstay::time::Wall;
 use proptest::prelude::*;
@@ -41,6 +43,7 @@ fn change(generation: u64, sets: &[(&str, Option<Value>)], reason: &str) -> Chan
         request: generation * 7919,
         uid: 1000,
         actor: "ana".into(),
+        verb: format!("flag set {}", sets.len()),
         reason: reason.into(),
         time: Wall(1_700_000_000_000_000 + generation as i64),
         sets: sets
@@ -52,7 +55,32 @@ fn change(generation: u64, sets: &[(&str, Option<Value>)], reason: &str) -> Chan
                 salt: String::new(),
             })
             .collect(),
+        facts: facts(generation),
     }
+}
+
+/// Some of each kind of change has none.
+fn facts(generation: u64) -> Vec<Fact> {
+    let text = |text: &str| Truth { value: Value::Text(Packed::new(text).unwrap()), disabled: true };
+    match generation % 5 {
+        0 => vec![Fact::Run(generation), Fact::Switch(Mode::Observe)],
+        1 => vec![],
+        2 => vec![
+            Fact::Good("level".into(), Some(text("debug"))),
+            Fact::Good("n".into(), Some(Value::Int(-1).into())),
+        ],
+        3 => vec![Fact::Fresh(generation, Some(vec!["web".into(), "worker".into()]))],
+        _ => vec![Fact::Fresh(generation - 1, None), Fact::Good("level".into(), None)],
+    }
+}
+
+/// The numbers of the changes in the audit log, which is whole.
+fn audited(dir: &Path) -> Vec<u64> {
+    let path = audit::file(dir);
+    let found = audit::newest(&path, "", usize::MAX).unwrap();
+    assert_eq!(audit::verify(&path).unwrap().lines, found.lines.len() as u64);
+    assert!(found.all && found.passed_over == 0, "{} lines", found.lines.len());
+    found.lines.iter().rev().map(|line| line.generation).collect()
 }
 
 fn journal_path(dir: &Path) -> PathBuf {
@@ -117,8 +145,13 @@ fn several_flags_at_once() -> Written {
 
 fn same_length_and_content() -> Written {
     let changes: Vec<_> = (1..=10)
-        .map(|g| Change { generation: 1, request: 0, ..change(g, &[("x", Some(Value::On))], "") })
-        .map(|c| Change { time: Wall(0), ..c })
+        .map(|g| Change {
+            generation: 1,
+            request: 0,
+            verb: String::new(),
+            ..change(g, &[("x", Some(Value::On))], "")
+        })
+        .map(|c| Change { time: Wall(0), facts: vec![Fact::Run(1)], ..c })
         .collect();
     write(&[], &changes)
 }
@@ -181,9 +214,9 @@ fn a_damaged_snapshot_is_told_and_what_is_behind_it_is_not_believed() {
     let before: Vec<_> = (1..=3).map(|g| change(g, &[("a", Some(Value::On))], "")).collect();
     let changes: Vec<_> = (4..=6).map(|g| change(g, &[("b", Some(Value::On))], "")).collect();
     let journal = write(&before, &changes);
-    assert_eq!(journal.ends.len(), 5, "flags, receipts, three changes");
+    assert_eq!(journal.ends.len(), 6, "flags, receipts, facts, three changes");
     let mut bytes = journal.bytes.clone();
-    for at in 0..journal.ends[1] {
+    for at in 0..journal.ends[2] {
         bytes[at] ^= 0x10;
         let reading = store::read(&bytes).unwrap();
         assert!(!reading.whole, "byte {at}");
@@ -321,7 +354,7 @@ fn a_damaged_journal_is_kept_for_a_person_and_its_proven_part_goes_on() {
 fn a_journal_of_a_newer_version_is_left_alone() {
     let dir = TempDir::new().unwrap();
     let mut bytes = plain().bytes;
-    bytes[8] = 2;
+    bytes[8] = 99;
     let mut hasher = crc32fast::Hasher::new();
     hasher.update(&bytes[..12]);
     hasher.update(&bytes[16..HEADER]);
@@ -330,7 +363,7 @@ fn a_journal_of_a_newer_version_is_left_alone() {
     std::fs::write(journal_path(dir.path()), &bytes).unwrap();
     let mut store = Store::open(dir.path());
     assert!(!store.is_known());
-    assert!(store.trouble().unwrap().to_string().contains("version 2"));
+    assert!(store.trouble().unwrap().to_string().contains("version 99"));
     let refused = store.commit(&[change(1, &[("a", Some(Value::On))], "")]).unwrap_err();
     assert!(refused.hint().contains("newer mainstay"));
     assert_eq!(std::fs::read(journal_path(dir.path())).unwrap(), bytes);
@@ -533,7 +566,7 @@ fn a_request_is_remembered_across_lives() {
     let dir = TempDir::new().unwrap();
     Store::open(dir.path()).commit(&[change(1, &[("a", Some(Value::On))], "")]).unwrap();
     for _ in 0..3 {
-        assert_eq!(Store::open(dir.path()).state().receipt(7919), Some(1));
+        assert_eq!(Store::open(dir.path()).state().receipt(7919).unwrap().generation, 1);
     }
     assert_eq!(Store::open(dir.path()).state().receipt(0), None, "0 is nobody's");
 }
@@ -603,6 +636,7 @@ proptest! {
             }
             prop_assert_eq!(store.state(), &model);
             prop_assert_eq!(&store::read_only(dir.path()).unwrap(), &model);
+            prop_assert_eq!(audited(dir.path()), (1..=model.generation()).collect::<Vec<_>>());
             prop_assert!(store.epoch() >= epoch, "epochs only rise");
             epoch = store.epoch();
         }

@@ -8,6 +8,7 @@ const PURE: &[(&str, &[&str])] = &[
     ("src/time.rs", &[]),
     ("src/supervisor", &["supervisor", "time"]),
     ("src/flags", &["flags", "time"]),
+    ("src/blackbox/layout.rs", &["blackbox", "flags", "time"]),
     ("src/config", &["config", "flags", "supervisor", "time"]),
     ("src/ipc/control.rs", &["ipc", "time"]),
     ("src/ipc/builtin.rs", &["ipc", "time"]),

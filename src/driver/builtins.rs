@@ -4,11 +4,10 @@ use super::link::Link;
 use super::ring::Note;
 use super::roster::Builtin;
 use super::{Driver, Rooms, Source, public};
-use crate::config::plan::{Log, Ready};
+use crate::config::plan::{Log, Plan, Ready};
 use crate::crash;
-use crate::flags::Declaration;
 use crate::ipc::builtin::{Death, FromLogger, ToKeeper, ToLogger};
-use crate::ipc::codec;
+use crate::ipc::declared::Declarations;
 use crate::supervisor::spec::{ChildId, Incarnation};
 use crate::supervisor::{Cause, Event};
 use crate::sys::launch::{Environment, Launch, Request, StartError};
@@ -47,7 +46,7 @@ impl Program {
     /// No descriptors or memory are left, or `/proc` is not mounted.
     pub fn new(
         environment: Arc<Environment>,
-        flags: &[Declaration],
+        declared: &Declarations,
         executable: Option<Arc<OwnedFd>>,
     ) -> io::Result<Program> {
         let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
@@ -58,7 +57,7 @@ impl Program {
             },
             environment,
             null: Arc::new(File::options().read(true).write(true).open("/dev/null")?.into()),
-            declarations: Arc::new(memory::sealed("mainstay.flags", &declarations(flags))?),
+            declarations: Arc::new(sealed(declared)?),
             intents: Arc::new(memory::zeroed("mainstay.logger", 64 << 10)?),
             holding: [Arc::new(read), Arc::new(write)],
         })
@@ -80,8 +79,8 @@ impl Program {
     ///
     /// # Errors
     /// No descriptors or memory are left.
-    pub fn declare(&mut self, flags: &[Declaration]) -> io::Result<()> {
-        self.declarations = Arc::new(memory::sealed("mainstay.flags", &declarations(flags))?);
+    pub fn declare(&mut self, declared: &Declarations) -> io::Result<()> {
+        self.declarations = Arc::new(sealed(declared)?);
         Ok(())
     }
 
@@ -130,15 +129,14 @@ impl Program {
     }
 }
 
-/// Each: its length as four bytes, then its codec bytes.
-fn declarations(flags: &[Declaration]) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    for flag in flags {
-        let one = codec::encode(flag).expect("a checked declaration is shorter than a frame");
-        bytes.extend_from_slice(&u32::try_from(one.len()).expect("shorter than a frame").to_le_bytes());
-        bytes.extend_from_slice(&one);
-    }
-    bytes
+/// What a plan says about flags.
+pub fn declared_by(plan: &Plan) -> Declarations {
+    Declarations { flags: plan.flags.clone(), migrations: plan.migrations.clone(), guard: plan.guard }
+}
+
+fn sealed(declared: &Declarations) -> io::Result<OwnedFd> {
+    let bytes = declared.encode().map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e.to_string()))?;
+    memory::sealed("mainstay.flags", &bytes)
 }
 
 /// Deaths that the logger has not yet recorded.
@@ -363,9 +361,9 @@ impl Driver {
     }
 
     /// Other flags: a keeper that begins anew reads them. One that is not there yet is given its line.
-    pub(super) fn declare_flags(&mut self, flags: &[Declaration]) -> io::Result<()> {
-        self.program.declare(flags)?;
-        if self.keeper.is_none() && !flags.is_empty() {
+    pub(super) fn declare_flags(&mut self, declared: &Declarations) -> io::Result<()> {
+        self.program.declare(declared)?;
+        if self.keeper.is_none() && !declared.flags.is_empty() {
             self.keeper = Some(Link::new()?);
             self.watch_link(Source::Keeper);
         }

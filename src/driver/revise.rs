@@ -6,6 +6,7 @@
 //!
 //! One at a time: who comes meanwhile is refused, SIGHUP waits.
 
+use super::builtins::declared_by;
 use super::control::refused;
 use super::roster::{self, Builtin, Entry, FIXED};
 use super::stencil::Stencil;
@@ -208,7 +209,7 @@ impl Driver {
             otp_rule: how.otp,
         };
         let flags_differ = differences.iter().any(|one| one.name.starts_with("flag "));
-        if flags_differ && let Err(error) = self.declare_flags(&plan.flags) {
+        if flags_differ && let Err(error) = self.declare_flags(&declared_by(&plan)) {
             self.give_back_prepared(&ready);
             return Err((refused(format!("cannot declare the flags: {error}"), ""), Vec::new()));
         }

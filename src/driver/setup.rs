@@ -1,7 +1,7 @@
 //! From a checked plan to a driver that is ready to run.
 
 use super::alarms::Alarms;
-use super::builtins::{Deaths, Program};
+use super::builtins::{Deaths, Program, declared_by};
 use super::followers::Followers;
 use super::health::Checks;
 use super::keeper::Keeping;
@@ -102,9 +102,12 @@ impl Driver {
         let builtins: &[Builtin] =
             if boxes { &[Builtin::Logger, Builtin::Keeper] } else { &[Builtin::Logger] };
         let workshop = Workshop::new(&rooms, inherited);
-        let program =
-            Program::new(workshop.environments.inherited.clone(), &plan.flags, options.program.clone())
-                .map_err(|e| Failed::System("preparing the built-in services", e))?;
+        let program = Program::new(
+            workshop.environments.inherited.clone(),
+            &declared_by(&plan),
+            options.program.clone(),
+        )
+        .map_err(|e| Failed::System("preparing the built-in services", e))?;
         let templates = Stencil::all(&plan);
         let Plan { tree, programs, file, .. } = plan;
         let tree = roster::tree(&tree, builtins);

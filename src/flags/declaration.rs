@@ -37,6 +37,17 @@ pub enum Unit {
     Instance,
 }
 
+impl Unit {
+    /// As the configuration writes it.
+    pub const fn word(self) -> &'static str {
+        match self {
+            Unit::Id => "id",
+            Unit::Host => "host",
+            Unit::Instance => "instance",
+        }
+    }
+}
+
 /// What another flag must be for this one to have a value; else this one is off.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, Encode, Decode)]
 pub struct Requires {

@@ -178,6 +178,13 @@ pub enum ToKeeper {
         /// Which.
         incarnation: u64,
     },
+    /// A life is over.
+    Ended {
+        /// Whose.
+        child: u32,
+        /// Which.
+        incarnation: u64,
+    },
     /// An instance is removed.
     Gone {
         /// Whose.

@@ -182,6 +182,9 @@ impl Request {
     }
 }
 
+/// What a refusal hints at when nothing but the reason is missing: a client on a terminal asks for it then.
+pub const SAY_WHY: &str = "say why with --why TEXT";
+
 /// How a change is to be made.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -293,6 +296,11 @@ pub enum Reply {
     Seen(Seen),
     /// Where everything is.
     Where(Where),
+    /// Something that a person should know besides.
+    Note {
+        /// A sentence.
+        text: String,
+    },
     /// That was all.
     Done {
         /// The number of the newest change.
@@ -385,7 +393,8 @@ pub struct Migration {
     pub description: String,
 }
 
-/// One stage of a migration.
+/// One stage of a migration. One with more flags than a frame holds comes in parts, one after the other: with the same
+/// number, and each with other flags.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 pub struct Stage {
     /// From 1.

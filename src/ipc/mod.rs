@@ -1,11 +1,11 @@
-//! What our processes say to each other: data ([`control`], [`flags`], [`builtin`]), bytes ([`codec`],
-//! [`frame`]), sockets ([`server`],
-//! [`client`]).
+//! What our processes say to each other: data ([`control`], [`flags`], [`builtin`], [`declared`]), bytes ([`codec`],
+//! [`frame`]), sockets ([`server`], [`client`]).
 
 pub mod builtin;
 pub mod client;
 pub mod codec;
 pub mod control;
+pub mod declared;
 pub mod flags;
 pub mod frame;
 pub mod notify;

@@ -40,6 +40,8 @@ pub enum Step {
     SyncingDirectory,
     /// The room that this journal reserved is used up.
     MakingRoom,
+    /// Writing the audit log: so many changes wait for it that no further one can.
+    Auditing,
 }
 
 impl Step {
@@ -54,6 +56,7 @@ impl Step {
             Step::Renaming => "renaming the new journal",
             Step::SyncingDirectory => "syncing the directory of the journal",
             Step::MakingRoom => "making room in the journal",
+            Step::Auditing => "writing the audit log",
         }
     }
 }

@@ -15,15 +15,18 @@
 
 use super::record::{BODY_MAX, Chain, HEAD};
 use super::state::{Change, Entry, Receipt, State};
+use crate::flags::guard::Fact;
 use crate::ipc::codec::{self, Malformed};
 use bincode::{Decode, Encode};
 
 const MAGIC: [u8; 8] = *b"mainstay";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 /// Where the records begin.
 const HEADER: usize = 48;
 /// The snapshot is cut into records of about this size, so that damage costs only what is behind it.
 const CHUNK: usize = 256;
+/// Facts are larger: what to put back of a whole migration is one.
+const FACTS: usize = 8;
 
 /// What one record says.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -32,6 +35,10 @@ enum Record {
     Flags(Vec<(String, Entry)>),
     /// Part of the snapshot.
     Receipts(Vec<Receipt>),
+    /// Part of the snapshot.
+    Facts(Vec<Fact>),
+    /// Part of the snapshot: a change that is in it, and not known to be in the audit log.
+    Unaudited(Change),
     /// A change.
     Change(Change),
 }
@@ -43,6 +50,8 @@ pub struct Reading {
     pub epoch: u64,
     /// What its proven records add up to.
     pub state: State,
+    /// The changes that may be missing in the audit log: what waited when this journal began, and all since.
+    pub unaudited: Vec<Change>,
     /// How many records are proven.
     pub records: u64,
     /// How many bytes are proven.
@@ -67,6 +76,7 @@ pub fn read(bytes: &[u8]) -> Result<Reading, Foreign> {
     let nothing = || Reading {
         epoch: 0,
         state: State::default(),
+        unaudited: Vec::new(),
         records: 0,
         end: 0,
         unproven: meaningful(bytes),
@@ -75,20 +85,26 @@ pub fn read(bytes: &[u8]) -> Result<Reading, Foreign> {
     let Some((header, mut rest)) = bytes.split_first_chunk::<HEADER>() else { return Ok(nothing()) };
     let Some(header) = Header::read(header)? else { return Ok(nothing()) };
     let mut chain = Chain::start(header.epoch, header.sum());
-    let mut state = State::default();
+    let (mut state, mut unaudited) = (State::default(), Vec::new());
     while let Some(body) = chain.take(rest) {
         rest = &rest[HEAD + body.len()..];
         let record = codec::decode_record(body).map_err(Foreign::Record)?;
         match record {
             Record::Flags(flags) => state.flags.extend(flags),
             Record::Receipts(receipts) => receipts.into_iter().for_each(|r| state.remember(r)),
-            Record::Change(change) => state.apply(&change),
+            Record::Facts(facts) => facts.iter().for_each(|fact| state.learn(fact)),
+            Record::Unaudited(change) => unaudited.push(change),
+            Record::Change(change) => {
+                state.apply(&change);
+                unaudited.push(change);
+            }
         }
     }
     state.generation = state.generation.max(header.generation);
     Ok(Reading {
         epoch: header.epoch,
         state,
+        unaudited,
         records: chain.count(),
         end: bytes.len() - rest.len(),
         unproven: meaningful(rest),
@@ -103,13 +119,14 @@ pub(super) fn epoch_of(bytes: &[u8]) -> u64 {
 }
 
 /// A new journal that begins with this state, and the chain that its changes continue.
-pub(super) fn begin(epoch: u64, salt: u64, state: &State) -> (Vec<u8>, Chain) {
-    let records = snapshot(state);
+pub(super) fn begin(epoch: u64, salt: u64, state: &State, unaudited: &[Change]) -> (Vec<u8>, Chain) {
+    let records = snapshot(state, unaudited);
     let header = Header { epoch, salt, snapshot: records.len() as u64, generation: state.generation };
     let mut bytes = header.bytes().to_vec();
     let mut chain = Chain::start(epoch, header.sum());
     for record in records {
-        chain.append(&encode(&record).expect("a chunk of a snapshot is short"), &mut bytes);
+        let record = encode(&record).expect("a chunk is short, and what was a record once is one again");
+        chain.append(&record, &mut bytes);
     }
     (bytes, chain)
 }
@@ -124,12 +141,15 @@ fn encode(record: &Record) -> Result<Vec<u8>, Malformed> {
     codec::encode_record(record)
 }
 
-fn snapshot(state: &State) -> Vec<Record> {
+fn snapshot(state: &State, unaudited: &[Change]) -> Vec<Record> {
     let mut records = Vec::new();
     let all: Vec<_> = state.flags.iter().map(|(name, entry)| (name.clone(), entry.clone())).collect();
     records.extend(all.chunks(CHUNK).map(|part| Record::Flags(part.to_vec())));
     let receipts: Vec<_> = state.receipts.iter().copied().collect();
     records.extend(receipts.chunks(CHUNK).map(|part| Record::Receipts(part.to_vec())));
+    let facts: Vec<_> = state.facts.iter().collect();
+    records.extend(facts.chunks(FACTS).map(|part| Record::Facts(part.to_vec())));
+    records.extend(unaudited.iter().cloned().map(Record::Unaudited));
     records
 }
 

@@ -12,6 +12,9 @@
 //! - **J5** The room of the next journal is reserved when this one begins, in `journal.next`, so that a
 //!   full disk neither ends the changes of this journal nor prevents the next one.
 //!
+//! Each change goes into the [audit log](crate::audit) when the journal has it. What the log does not have on the
+//! disk when a journal ends is carried on in the snapshot of the next one: so no change is ever missing in it.
+//!
 //! It has no threads, knows nothing of declarations, sockets or the board, and never waits for anything
 //! but the disk.
 
@@ -24,11 +27,12 @@ mod writer;
 
 pub use error::{Error, Step};
 pub use journal::{Foreign, Reading, read};
-pub use state::{Change, Entry, RECEIPTS_MAX, Receipt, Set, State};
+pub use state::{Change, Entry, RECEIPTS_MAX, ROLLS_MAX, Receipt, Set, State};
 
+use crate::audit::{self, Audit};
 use crate::sys::disk;
 use std::path::{Path, PathBuf};
-use writer::Journal;
+use writer::{Content, Journal};
 
 /// The longest journal that is read: far more than any board needs, far less than memory.
 const READ_MAX: u64 = 256 << 20;
@@ -77,6 +81,7 @@ pub struct Store {
     dir: PathBuf,
     /// What was committed, and what was forced in without (see `volatile_from`).
     state: State,
+    audit: Audit,
     /// `None` while there is none that may be written.
     journal: Option<Journal>,
     /// The newest epoch that was ever seen or tried.
@@ -109,11 +114,19 @@ pub enum Found {
         /// Where the damaged file is kept; `None` when that could not be done.
         kept: Option<PathBuf>,
     },
+    /// The audit log had a line without an end. It was cut; the journal had the change.
+    Torn {
+        /// How many bytes.
+        bytes: u64,
+    },
 }
 
 impl std::fmt::Display for Found {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
+            Found::Torn { bytes } => {
+                write!(f, "the audit log: {bytes} bytes of a line without an end were cut")
+            }
             Found::Tail { bytes, records } => {
                 write!(f, "the journal: {bytes} bytes after its {records} proven records were cut")
             }
@@ -141,6 +154,7 @@ impl Store {
         let mut store = Store {
             dir: directory(state_dir),
             state: State::default(),
+            audit: Audit::new(&audit::file(state_dir)),
             journal: None,
             epoch: 0,
             trouble: None,
@@ -169,7 +183,25 @@ impl Store {
 
     /// What recovery found; told once.
     pub fn take_found(&mut self) -> Vec<Found> {
-        std::mem::take(&mut self.found)
+        let mut found = std::mem::take(&mut self.found);
+        match self.audit.take_cut() {
+            0 => {}
+            bytes => found.push(Found::Torn { bytes }),
+        }
+        found
+    }
+
+    /// Why the audit log cannot be written, in words; `None`: it can. Changes wait for it in the journal.
+    pub fn audit_trouble(&self) -> Option<String> {
+        let (error, waiting) = self.audit.trouble()?;
+        Some(format!(
+            "the audit log cannot be written: {error}; {waiting} changes wait for it in the journal"
+        ))
+    }
+
+    /// Changes get numbers above this one: the audit log has it, even if the journal does not.
+    pub fn floor(&self) -> u64 {
+        self.audit.newest()
     }
 
     /// The present journal's epoch; 0 while there is none that may be written.
@@ -196,13 +228,30 @@ impl Store {
         if changes.is_empty() {
             return Ok(());
         }
-        match self.append_or_heal(changes) {
+        let done = if self.audit.is_full() { Err(self.unaudited()) } else { self.append_or_heal(changes) };
+        match done {
             Ok(()) => {
-                changes.iter().for_each(|change| self.state.apply(change));
+                self.make(changes);
                 Ok(())
             }
             Err(e) => Err(self.trouble.insert(e)),
         }
+    }
+
+    /// True in the state, and said in the audit log.
+    fn make(&mut self, changes: &[Change]) {
+        changes.iter().for_each(|change| self.state.apply(change));
+        let volatile_from = self.volatile_from;
+        self.audit.add(changes, |generation| volatile_from.is_none_or(|from| generation < from));
+    }
+
+    fn unaudited(&self) -> Error {
+        let kind = self.audit.trouble().map_or(std::io::ErrorKind::Other, |(error, _)| error.kind());
+        Error::disk(Step::Auditing, &self.audit_path(), std::io::Error::from(kind))
+    }
+
+    fn audit_path(&self) -> PathBuf {
+        audit::file(self.dir.parent().unwrap_or(&self.dir))
     }
 
     /// Makes these changes in memory only. They become durable with the next journal that can be begun.
@@ -210,7 +259,7 @@ impl Store {
         if let Some(first) = changes.first() {
             self.volatile_from.get_or_insert(first.generation);
         }
-        changes.iter().for_each(|change| self.state.apply(change));
+        self.make(changes);
     }
 
     /// What is to be done once in a while: reads what could not be read, begins a journal when there is
@@ -225,7 +274,12 @@ impl Store {
         } else {
             self.recover().and_then(|()| self.begin(&[], true))
         };
-        self.trouble = done.err();
+        let volatile_from = self.volatile_from;
+        self.audit.tend(|generation| volatile_from.is_none_or(|from| generation < from));
+        self.trouble = match done {
+            Ok(()) if self.audit.is_full() => Some(self.unaudited()),
+            other => other.err(),
+        };
         before && self.trouble.is_none()
     }
 
@@ -261,7 +315,9 @@ impl Store {
         self.journal = None;
         // Counted before it is tried: an epoch is never used twice.
         self.epoch += 1;
-        self.journal = Some(Journal::begin(&self.dir, self.epoch, &self.state, ahead, suspicious)?);
+        let carried = self.audit.carry();
+        let content = Content { state: &self.state, unaudited: &carried, ahead };
+        self.journal = Some(Journal::begin(&self.dir, self.epoch, &content, suspicious)?);
         self.volatile_from = None;
         Ok(())
     }
@@ -283,6 +339,9 @@ impl Store {
                 self.found.push(Found::Tail { bytes: reading.unproven, records: reading.records });
             }
             self.merge(reading.state);
+            self.audit.recover(reading.unaudited);
+        } else {
+            self.audit.recover(Vec::new());
         }
         self.read = true;
         Ok(())
@@ -297,5 +356,6 @@ impl Store {
             self.state.flags.insert(name, entry);
         }
         forced.receipts.into_iter().for_each(|receipt| self.state.remember(receipt));
+        forced.facts.iter().for_each(|fact| self.state.learn(&fact));
     }
 }

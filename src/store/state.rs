@@ -1,6 +1,7 @@
-//! What the journal says: each flag that somebody ever set, and who did. Pure.
+//! What the journal says: each flag that somebody ever set, who did, and the facts around them. Pure.
 
 use crate::flags::Truth;
+use crate::flags::guard::{Fact, Facts, RollState};
 use crate::time::Wall;
 use bincode::{Decode, Encode};
 use std::collections::{BTreeMap, VecDeque};
@@ -10,12 +11,16 @@ use std::collections::{BTreeMap, VecDeque};
 /// a change and its repetition, make it a new change, to the same absolute value.
 pub const RECEIPTS_MAX: usize = 1024;
 
+/// So many rollouts that are over are kept: the newest.
+pub const ROLLS_MAX: usize = 64;
+
 /// Every flag that was ever set, as of the newest change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
     pub(super) flags: BTreeMap<String, Entry>,
     pub(super) generation: u64,
     pub(super) receipts: VecDeque<Receipt>,
+    pub(super) facts: Facts,
 }
 
 /// One flag's newest change.
@@ -31,7 +36,7 @@ pub struct Entry {
     pub generation: u64,
     /// Who made it.
     pub uid: u32,
-    /// That user's name, or the number when it has none.
+    /// That user's name, or the number when it has none; `guard` when it was the guard.
     pub actor: String,
     /// Why; may be empty.
     pub reason: String,
@@ -48,14 +53,18 @@ pub struct Change {
     pub request: u64,
     /// Who made it.
     pub uid: u32,
-    /// That user's name.
+    /// That user's name; `guard` when it was the guard.
     pub actor: String,
+    /// What was asked for, as one would type it: `stage enable otp_cleanup 2`.
+    pub verb: String,
     /// Why; may be empty.
     pub reason: String,
     /// When.
     pub time: Wall,
     /// What becomes of which flag, each named once.
     pub sets: Vec<Set>,
+    /// What becomes of everything else.
+    pub facts: Vec<Fact>,
 }
 
 /// What becomes of one flag.
@@ -78,6 +87,20 @@ pub struct Receipt {
     pub request: u64,
     /// The change that it became.
     pub generation: u64,
+    /// The rollout that it began or moved; 0: none.
+    pub roll: u64,
+}
+
+impl Change {
+    /// What is remembered of the request that it came from; `None`: nobody can recognise it.
+    pub fn receipt(&self) -> Option<Receipt> {
+        let roll = self.facts.iter().find_map(|fact| match fact {
+            Fact::Roll(number, Some(_)) => Some(*number),
+            _ => None,
+        });
+        let receipt = Receipt { request: self.request, generation: self.generation, roll: roll.unwrap_or(0) };
+        (self.request != 0).then_some(receipt)
+    }
 }
 
 impl State {
@@ -101,12 +124,17 @@ impl State {
         self.generation
     }
 
-    /// The change that this request became, if it is remembered.
-    pub fn receipt(&self, request: u64) -> Option<u64> {
+    /// What is true beside the values of flags.
+    pub fn facts(&self) -> &Facts {
+        &self.facts
+    }
+
+    /// What became of this request, if it is remembered.
+    pub fn receipt(&self, request: u64) -> Option<Receipt> {
         if request == 0 {
             return None;
         }
-        self.receipts.iter().rev().find(|r| r.request == request).map(|r| r.generation)
+        self.receipts.iter().rev().find(|receipt| receipt.request == request).copied()
     }
 
     /// Makes a change.
@@ -125,8 +153,23 @@ impl State {
             };
             self.flags.insert(set.flag.clone(), entry);
         }
-        if change.request != 0 {
-            self.remember(Receipt { request: change.request, generation: change.generation });
+        change.facts.iter().for_each(|fact| self.learn(fact));
+        if let Some(receipt) = change.receipt() {
+            self.remember(receipt);
+        }
+    }
+
+    /// Takes in a fact. Of rollouts that are over the oldest are forgotten; the newest of all stays whatever it is, so
+    /// that its number is not given twice.
+    pub(super) fn learn(&mut self, fact: &Fact) {
+        self.facts.learn(fact);
+        if matches!(fact, Fact::Roll(..)) {
+            let rolls = &mut self.facts.rolls;
+            let over: Vec<u64> =
+                rolls.iter().filter(|(_, roll)| is_over(roll.state)).map(|(n, _)| *n).collect();
+            for number in over.iter().take(over.len().saturating_sub(ROLLS_MAX)) {
+                rolls.remove(number);
+            }
         }
     }
 
@@ -135,5 +178,12 @@ impl State {
             self.receipts.pop_front();
         }
         self.receipts.push_back(receipt);
+    }
+}
+
+fn is_over(state: RollState) -> bool {
+    match state {
+        RollState::Baking | RollState::Held => false,
+        RollState::Done | RollState::RolledBack | RollState::Ended => true,
     }
 }

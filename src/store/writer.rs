@@ -3,7 +3,7 @@
 use super::error::{Error, Step};
 use super::journal;
 use super::journal_path;
-use super::record::Chain;
+use super::record::{Chain, HEAD};
 use super::state::{Change, State};
 use crate::sys::disk;
 use std::fs::File;
@@ -34,26 +34,42 @@ pub(super) struct Journal {
     reserved: bool,
 }
 
+/// What a new journal is begun with.
+#[derive(Debug)]
+pub(super) struct Content<'a> {
+    /// Its snapshot.
+    pub(super) state: &'a State,
+    /// Changes in that snapshot which the audit log may lack.
+    pub(super) unaudited: &'a [Change],
+    /// Changes that are to be appended next.
+    pub(super) ahead: &'a [Change],
+}
+
 impl Journal {
-    /// A new journal that begins with `state` and has room for `ahead` and more (J3, J5). `suspicious`:
-    /// something went wrong before, so what was written is read back from the disk.
+    /// A new journal with this content and more room (J3, J5). `suspicious`: something went wrong before, so what
+    /// was written is read back from the disk.
     pub(super) fn begin(
         dir: &Path,
         epoch: u64,
-        state: &State,
-        ahead: &[Change],
+        content: &Content<'_>,
         suspicious: bool,
     ) -> Result<Journal, Error> {
-        let (bytes, chain) = journal::begin(epoch, salt(), state);
-        let ahead: usize = ahead.iter().map(|c| 256 + c.sets.len() * 256 + c.reason.len()).sum();
-        let size = (bytes.len() as u64 + ahead as u64 + ROOM).next_multiple_of(STEP);
+        let (bytes, chain) = journal::begin(epoch, salt(), content.state, content.unaudited);
+        let ahead = content.ahead.iter().filter_map(|change| journal::body(change).ok());
+        let needed = bytes.len() as u64 + ahead.map(|body| (HEAD + body.len()) as u64).sum::<u64>();
+        let size = (needed + ROOM).next_multiple_of(STEP);
         disk::make_dir(dir).map_err(|e| Error::disk(Step::MakingDirectory, dir, e))?;
         sweep(dir);
         let (path, next) = (journal_path(dir), next_path(dir));
         let file = match reuse(&next, size) {
             Some(file) => file,
-            None => make(dir, size)?,
+            // On a full disk less room than one would like is better than none.
+            None => match make(dir, size) {
+                Ok(file) => file,
+                Err(e) => reuse(&next, needed).ok_or(e)?,
+            },
         };
+        let size = file.metadata().map_or(needed, |seen| seen.len().min(size));
         let failed = |step| {
             let next = next.clone();
             move |e| {

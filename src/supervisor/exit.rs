@@ -40,8 +40,8 @@ impl Supervisor {
 
     fn run(&mut self, child: usize, since: Instant) {
         self.services[child].tried = true;
-        self.services[child].commanded = false;
-        self.services[child].fresh = false;
+        let service = &mut self.services[child];
+        (service.commanded, service.retried, service.fresh) = (false, false, false);
         self.set_phase(child, Phase::Running { since, healthy: self.now });
     }
 
@@ -191,6 +191,7 @@ impl Supervisor {
     fn failed_start(&mut self, child: usize, abnormal: bool, retry: Option<Instant>) {
         let otp = self.shape.parent(child).filter(|group| self.tree.groups[*group].otp);
         let commanded = std::mem::replace(&mut self.services[child].commanded, false);
+        let retried = std::mem::replace(&mut self.services[child].retried, false);
         if std::mem::replace(&mut self.services[child].fresh, false) {
             // It was never there (C15).
             self.services[child].doomed = true;
@@ -204,11 +205,9 @@ impl Supervisor {
             // Its policy is kept, also that of a temporary child (C16).
             Some(_) if commanded && self.services[child].phase.alive() => self.set_goal(child, Goal::Down),
             Some(_) if commanded => {
-                self.set_phase(child, Phase::Idle(Rest::Stopped));
-                self.set_goal(child, Goal::Down);
-                self.report_child(child, ChildReport::Stopped);
+                self.stay_down(child);
             }
-            Some(group) if self.tree.children[child].restart != Restart::Temporary => {
+            Some(group) if retried || self.tree.children[child].restart != Restart::Temporary => {
                 self.nodes[child].retry = Some(ChildId(child as u32));
                 self.services[child].not_before = Some(self.now);
                 self.stop_short(group, child);

@@ -7,6 +7,7 @@ use super::facts::Facts;
 use super::service::{Goal, Phase, Rest, Service};
 use super::shape::{self, GROUP};
 use super::spec::{Child, ChildId, Group, GroupId, Restart};
+use super::standing::Standing;
 use super::{ChildReport, Member, Supervisor, group};
 use std::collections::HashSet;
 
@@ -29,6 +30,7 @@ impl Supervisor {
         let child = match self.free.pop() {
             Some(child) => {
                 let child = child as usize;
+                self.leave_rolls(child);
                 self.services[child] = service;
                 self.nodes[child] = Member::default();
                 self.tree.children[child] = policy;
@@ -286,10 +288,11 @@ impl Supervisor {
         for group in 0..self.groups.len() {
             for at in 0..self.groups[group].list.len() {
                 let node = self.groups[group].list[at] as usize;
-                let (dormant, taken) = match self.shape.as_group(node) {
-                    Some(inner) => (self.groups[inner].dormant, false),
-                    None => (self.services[node].dormant, self.is_name_taken(node)),
+                let dormant = match self.shape.as_group(node) {
+                    Some(inner) => self.groups[inner].dormant,
+                    None => self.services[node].dormant,
                 };
+                let taken = dormant && self.shape.is_child(node) && !self.gives_way(group, node);
                 if dormant && taken {
                     self.remove_child(node);
                 } else if dormant {
@@ -302,6 +305,19 @@ impl Supervisor {
             }
         }
         woken
+    }
+
+    /// Whether nobody has the name of `child`, which left `group`. Whoever was added to that since goes with its life, which
+    /// is over when the group is down (L02).
+    fn gives_way(&mut self, group: usize, child: usize) -> bool {
+        let name = self.tree.children[child].name.as_str();
+        let Some(other) = self.names.get(name).map(|other| *other as usize) else { return true };
+        let added = self.tree.children[other].added && self.shape.parent(other) == Some(group);
+        let idle = !self.is_alive(group | GROUP) && self.group_standing(group) == Standing::Undefined;
+        if added && idle {
+            self.remove_child(other);
+        }
+        added && idle
     }
 
     /// A member that had left is back, and down.

@@ -138,8 +138,13 @@ pub(super) struct Service {
     /// This start was a command, not the supervisor's own: under OTP semantics its failure is not retried
     /// (C16, I09).
     pub(super) commanded: bool,
+    /// This start is a further try of a restart that failed, which under OTP semantics goes on whatever its restart type
+    /// is by now.
+    pub(super) retried: bool,
     /// It was added and never was up: if its start fails, it was never there (C15).
     pub(super) fresh: bool,
+    /// Somebody stopped it while a group took it down: that comes after the group's restart (C24), which leaves it down.
+    pub(super) stopped_meanwhile: bool,
     /// It is removed when it is down, whatever its restart type says.
     pub(super) doomed: bool,
     /// It is no member now, and becomes one again when its group begins a new life under OTP semantics: it is in
@@ -164,7 +169,9 @@ impl Service {
             failure: None,
             tried: false,
             commanded: false,
+            retried: false,
             fresh: false,
+            stopped_meanwhile: false,
             doomed: false,
             dormant: false,
             vacant: false,

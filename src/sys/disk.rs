@@ -50,10 +50,31 @@ pub fn open_existing(path: &Path) -> io::Result<File> {
     open(path, OFlags::RDWR)
 }
 
+/// An existing regular file of ours, to be read.
+pub fn open_to_read(path: &Path) -> io::Result<File> {
+    open(path, OFlags::RDONLY)
+}
+
+/// A regular file of ours, made if need be, to be read anywhere and written at its end only.
+pub fn open_to_append(path: &Path) -> io::Result<File> {
+    open(path, OFlags::RDWR | OFlags::APPEND | OFlags::CREATE)
+}
+
+/// Writes all of `bytes` behind what is there.
+pub fn append(mut file: &File, bytes: &[u8]) -> io::Result<()> {
+    std::io::Write::write_all(&mut file, bytes)
+}
+
+/// Gives the file `length` bytes of room behind `from`; its length stays as it is.
+pub fn reserve(file: &File, from: u64, length: u64) -> io::Result<()> {
+    again(|| fs::fallocate(file, FallocateFlags::KEEP_SIZE, from, length))
+}
+
 fn open(path: &Path, access: OFlags) -> io::Result<File> {
     // NONBLOCK: a fifo in the file's place must not hold us.
     let flags = access | OFlags::CLOEXEC | OFlags::NOFOLLOW | OFlags::NONBLOCK;
-    let file = File::from(again(|| fs::open(path, flags, Mode::empty()))?);
+    // The mode is that of a file that is made.
+    let file = File::from(again(|| fs::open(path, flags, Mode::from_raw_mode(0o600)))?);
     let seen = file.metadata()?;
     let ours = rustix::process::geteuid().as_raw();
     if !seen.is_file() {

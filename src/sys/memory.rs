@@ -3,10 +3,10 @@
 
 #![allow(unsafe_code)] // madvise and malloc_trim have no safe form
 
-use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, ftruncate, memfd_create};
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::fd::OwnedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 /// So many zero bytes that can be written but not resized.
 ///
@@ -46,6 +46,45 @@ pub fn contents(memory: &OwnedFd, limit: u64) -> io::Result<Vec<u8>> {
     }
     bytes.truncate(read);
     Ok(bytes)
+}
+
+/// Its size in bytes, when nobody can resize it any more; `None` for anything else, a file that has no seals included.
+///
+/// # Errors
+/// Those of `fstat`.
+pub fn fixed_size(memory: BorrowedFd<'_>) -> io::Result<Option<u64>> {
+    let size = rustix::fs::fstat(memory)?.st_size as u64;
+    let fixed = SealFlags::SHRINK | SealFlags::GROW;
+    Ok(fcntl_get_seals(memory).is_ok_and(|seals| seals.contains(fixed)).then_some(size))
+}
+
+/// Fills `bytes` with what is in it from byte `offset` on, a copy; says how many there were.
+///
+/// # Errors
+/// It cannot be read.
+pub fn read_at(memory: BorrowedFd<'_>, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
+    let mut read = 0;
+    while read < bytes.len() {
+        match rustix::io::pread(memory, &mut bytes[read..], offset + read as u64) {
+            Ok(0) => break,
+            Ok(count) => read += count,
+            Err(rustix::io::Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+    Ok(read)
+}
+
+/// Writes `bytes` at its beginning.
+///
+/// # Errors
+/// It is sealed against that, or no memory is left.
+pub fn write_at_start(memory: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<()> {
+    let mut written = 0;
+    while written < bytes.len() {
+        written += rustix::io::pwrite(memory, &bytes[written..], written as u64)?;
+    }
+    Ok(())
 }
 
 /// These bytes, which nobody can change any more.

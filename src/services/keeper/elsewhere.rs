@@ -2,8 +2,11 @@
 //! journal.
 
 use super::client::{self, AskError};
+use super::ground::Truths;
+use super::host;
 use crate::board::{Answer, Fallback};
 use crate::exit_code::ExitCode;
+use crate::flags::{Catalog, Tree, Truth, Value};
 use crate::ipc::flags::{Reply, Request};
 use crate::store;
 use crate::sys::clock;
@@ -21,11 +24,24 @@ pub struct Elsewhere {
 
 impl Fallback for Elsewhere {
     fn ask(&self, name: &str, limit: Duration) -> Option<Answer> {
-        let request = Request::List { flags: vec![name.to_owned()] };
-        match client::ask_once(&client::socket(&self.runtime), &request, clock::now() + limit) {
+        let until = clock::now() + limit;
+        let socket = client::socket(&self.runtime);
+        let names = vec![name.to_owned()];
+        let flag = client::ask_once(&socket, &Request::List { flags: names.clone() }, until);
+        // A migration is no flag, and the keeper says so.
+        let answer = match flag {
+            Err(AskError::Refused(refusal)) if refusal.code != ExitCode::NotFound.number() => {
+                client::ask_once(&socket, &Request::Migrations { migrations: names }, until)
+            }
+            flag => flag,
+        };
+        match answer {
             Ok(answer) => answer.replies.into_iter().find_map(|reply| match reply {
                 Reply::Flag(flag) if flag.declared.name == name => {
-                    Some(Answer::Known { truth: flag.truth, salt: flag.declared.salt })
+                    Some(known(flag.effective, flag.declared.salt))
+                }
+                Reply::Migration(migration) if migration.name == name => {
+                    Some(known(Value::Stage(migration.stage).into(), String::new()))
                 }
                 _ => None,
             }),
@@ -36,13 +52,23 @@ impl Fallback for Elsewhere {
         }
     }
 
-    /// What somebody set, else the default that was declared when a keeper last began.
+    /// What somebody set, else what was declared when a keeper last began.
     fn recall(&self, name: &str) -> Option<Answer> {
         let state = store::read_only(&self.state).ok()?;
-        if let Some((truth, entry)) = state.get(name).and_then(|entry| Some((entry.truth?, entry))) {
-            return Some(Answer::Known { truth, salt: entry.salt.clone() });
+        let declared = store::declared::recall(&self.state).unwrap_or_default();
+        let catalog = Catalog::new(declared.flags, declared.migrations);
+        // Which instances there are nobody can tell now.
+        let tree = Tree { host: host::id(), ..Tree::default() };
+        let truths = Truths { catalog: &catalog, state: &state, tree: &tree };
+        if let Some(seen) = truths.effective([name]).remove(name) {
+            let salt = catalog.flag(name).map(|flag| flag.salt.clone()).unwrap_or_default();
+            return Some(known(seen.truth, salt));
         }
-        let declaration = store::declared::recall(&self.state, name)?;
-        Some(Answer::Known { truth: declaration.default.into(), salt: declaration.salt })
+        let entry = state.get(name)?;
+        Some(known(entry.truth?, entry.salt.clone()))
     }
+}
+
+fn known(truth: Truth, salt: String) -> Answer {
+    Answer::Known { truth, salt }
 }

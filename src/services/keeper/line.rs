@@ -33,6 +33,16 @@ impl Line {
         self.socket.as_ref().map(|socket| (socket.as_fd(), !self.waiting.is_empty()))
     }
 
+    /// True when there is a supervisor at its other end.
+    pub(super) fn is_there(&self) -> bool {
+        self.socket.is_some()
+    }
+
+    /// True when everything that was said was taken; or nobody is there to take it.
+    pub(super) fn is_idle(&self) -> bool {
+        self.waiting.is_empty() || self.socket.is_none()
+    }
+
     /// Says it now, or as soon as there is room.
     pub(super) fn say(&mut self, message: &FromKeeper) {
         if self.socket.is_none() {

@@ -5,21 +5,30 @@
 //!   makes the board from it (B1).
 //! - It never dies of what others do: clients are bounded, disks may fail, directories may vanish.
 //!
-//! [`handle()`] decides and is pure; [`round`] takes requests from decided to acknowledged; `run` is the
-//! loop; `publish` is the board's side.
+//! [`handle()`] decides and is pure; [`round`] takes requests from decided to acknowledged; `office` is everything around
+//! the journal (the board's side is `publish`, the guard's `lives` and `probes`); `desk` is the clients' side; `run` is
+//! the loop.
 
 pub mod client;
+mod desk;
 mod elsewhere;
+mod ground;
 mod handle;
+mod host;
 mod line;
+mod lives;
+mod news;
+mod office;
+mod probes;
 mod publish;
 pub mod round;
 mod run;
+mod seen;
 
+pub use crate::flags::nearest;
 pub use elsewhere::Elsewhere;
-pub use handle::{
-    Actor, Batch, Declared, Outcome, REASON_MAX, accepts_volatile, describe, handle, nearest, unknown,
-};
+pub use ground::{Actor, Batch, Ground, Made, Truths};
+pub use handle::{Outcome, REASON_MAX, accepts_volatile, handle, unknown};
 
 use crate::exit_code::ExitCode;
 use std::ffi::OsString;

@@ -3,12 +3,15 @@
 //! The board is derived from the journal and may be missing, damaged or impossible to make at any time:
 //! nothing here fails. What could not be done is said once and tried again at each look.
 
-use super::handle::Declared;
+use super::ground::Truths;
 use crate::board::layout::BOARD;
 use crate::board::{Damage, Entry, Repair, Writer};
-use crate::flags::Truth;
-use crate::store::{Change, Store};
+use crate::flags::Effective;
+use crate::store::Change;
+use crate::sys::clock;
+use crate::time::Instant;
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
@@ -20,6 +23,10 @@ pub(super) struct Publisher {
     writer: Option<Writer>,
     /// True when the board may say something else than the store.
     behind: bool,
+    /// What readers see, as it was last computed.
+    shown: BTreeMap<String, Effective>,
+    /// When flags were last shown another value, in this life.
+    changed: HashMap<String, Instant>,
     watch: Option<Inotify>,
     /// What was said last, so that it is said once.
     said: Option<String>,
@@ -38,9 +45,16 @@ pub(super) struct Looked {
 
 impl Publisher {
     pub(super) fn new(directory: &Path) -> Publisher {
-        let directory = directory.to_owned();
-        let watch = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK).ok();
-        Publisher { directory, writer: None, behind: true, watch, said: None, untold: Looked::default() }
+        Publisher {
+            directory: directory.to_owned(),
+            writer: None,
+            behind: true,
+            shown: BTreeMap::new(),
+            changed: HashMap::new(),
+            watch: Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK).ok(),
+            said: None,
+            untold: Looked::default(),
+        }
     }
 
     pub(super) fn path(&self) -> PathBuf {
@@ -57,34 +71,80 @@ impl Publisher {
         self.writer.as_ref().map_or(0, Writer::generation)
     }
 
-    /// Shows changes that the journal has. When it returns, every new read sees them, as far as there is
-    /// a board.
-    pub(super) fn publish(&mut self, declared: &Declared, store: &Store, changes: &[Change]) {
+    /// When this flag was last shown another value; `None`: not in this life.
+    pub(super) fn changed_at(&self, flag: &str) -> Option<Instant> {
+        self.changed.get(flag).copied()
+    }
+
+    /// The body of a flag's word, as the board has it.
+    pub(super) fn body(&self, _name: &str) -> Option<u32> {
+        None
+    }
+
+    /// Shows changes that the store has: every flag whose effective value is another one now, all at once. When it
+    /// returns, every new read sees them, as far as there is a board.
+    ///
+    /// `known`: false while it is not known what was set in earlier lives.
+    pub(super) fn publish(&mut self, truths: &Truths<'_>, known: bool, changes: &[Change]) {
+        let mut touched: BTreeSet<&str> = BTreeSet::new();
+        for set in changes.iter().flat_map(|change| &change.sets) {
+            touched.insert(&set.flag);
+            touched.extend(truths.catalog.touched_by(&set.flag));
+            // What nobody has set goes with the stage.
+            if let Some(migration) = truths.catalog.migration(&set.flag) {
+                let flags = migration.stages.iter().flat_map(|stage| &stage.on);
+                flags.for_each(|flag| touched.extend(truths.catalog.touched_by(flag)));
+            }
+        }
+        self.show(truths, known, truths.effective(touched), truths.state.generation());
+    }
+
+    /// Shows what follows from other instances: nothing was changed by anybody, but shares by instance mean others now.
+    pub(super) fn count_again(&mut self, truths: &Truths<'_>, known: bool) {
+        let differs = |(name, seen): &(String, Effective)| self.shown.get(name) != Some(seen);
+        let other: BTreeMap<_, _> = truths.all_effective().into_iter().filter(differs).collect();
+        if !other.is_empty() {
+            let generation = self.generation().max(truths.state.generation()) + 1;
+            self.show(truths, known, other, generation);
+        }
+    }
+
+    fn show(
+        &mut self,
+        truths: &Truths<'_>,
+        known: bool,
+        effective: BTreeMap<String, Effective>,
+        generation: u64,
+    ) {
         if self.behind {
             // Whatever was missed goes with these.
-            self.untold = self.look(declared, store);
+            self.untold = self.look(truths, known);
             return;
         }
-        for change in changes {
-            let truth = |set: &crate::store::Set| declared.effective(&set.flag, set.truth);
-            let sets: Vec<(&str, Truth)> = change.sets.iter().map(|s| (s.flag.as_str(), truth(s))).collect();
-            let Some(writer) = &mut self.writer else { continue };
-            if writer.set_all_numbered(&sets, change.generation).is_err() {
-                // The next look tells why, if it cannot mend it.
-                self.behind = true;
-            }
+        let now = clock::now();
+        let differs = |(name, seen): &(String, Effective)| self.shown.get(name) != Some(seen);
+        let other: Vec<(String, Effective)> = effective.into_iter().filter(differs).collect();
+        let Some(writer) = &mut self.writer else { return };
+        let sets: Vec<_> = other.iter().map(|(name, seen)| (name.as_str(), setting(seen))).collect();
+        if writer.set_all_numbered(&sets, generation).is_err() {
+            // The next look tells why, if it cannot mend it.
+            self.behind = true;
+        }
+        for (name, seen) in other {
+            self.changed.insert(name.clone(), now);
+            self.shown.insert(name, seen);
         }
     }
 
     /// Makes sure that the board stands, is the one that is found by its name, and says what the store
     /// says (B6).
-    pub(super) fn look(&mut self, declared: &Declared, store: &Store) -> Looked {
+    pub(super) fn look(&mut self, truths: &Truths<'_>, known: bool) -> Looked {
         let mut looked = std::mem::take(&mut self.untold);
-        if !store.is_known() && store.state().generation() == 0 && self.path().exists() {
+        if !known && truths.state.generation() == 0 && self.path().exists() {
             // What the journal says is not known yet: the board that is there knows better than we do.
             return looked;
         }
-        match self.make_good(declared, store) {
+        match self.make_good(truths) {
             Ok(repaired) => {
                 looked.repaired.extend(repaired);
                 self.said = None;
@@ -101,20 +161,24 @@ impl Publisher {
         looked
     }
 
-    fn make_good(&mut self, declared: &Declared, store: &Store) -> Result<Vec<String>, crate::board::Error> {
-        let generation = store.state().generation();
+    fn make_good(&mut self, truths: &Truths<'_>) -> Result<Vec<String>, crate::board::Error> {
+        let generation = truths.state.generation();
         let mut repairs = Vec::new();
+        if self.behind {
+            self.shown = truths.all_effective();
+        }
         let writer = match &mut self.writer {
             Some(writer) => {
                 repairs.extend(writer.look()?);
                 repairs.extend(writer.scrub()?);
                 if self.behind {
-                    writer.declare(&entries(declared, store))?;
+                    writer.declare(&entries(truths, &self.shown))?;
                 }
                 writer
             }
             none => {
-                let (writer, found) = Writer::create(&self.directory, &entries(declared, store), generation)?;
+                let (writer, found) =
+                    Writer::create(&self.directory, &entries(truths, &self.shown), generation)?;
                 // That there was none yet is how every first start finds it.
                 let first = |repair: &Repair| *repair == Repair::Replaced(Damage::Missing);
                 repairs.extend(found.into_iter().filter(|repair| !first(repair)));
@@ -143,13 +207,18 @@ impl Publisher {
     }
 }
 
-fn entries(declared: &Declared, store: &Store) -> Vec<Entry> {
-    let entry = |(d, truth): (&crate::flags::Declaration, Truth)| Entry {
-        name: d.name.clone(),
-        salt: d.salt.clone(),
-        truth,
+/// Everything that is declared, as a board shows it.
+fn entries(truths: &Truths<'_>, shown: &BTreeMap<String, Effective>) -> Vec<Entry> {
+    let of = |name: &str| shown.get(name).map(setting);
+    let flag = |flag: &crate::flags::Declaration| {
+        Some(Entry { name: flag.name.clone(), salt: flag.salt.clone(), truth: of(&flag.name)? })
     };
-    declared.truths(store.state()).map(entry).collect()
+    let flags = truths.catalog.flags().filter_map(flag);
+    flags.collect()
+}
+
+fn setting(seen: &Effective) -> crate::flags::Truth {
+    seen.truth
 }
 
 /// Watches belong to files, not to names: set again whenever files may have changed places. Those that

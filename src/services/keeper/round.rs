@@ -3,13 +3,12 @@
 //! All requests that arrived together share one sync. When the journal fails, nothing of the batch is
 //! true: each request is decided again on its own, and is made in memory only when its client takes that.
 
-use super::handle::{Actor, Batch, Declared, Outcome, accepts_volatile, handle};
+use super::ground::{Actor, Batch, Ground};
+use super::handle::{Outcome, accepts_volatile, handle};
 use crate::exit_code::ExitCode;
-use crate::ipc::builtin::FromKeeper;
-use crate::ipc::control::{Refusal, What};
+use crate::ipc::control::Refusal;
 use crate::ipc::flags::{Reply, Request};
 use crate::store::{Change, Store};
-use crate::time::Wall;
 
 /// A request and who sent it.
 #[derive(Clone, Debug)]
@@ -22,45 +21,52 @@ pub struct Asked<T> {
     pub request: Request,
 }
 
+/// Who knows what is declared, and shows changes to everybody.
+pub trait Office {
+    /// What requests are decided on, beside what the journal says.
+    fn ground<'a>(&'a self, store: &'a Store) -> Ground<'a>;
+
+    /// Shows changes that are in the store. Has returned before they are acknowledged.
+    fn publish(&mut self, store: &Store, changes: &[Change]);
+}
+
 /// Answers to a round of requests, in their order. When a change is in an answer, the journal has it (or
-/// its client took less) and `publish` has returned. Changes get numbers above `floor`.
+/// its client took less) and the office has published it. Changes get numbers above `floor`.
 pub fn answer<T: Clone>(
-    declared: &Declared,
+    office: &mut impl Office,
     store: &mut Store,
-    now: Wall,
     floor: u64,
     asked: &[Asked<T>],
-    mut publish: impl FnMut(&Store, &[Change]),
 ) -> Vec<(T, Vec<Reply>)> {
     // What is in memory only may be durable by now: then nothing that is said below is less than true.
-    if store.trouble().is_some() && asked.iter().any(|asked| changes(&asked.request)) {
+    if store.trouble().is_some() && asked.iter().any(|asked| asked.request.changes()) {
         store.tend();
     }
+    let floor = floor.max(store.floor());
     let mut batch = Batch::above(floor);
-    let decide = |store: &Store, batch: &mut Batch, asked: &Asked<T>| {
-        handle(declared, store.state(), batch, now, &asked.who, &asked.request)
-    };
-    let outcomes: Vec<_> = asked.iter().map(|asked| decide(store, &mut batch, asked)).collect();
+    let ground = office.ground(store);
+    let decide = |asked: &Asked<T>| handle(&ground, &mut batch, &asked.who, &asked.request);
+    let outcomes: Vec<_> = asked.iter().map(decide).collect();
     if store.commit(&batch.changes).is_ok() {
-        publish(store, &batch.changes);
+        if !batch.changes.is_empty() {
+            office.publish(store, &batch.changes);
+        }
         let answers = asked.iter().zip(outcomes);
         return answers.map(|(asked, outcome)| (asked.to.clone(), replies(store, outcome))).collect();
     }
-    let alone = |asked: &Asked<T>| {
+    let mut alone = |asked: &Asked<T>| {
         let mut batch = Batch::above(floor);
-        let outcome = decide(store, &mut batch, asked);
-        if !batch.changes.is_empty() && !accepts_volatile(&asked.request) {
-            return (asked.to.clone(), vec![Reply::Refused(not_durable(store))]);
+        let outcome = handle(&office.ground(store), &mut batch, &asked.who, &asked.request);
+        if !batch.changes.is_empty() {
+            if !accepts_volatile(&asked.request) {
+                return (asked.to.clone(), vec![Reply::Refused(not_durable(store))]);
+            }
+            store.commit_volatile(&batch.changes);
+            office.publish(store, &batch.changes);
         }
-        store.commit_volatile(&batch.changes);
-        publish(store, &batch.changes);
         (asked.to.clone(), replies(store, outcome))
     };
-    asked.iter().map(alone).collect()
-}
-
-fn changes(request: &Request) -> bool {
-    request.changes()
+    asked.iter().map(&mut alone).collect()
 }
 
 fn replies(store: &Store, outcome: Outcome) -> Vec<Reply> {
@@ -90,22 +96,4 @@ fn not_durable(store: &Store) -> Refusal {
         message: format!("the change cannot be made durable and was not made: {what}"),
         hint: format!("{hint}; or use --volatile, and the change is lost if the keeper dies before that"),
     }
-}
-
-/// What the supervisor is told about changes.
-pub(super) fn news(declared: &Declared, changes: &[Change]) -> Vec<FromKeeper> {
-    let of = |change: &Change| {
-        let told = |set: &crate::store::Set| FromKeeper::Noted {
-            name: set.flag.clone(),
-            what: What::FlagChanged {
-                old: declared.effective(&set.flag, set.old).to_string(),
-                new: declared.effective(&set.flag, set.truth).to_string(),
-                generation: change.generation,
-                actor: change.actor.clone(),
-                reason: change.reason.clone(),
-            },
-        };
-        change.sets.iter().map(told).collect::<Vec<_>>()
-    };
-    changes.iter().flat_map(of).collect()
 }

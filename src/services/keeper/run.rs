@@ -1,28 +1,31 @@
-//! The keeper's loop: wait → take what came → decide, journal, publish, answer → look.
+//! The keeper's loop: wait → take what came → decide, journal, publish, answer → ask the guard → look.
 //!
-//! One thread. It waits for clients, the supervisor, changes in the runtime directory, and a look each
-//! second at the board and the journal (B6). It blocks on nothing but the disk.
+//! One thread. It waits for clients, the supervisor, probes, changes in the runtime directory, what the guard waits for,
+//! and a look each second at the board and the journal (B6). It blocks on nothing but the disk.
 
 use super::Arguments;
-use super::handle::{Actor, Declared};
+use super::desk::Desk;
+use super::host;
 use super::line::Line;
+use super::office::Office;
 use super::publish::Publisher;
-use super::round::{self, Asked};
-use crate::flags::Declaration;
-use crate::ipc::builtin::{FromKeeper, ToKeeper};
-use crate::ipc::codec;
+use super::round;
+use super::seen::seen;
+use crate::flags::guard::{Fact, Mode, Moment};
+use crate::flags::{Asking, Catalog, Planned, View};
+use crate::ipc::builtin::ToKeeper;
 use crate::ipc::control::What;
-use crate::ipc::flags::{Flags, Reply, Request, Where};
+use crate::ipc::declared::Declarations;
+use crate::ipc::flags::{Reply, Request, Where};
 use crate::ipc::notify;
-use crate::ipc::server::{ConnectionId, Received, SendError, Server, Still};
+use crate::ipc::server::Server;
 use crate::store::{self, Store};
 use crate::sys::ready::{self, Want};
-use crate::sys::{clock, disk, inherited, user};
+use crate::sys::{clock, disk, inherited};
 use crate::time::{Duration, Instant};
-use std::collections::{HashMap, VecDeque};
 use std::fs::File;
 use std::io;
-use std::os::fd::AsFd;
+use std::os::fd::OwnedFd;
 use std::os::unix::fs::FileExt;
 use std::path::{Path, PathBuf};
 
@@ -35,8 +38,8 @@ const DECLARATIONS: i32 = 5;
 const LOOK: Duration = Duration::from_secs(1);
 /// While no board stands, first after this, doubling to the above.
 const LOOK_AGAIN: Duration = Duration::from_millis(10);
-/// So many listening sockets are served: whose name was deleted may still have clients in its backlog.
-const LISTENERS: usize = 4;
+/// A supervisor that does not say what a new life must know is waited for no longer than this.
+const GREETING: Duration = Duration::from_secs(2);
 
 /// The keeper, until it is killed.
 pub(super) fn run(arguments: &Arguments) -> Result<std::convert::Infallible, String> {
@@ -46,32 +49,61 @@ pub(super) fn run(arguments: &Arguments) -> Result<std::convert::Infallible, Str
     let line = Line::new(inherited::take(LINE).ok());
     let declared = match inherited::take(DECLARATIONS).ok() {
         Some(memory) => read_declarations(&File::from(memory))?,
-        None => Declared::default(),
+        None => Declarations::default(),
     };
     let server =
         Server::from_listener(listener).map_err(|e| format!("cannot listen on descriptor 3: {e}"))?;
     // A dying predecessor holds it a moment longer: the kernel wakes us when it is gone (B1).
     let _lock = lock(arguments)?;
-    let store = Store::open(&arguments.state);
-    // Where it cannot be left, readers without board and keeper know only what was set.
-    let _ = store::declared::save(&arguments.state, declared.iter());
+    let mut store = Store::open(&arguments.state);
+    let catalog = Catalog::new(declared.flags.clone(), declared.migrations.clone());
     let board = Publisher::new(&arguments.runtime);
+    let mut office = Office::new(catalog, board, line, host::id(), host::boot());
+    adopt(arguments, &declared, &mut office, &mut store);
+    let now = clock::now();
     let mut keeper = Keeper {
-        declared,
         store,
-        board,
-        line,
-        servers: VecDeque::from([server]),
-        answering: HashMap::new(),
-        names: HashMap::new(),
+        greeting: office.line.is_there().then(|| now + GREETING),
+        hello: None,
+        office,
+        desk: Desk::new(server),
         ready_to: std::env::var_os("NOTIFY_SOCKET").map(PathBuf::from),
         in_trouble: false,
-        look_at: clock::now(),
+        audit_in_trouble: false,
+        look_at: now,
         look_again: LOOK_AGAIN,
     };
     loop {
         keeper.turn().map_err(|e| format!("cannot wait: {e}"))?;
     }
+}
+
+/// What the configuration says now, against what it said when a keeper last began.
+fn adopt(arguments: &Arguments, declared: &Declarations, office: &mut Office, store: &mut Store) {
+    let before = store::declared::recall(&arguments.state);
+    let switch = before.as_ref().map_or(Mode::default(), |before| before.guard);
+    let known = before.map(|before| Catalog::new(before.flags, before.migrations));
+    office.begin(store, |view: &View<'_>, now: &Moment, generation| {
+        let asking = Asking {
+            generation,
+            now: *now,
+            uid: nix::unistd::geteuid().as_raw(),
+            actor: "configuration",
+            reason: "another configuration is in force",
+            override_ban: false,
+        };
+        let mut planned = match &known {
+            Some(before) => crate::flags::adopt(before, view, &asking),
+            None => Planned::new("load"),
+        };
+        // Whoever moved it by hand is overruled by a configuration that says something new, and by no other.
+        if declared.guard != switch && declared.guard != view.facts.switch {
+            planned.facts.push(Fact::Switch(declared.guard));
+        }
+        planned
+    });
+    // Where it cannot be left, readers without board and keeper know only what was set.
+    let _ = store::declared::save(&arguments.state, declared);
 }
 
 /// On a disk where nothing can be made, the directories serve instead, down to one that is there.
@@ -91,40 +123,27 @@ fn lock(arguments: &Arguments) -> Result<File, String> {
     Err(format!("cannot lock `{}`: {first}", flags.join("lock").display()))
 }
 
-/// Each: its length in four bytes, then codec bytes.
-fn read_declarations(memory: &File) -> Result<Declared, String> {
+fn read_declarations(memory: &File) -> Result<Declarations, String> {
     let broken = |what: String| format!("the flag declarations (descriptor 5) are broken: {what}");
     let size = memory.metadata().map_err(|e| broken(e.to_string()))?.len();
     let mut bytes = vec![0; usize::try_from(size).map_err(|e| broken(e.to_string()))?];
     // By position: the descriptor shares its offset with the supervisor's and with earlier lives.
     memory.read_exact_at(&mut bytes, 0).map_err(|e| broken(e.to_string()))?;
-    let (mut rest, mut all) = (&bytes[..], Vec::new());
-    while let Some((length, behind)) = rest.split_first_chunk::<4>() {
-        let length = u32::from_le_bytes(*length) as usize;
-        let body = behind.get(..length).ok_or_else(|| broken("cut off".to_owned()))?;
-        all.push(codec::decode::<Declaration>(body).map_err(|e| broken(e.to_string()))?);
-        rest = &behind[length..];
-    }
-    Ok(Declared::new(all))
+    Declarations::decode(&bytes).map_err(|e| broken(e.to_string()))
 }
 
-/// A connection of one of the servers.
-type Client = (u64, ConnectionId);
-
 struct Keeper {
-    declared: Declared,
     store: Store,
-    board: Publisher,
-    line: Line,
-    /// The newest last.
-    servers: VecDeque<Server<Flags>>,
-    /// What is still to be said to whom.
-    answering: HashMap<Client, VecDeque<Reply>>,
-    /// Names of users, looked up once.
-    names: HashMap<u32, String>,
+    office: Office,
+    desk: Desk,
+    /// Until then the supervisor is waited for; `None`: it has said everything, or is not there.
+    greeting: Option<Instant>,
+    /// The supervisor's run, and whether the one before ended without a goodbye, until it has said everything.
+    hello: Option<(u64, bool)>,
     /// Whom to tell that the board stands; `None` when that was done.
     ready_to: Option<PathBuf>,
     in_trouble: bool,
+    audit_in_trouble: bool,
     look_at: Instant,
     look_again: Duration,
 }
@@ -133,156 +152,127 @@ impl Keeper {
     fn turn(&mut self) -> io::Result<()> {
         let woken = self.wait()?;
         let now = clock::now();
-        self.hear();
-        let asked = self.take_requests(now);
-        if !asked.is_empty() {
-            self.answer(&asked, now);
+        self.hear(now);
+        if self.greeting.is_some_and(|until| now < until) {
+            // Shares by instance, and what must be taken back before anything starts, are not known yet.
+            return Ok(());
         }
-        self.push_answers(now);
-        self.expire(now);
+        self.greeting = None;
+        self.office.count_instances(&self.store);
+        self.answer(now);
+        self.office.act(&mut self.store, now);
+        self.desk.push_answers(now);
+        self.desk.expire(now);
         if woken || now >= self.look_at {
             self.look();
-            self.look_again = if self.board.stands() { LOOK_AGAIN } else { (self.look_again * 2).min(LOOK) };
-            self.look_at = now + if self.board.stands() { LOOK } else { self.look_again };
+            let stands = self.office.board.stands();
+            self.look_again = if stands { LOOK_AGAIN } else { (self.look_again * 2).min(LOOK) };
+            self.look_at = now + if stands { LOOK } else { self.look_again };
         }
         Ok(())
     }
 
     /// Waits until something is to be done; true: something happened in the runtime directory.
     fn wait(&self) -> io::Result<bool> {
-        let deadlines = self.servers.iter().filter_map(Server::next_deadline);
-        let until = deadlines.fold(self.look_at, Instant::min);
+        let office = &self.office;
         let mut wants = Vec::new();
-        if let Some(fd) = self.board.watched() {
+        let until = match self.greeting {
+            Some(until) => until,
+            None => {
+                let deadlines = [self.desk.next_deadline(), office.next_deadline(&self.store)];
+                deadlines.into_iter().flatten().fold(self.look_at, Instant::min)
+            }
+        };
+        if let Some(fd) = office.board.watched() {
             wants.push(Want { fd, read: true, write: false });
         }
         let watching = wants.len();
-        if let Some((fd, write)) = self.line.fd() {
+        if let Some((fd, write)) = office.line.fd() {
             wants.push(Want { fd, read: true, write });
         }
-        for server in &self.servers {
-            if server.can_accept() {
-                wants.push(Want { fd: server.listener_fd(), read: true, write: false });
-            }
-            for id in server.connections() {
-                let Some(fd) = server.fd(id) else { continue };
-                wants.push(Want { fd, read: server.wants_read(id), write: server.wants_write(id) });
-            }
+        if self.greeting.is_none() {
+            office.probes.wants(&mut wants);
+            self.desk.wants(&mut wants);
         }
         let ready = ready::wait(&wants, Some(until.since(clock::now())))?;
-        Ok(ready[..watching].contains(&true) && self.board.something_happened())
+        Ok(ready[..watching].contains(&true) && office.board.something_happened())
     }
 
     /// What the supervisor says.
-    fn hear(&mut self) {
-        self.line.flush();
-        while let Some((message, descriptor)) = self.line.hear() {
-            match (message, descriptor) {
-                (ToKeeper::Listen, Some(socket)) => match Server::from_listener(socket) {
-                    Ok(server) => self.serve(server),
-                    Err(e) => self.trouble(format!("a new listening socket cannot be used: {e}")),
-                },
+    fn hear(&mut self, now: Instant) {
+        self.office.line.flush();
+        while let Some((message, descriptor)) = self.office.line.hear() {
+            match (&message, descriptor) {
+                (ToKeeper::Listen, Some(socket)) => self.listen(socket),
                 (ToKeeper::Listen, None) => {}
                 (ToKeeper::Look, _) => self.look_at = Instant::ZERO,
-                _ => {}
-            }
-        }
-    }
-
-    fn serve(&mut self, server: Server<Flags>) {
-        if self.servers.len() == LISTENERS {
-            self.servers.pop_front();
-        }
-        self.servers.push_back(server);
-    }
-
-    fn take_requests(&mut self, now: Instant) -> Vec<Asked<Client>> {
-        let mut asked = Vec::new();
-        for server in &mut self.servers {
-            // Whoever connects has mostly sent already: one wake-up does both.
-            while server.accept(now).is_some() {}
-            let number = number(server);
-            for id in server.connections().collect::<Vec<_>>() {
-                match server.readable(id, now) {
-                    Received::Nothing => {}
-                    Received::Request(request, peer) => {
-                        let who = Actor { uid: peer.uid, name: name_of(&mut self.names, peer.uid) };
-                        asked.push(Asked { to: (number, id), who, request });
+                (ToKeeper::Begin, _) => {
+                    self.greeting = None;
+                    if let Some((run, abrupt)) = self.hello.take() {
+                        self.office.hear_begin(now, run, abrupt);
                     }
-                    Received::Closed => {
-                        self.answering.remove(&(number, id));
-                        server.close(id);
+                }
+                (_, descriptor) => {
+                    if let ToKeeper::Hello { run, abrupt } = message {
+                        self.hello = Some((run, abrupt));
                     }
+                    self.office.hear(&self.store, now, &message, descriptor);
                 }
             }
         }
-        asked
+        if !self.office.line.is_there() {
+            self.greeting = None;
+        }
     }
 
-    fn answer(&mut self, asked: &[Asked<Client>], now: Instant) {
-        let Keeper { declared, store, board, line, .. } = self;
-        let floor = board.generation();
-        let answers = round::answer(declared, store, clock::wall(), floor, asked, |store, changes| {
-            board.publish(declared, store, changes);
-            for news in round::news(declared, changes) {
-                line.say(&news);
+    fn listen(&mut self, socket: OwnedFd) {
+        match Server::from_listener(socket) {
+            Ok(server) => self.desk.serve(server),
+            Err(e) => self.trouble(format!("a new listening socket cannot be used: {e}")),
+        }
+    }
+
+    fn answer(&mut self, now: Instant) {
+        let asked = self.desk.take_requests(now);
+        if asked.is_empty() {
+            return;
+        }
+        if asked.iter().any(|asked| asked.request.changes()) {
+            self.office.look_before_a_change(now);
+        }
+        let floor = self.office.board.generation();
+        let answers = round::answer(&mut self.office, &mut self.store, floor, &asked);
+        for ((to, mut replies), asked) in answers.into_iter().zip(&asked) {
+            let refused = matches!(replies.last(), Some(Reply::Refused(_)));
+            match &asked.request {
+                Request::Where => replies.insert(0, Reply::Where(self.where_everything_is())),
+                Request::Seen { flags } if !refused => {
+                    replies.splice(0..0, self.who_has_seen(flags, now));
+                }
+                _ => {}
             }
-        });
-        for ((to, mut replies), asked) in answers.into_iter().zip(asked) {
-            if asked.request == Request::Where {
-                replies.insert(0, Reply::Where(self.where_everything_is()));
-            }
-            self.answering.insert(to, replies.into());
+            self.desk.answer(to, replies);
         }
         self.mind_the_store();
-        self.push_answers(now);
+        self.desk.push_answers(now);
+    }
+
+    fn who_has_seen(&self, flags: &[String], now: Instant) -> Vec<Reply> {
+        let board = &self.office.board;
+        let word = |flag: &str| (board.body(flag), board.changed_at(flag));
+        seen(&self.office.truths(&self.store), &self.office.lives, flags, now, word)
     }
 
     fn where_everything_is(&self) -> Where {
         let text = |path: &Path| path.display().to_string();
         Where {
             pid: std::process::id(),
-            board: text(&self.board.path()),
+            board: text(&self.office.board.path()),
             journal: text(&self.store.path()),
             epoch: self.store.epoch(),
             generation: self.store.state().generation(),
-            flags: u32::try_from(self.declared.count()).unwrap_or(u32::MAX),
+            flags: u32::try_from(self.office.catalog.flags().count()).unwrap_or(u32::MAX),
             trouble: self.store.trouble().map(ToString::to_string).unwrap_or_default(),
-        }
-    }
-
-    /// Says what can be said now: a long list goes in pieces, as its reader takes them.
-    fn push_answers(&mut self, now: Instant) {
-        for server in &mut self.servers {
-            let number = number(server);
-            for id in server.connections().collect::<Vec<_>>() {
-                let client = (number, id);
-                let still = match self.answering.get_mut(&client) {
-                    Some(replies) => {
-                        let still = say(server, id, replies, now);
-                        if replies.is_empty() {
-                            self.answering.remove(&client);
-                        }
-                        still
-                    }
-                    None if server.wants_write(id) => server.writable(id, now),
-                    None => Still::Open,
-                };
-                if still == Still::Closed {
-                    self.answering.remove(&client);
-                    server.close(id);
-                }
-            }
-        }
-    }
-
-    fn expire(&mut self, now: Instant) {
-        for server in &mut self.servers {
-            let number = number(server);
-            for id in server.expire(now) {
-                self.answering.remove(&(number, id));
-                server.close(id);
-            }
         }
     }
 
@@ -290,14 +280,14 @@ impl Keeper {
     fn look(&mut self) {
         self.store.tend();
         self.mind_the_store();
-        let looked = self.board.look(&self.declared, &self.store);
+        let looked = self.office.look(&self.store);
         for what in looked.repaired {
-            self.note(What::Repaired { what });
+            self.office.note(String::new(), What::Repaired { what });
         }
         if let Some(message) = looked.trouble {
             self.trouble(message);
         }
-        if self.board.stands() {
+        if self.office.board.stands() {
             self.say_ready();
         }
     }
@@ -306,31 +296,30 @@ impl Keeper {
     fn mind_the_store(&mut self) {
         for found in self.store.take_found() {
             match found {
-                store::Found::Tail { .. } => {
-                    self.note(What::Repaired { what: found.to_string() });
+                store::Found::Tail { .. } | store::Found::Torn { .. } => {
+                    self.office.note(String::new(), What::Repaired { what: found.to_string() });
                 }
                 store::Found::Damage { .. } => self.trouble(found.to_string()),
             }
         }
-        match (self.store.trouble().map(|t| (t.to_string(), t.hint())), self.in_trouble) {
-            (Some((what, hint)), false) => {
-                self.in_trouble = true;
-                self.trouble(format!("flag changes are refused: {what}. {hint}"));
-            }
-            (None, true) => {
-                self.in_trouble = false;
-                self.note(What::Repaired { what: "the journal: it can be written again".into() });
-            }
-            (Some(_), true) | (None, false) => {}
+        let journal = self.store.trouble().map(|t| format!("flag changes are refused: {t}. {}", t.hint()));
+        let audit = self.store.audit_trouble();
+        let was = std::mem::replace(&mut self.in_trouble, journal.is_some());
+        self.say_once(was, journal, "the journal: it can be written again");
+        let was = std::mem::replace(&mut self.audit_in_trouble, audit.is_some());
+        self.say_once(was, audit, "the audit log: it can be written again, and has every change");
+    }
+
+    fn say_once(&mut self, was: bool, trouble: Option<String>, healed: &str) {
+        match trouble {
+            Some(message) if !was => self.trouble(message),
+            None if was => self.office.note(String::new(), What::Repaired { what: healed.to_owned() }),
+            Some(_) | None => {}
         }
     }
 
     fn trouble(&mut self, message: String) {
-        self.note(What::Warning { message });
-    }
-
-    fn note(&mut self, what: What) {
-        self.line.say(&FromKeeper::Noted { name: String::new(), what });
+        self.office.note(String::new(), What::Warning { message });
     }
 
     fn say_ready(&mut self) {
@@ -341,28 +330,4 @@ impl Keeper {
             }
         }
     }
-}
-
-/// Says what the client takes; what is left stays in `replies`.
-fn say(server: &mut Server<Flags>, id: ConnectionId, replies: &mut VecDeque<Reply>, now: Instant) -> Still {
-    while let Some(reply) = replies.front() {
-        match server.send(id, reply) {
-            Ok(()) => drop(replies.pop_front()),
-            Err(SendError::TooSlow) => return server.flush(id, now),
-            Err(SendError::Closed) => return Still::Closed,
-            // Ours are bounded far below a frame.
-            Err(SendError::TooLong) => drop(replies.pop_front()),
-        }
-    }
-    server.finish(id, now)
-}
-
-/// What tells one server's connections from another's for as long as both live.
-fn number(server: &Server<Flags>) -> u64 {
-    use std::os::fd::AsRawFd;
-    server.listener_fd().as_fd().as_raw_fd() as u64
-}
-
-fn name_of(names: &mut HashMap<u32, String>, uid: u32) -> String {
-    names.entry(uid).or_insert_with(|| user::name(uid).unwrap_or_else(|| uid.to_string())).clone()
 }

@@ -1,0 +1,185 @@
+//! Reading a black box, in the supervisor and the keeper. Its bytes are a service's: all of them are taken as hostile.
+//!
+//! Nothing is mapped: what is read is a copy that does not change under the eyes, and its size cannot, either. The
+//! header is not looked at, because it is the service's to overwrite; entries prove themselves. Whatever the bytes are,
+//! every loop here has the table's length as its bound.
+//!
+//! A proven entry is what the service *said*: one that is malicious can write any entry and count what it likes. It can
+//! only lie about itself.
+
+use super::layout::{
+    BYTES, CELLS, CHECK, COUNTERS, ENTRIES, ENTRY, HEADER, KEY, OVERFLOWS, PAIR, PAIRS, PROBES, SEEN, TIME,
+    VALUE, cell, entry, key, proves,
+};
+use crate::sys::memory;
+use crate::time::Instant;
+use std::io;
+use std::ops::Range;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+/// The black box of one life.
+#[derive(Debug)]
+pub struct BlackBox {
+    memory: OwnedFd,
+}
+
+/// Which value of a flag a life has seen.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Seen {
+    /// The flag's name, hashed (`board::layout::hash`).
+    pub hash: u64,
+    /// The body of the word. Compare it with the flag's present one: equal means that the life has the present value.
+    pub body: u32,
+    /// The number of the board's last change before the word was loaded: what was seen is at least as new.
+    pub generation: u64,
+    /// When, by the service's own account: not before it, and perhaps in the future.
+    pub at: Instant,
+}
+
+/// What a life has counted. Neither may be believed to rise: take a difference that is negative for none.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counters {
+    /// Pieces of work that went well.
+    pub successes: u64,
+    /// Pieces of work that went wrong.
+    pub errors: u64,
+}
+
+impl BlackBox {
+    /// A new one, for a life that is about to begin.
+    ///
+    /// # Errors
+    /// No descriptors or memory are left.
+    pub fn make() -> io::Result<BlackBox> {
+        let memory = memory::zeroed("mainstay.blackbox", BYTES as u64)?;
+        memory::write_at_start(memory.as_fd(), &HEADER.map(u64::to_le_bytes).concat())?;
+        Ok(BlackBox { memory })
+    }
+
+    /// The one behind this descriptor, which another process of ours made.
+    ///
+    /// # Errors
+    /// `InvalidInput` when it is no memory of a black box's size that nobody can resize.
+    pub fn open(memory: OwnedFd) -> io::Result<BlackBox> {
+        if memory::fixed_size(memory.as_fd())? != Some(BYTES as u64) {
+            let text = format!("it is no black box: no memory of {BYTES} bytes that nobody can resize");
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
+        Ok(BlackBox { memory })
+    }
+
+    /// A copy of all that it holds.
+    ///
+    /// # Errors
+    /// Those of `pread`.
+    pub fn image(&self) -> io::Result<Image> {
+        self.copy(0..CELLS)
+    }
+
+    /// What it has seen of one flag, by `board::layout::hash` of its name. `None`: it never read it (or more flags than
+    /// there is room for, see [`Image::overflows`]), or was noting it when it died.
+    ///
+    /// # Errors
+    /// Those of `pread`.
+    pub fn seen(&self, hash: u64) -> io::Result<Option<Seen>> {
+        Ok(self.copy(SEEN..SEEN + ENTRIES * ENTRY)?.seen(hash))
+    }
+
+    /// What it has counted.
+    ///
+    /// # Errors
+    /// Those of `pread`.
+    pub fn counters(&self) -> io::Result<Counters> {
+        Ok(self.copy(COUNTERS..COUNTERS + PAIRS * PAIR)?.counters())
+    }
+
+    /// A copy that holds these cells only.
+    fn copy(&self, cells: Range<usize>) -> io::Result<Image> {
+        let mut bytes = vec![0; cells.len() * 8];
+        memory::read_at(self.memory.as_fd(), &mut bytes, cells.start as u64 * 8)?;
+        let words = bytes.as_chunks::<8>().0.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect();
+        Ok(Image { first: cells.start, words })
+    }
+}
+
+impl AsFd for BlackBox {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.memory.as_fd()
+    }
+}
+
+impl From<BlackBox> for OwnedFd {
+    fn from(the_box: BlackBox) -> OwnedFd {
+        the_box.memory
+    }
+}
+
+/// A copy of a black box, or of a part of it: what is not there counts as zeros.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Image {
+    first: usize,
+    words: Vec<u64>,
+}
+
+impl Image {
+    /// From bytes, of any number and content. What is behind the last whole cell of 8 is not looked at.
+    pub fn from_bytes(bytes: &[u8]) -> Image {
+        let words = bytes.as_chunks::<8>().0.iter().take(CELLS).map(|bytes| u64::from_le_bytes(*bytes));
+        Image { first: 0, words: words.collect() }
+    }
+
+    /// What was seen of one flag.
+    pub fn seen(&self, hash: u64) -> Option<Seen> {
+        let key = key(hash);
+        for probe in 0..PROBES {
+            let entry = entry(key, probe);
+            match self.word(cell(entry) + KEY) {
+                0 => return None,
+                met if met == key => return self.proven(entry),
+                _ => {}
+            }
+        }
+        None
+    }
+
+    /// What was seen of every flag, in no order; each hash once.
+    pub fn all_seen(&self) -> impl Iterator<Item = Seen> {
+        // Only where a search finds it: the same flag cannot stand in two places.
+        (0..ENTRIES).filter_map(|entry| self.proven(entry)).filter(|seen| self.seen(seen.hash) == Some(*seen))
+    }
+
+    /// Entries that do not prove themselves: a note was being made, or somebody wrote where nobody should.
+    pub fn torn(&self) -> usize {
+        (0..ENTRIES)
+            .filter(|entry| self.word(cell(*entry) + KEY) != 0 && self.proven(*entry).is_none())
+            .count()
+    }
+
+    /// Notes that found no room. More than 0 means: a flag that is not in the table may have been read nevertheless.
+    pub fn overflows(&self) -> u64 {
+        self.word(OVERFLOWS)
+    }
+
+    /// What was counted.
+    pub fn counters(&self) -> Counters {
+        let sum = |at: usize| {
+            (0..PAIRS).fold(0u64, |sum, pair| sum.saturating_add(self.word(COUNTERS + PAIR * pair + at)))
+        };
+        Counters { successes: sum(0), errors: sum(1) }
+    }
+
+    fn proven(&self, entry: usize) -> Option<Seen> {
+        let cells = [KEY, VALUE, TIME, CHECK].map(|at| self.word(cell(entry) + at));
+        let [hash, value, time, checked] = cells;
+        proves(entry, cells).then_some(Seen {
+            hash,
+            body: value as u32,
+            generation: checked >> 32 << 32 | value >> 32,
+            at: Instant::from_nanos(time),
+        })
+    }
+
+    fn word(&self, cell: usize) -> u64 {
+        cell.checked_sub(self.first).and_then(|at| self.words.get(at)).copied().unwrap_or(0)
+    }
+}
