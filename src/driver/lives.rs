@@ -14,6 +14,7 @@ use crate::sys::strays::{self, PastLife};
 use crate::sys::{clock, pidfd};
 use crate::time::Duration;
 use mio::Interest;
+use std::ffi::CStr;
 use std::os::fd::{AsFd, OwnedFd};
 
 /// A guest looks again so long after it found leftovers that are not its children.
@@ -115,9 +116,20 @@ impl Driver {
         }
         let cgroup = slot.cgroup.as_ref().map(|leaf| leaf.as_fd());
         let mut given = Given::default();
-        if let Some(of) = &slot.blackbox {
-            given.descriptor = Some((keeper::BLACKBOX, of.memory.as_fd()));
-            given.variables = &[keeper::BLACKBOX_VARIABLE];
+        let flags =
+            if self.roster.builtin(child).is_none() { self.flag_variables.assignments() } else { Vec::new() };
+        let mut variables: Vec<&CStr> = flags.iter().map(|one| one.as_c_str()).collect();
+        match &slot.blackbox {
+            Some(of) => {
+                given.descriptor = Some((keeper::BLACKBOX, of.memory.as_fd()));
+                if variables.is_empty() {
+                    given.variables = &[keeper::BLACKBOX_VARIABLE];
+                } else {
+                    variables.push(keeper::BLACKBOX_VARIABLE);
+                    given.variables = &variables;
+                }
+            }
+            None => given.variables = &variables,
         }
         given.pid = self.roster.of(child).watchdog.map(|_| c"WATCHDOG_PID=");
         match &mut slot.launch {

@@ -17,6 +17,7 @@
 //! | `revise.rs` | another plan: the file read again, other numbers of instances |
 //! | `workshop.rs`, `stencil.rs` | what a program needs to be started; templates |
 //! | `builtins.rs`, `link.rs` | keeper and logger as children, and the lines to them |
+//! | `flag_variables.rs` | flags in the environment of a life |
 //! | `keeper.rs` | what the keeper is told of lives, and what it asks for; black boxes |
 //! | `rooms.rs`, `mending.rs` | the runtime directory and its sockets, made again when they are gone |
 //! | `ring.rs`, `roster.rs`, `public.rs`, `followers.rs` | events, names |
@@ -26,6 +27,7 @@ mod alarms;
 mod builtins;
 mod comings;
 mod control;
+mod flag_variables;
 mod followers;
 mod health;
 mod keeper;
@@ -63,6 +65,7 @@ use crate::time::{Duration, Instant};
 use alarms::Alarms;
 use builtins::{Deaths, Program};
 use comings::Retired;
+use flag_variables::FlagVariables;
 use followers::Followers;
 use health::Checks;
 use keeper::Keeping;
@@ -191,6 +194,7 @@ pub struct Driver {
     logger: Link,
     keeper: Option<Link>,
     keeping: Keeping,
+    flag_variables: FlagVariables,
     deaths: Deaths,
     probes: readiness::Probes,
     watchdogs: Alarms,

@@ -2,6 +2,7 @@
 
 use super::alarms::Alarms;
 use super::builtins::{Deaths, Program, declared_by};
+use super::flag_variables::FlagVariables;
 use super::followers::Followers;
 use super::health::Checks;
 use super::keeper::Keeping;
@@ -108,6 +109,7 @@ impl Driver {
             options.program.clone(),
         )
         .map_err(|e| Failed::System("preparing the built-in services", e))?;
+        let flag_variables = FlagVariables::new(&plan, rooms.runtime());
         let templates = Stencil::all(&plan);
         let Plan { tree, programs, file, .. } = plan;
         let tree = roster::tree(&tree, builtins);
@@ -141,6 +143,7 @@ impl Driver {
                 false => None,
                 true => Some(Link::new().map_err(system("making the line to the keeper"))?),
             },
+            flag_variables,
             keeping: Keeping::new(
                 past.supervisor.is_some() || predecessor::mark(rooms.project()).exists(),
                 boxes,
