@@ -363,7 +363,7 @@ impl Driver {
     /// Other flags: a keeper that begins anew reads them. One that is not there yet is given its line.
     pub(super) fn declare_flags(&mut self, declared: &Declarations) -> io::Result<()> {
         self.program.declare(declared)?;
-        if self.keeper.is_none() && !declared.flags.is_empty() {
+        if self.keeper.is_none() && !(declared.flags.is_empty() && declared.migrations.is_empty()) {
             self.keeper = Some(Link::new()?);
             self.watch_link(Source::Keeper);
         }

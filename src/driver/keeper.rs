@@ -9,10 +9,10 @@ use super::link::Link;
 use super::ring::{Entry, Subject};
 use super::roster::{Builtin, USER_ROOT};
 use super::{Driver, public};
+use crate::blackbox;
 use crate::ipc::builtin::{FromKeeper, ToKeeper};
 use crate::supervisor::spec::{ChildId, GroupId, Incarnation, Node};
 use crate::supervisor::{Command, Event};
-use crate::sys::memory;
 use std::collections::VecDeque;
 use std::hash::{BuildHasher, RandomState};
 use std::os::fd::OwnedFd;
@@ -26,8 +26,6 @@ const AHEAD: usize = 64;
 pub const BLACKBOX: i32 = 15;
 /// How it is told so.
 pub const BLACKBOX_VARIABLE: &std::ffi::CStr = c"MAINSTAY_BLACKBOX_FD=15";
-/// Its size.
-const BLACKBOX_BYTES: u64 = 64 << 10;
 
 /// Something to say to the keeper.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -163,7 +161,7 @@ impl Driver {
             slot.blackbox = None;
             return;
         }
-        let made = memory::zeroed("mainstay.blackbox", BLACKBOX_BYTES);
+        let made = blackbox::BlackBox::make().map(OwnedFd::from);
         match (made, &mut slot.blackbox) {
             (Err(_), _) => slot.blackbox = None,
             // Nobody else has the last one any more: its place is used again, so nothing is allocated.

@@ -14,6 +14,7 @@ use crate::sys::strays::{self, PastLife};
 use crate::sys::{clock, pidfd};
 use crate::time::Duration;
 use mio::Interest;
+use std::ffi::CStr;
 use std::os::fd::{AsFd, OwnedFd};
 
 /// A guest looks again so long after it found leftovers that are not its children.
@@ -50,6 +51,7 @@ impl Driver {
         self.before_start(child, incarnation);
         self.ledger.intend(child, incarnation);
         self.make_blackbox(child, incarnation);
+        self.remember_memory(child);
         let at = clock::now();
         match self.fork(child, incarnation) {
             Ok(started) => {
@@ -113,13 +115,23 @@ impl Driver {
             slot.find_cgroup(self.cgroups.as_ref(), self.roster.instance(child));
         }
         let cgroup = slot.cgroup.as_ref().map(|leaf| leaf.as_fd());
-        let given = match &slot.blackbox {
-            Some(of) => Given {
-                descriptor: Some((keeper::BLACKBOX, of.memory.as_fd())),
-                variables: &[keeper::BLACKBOX_VARIABLE],
-            },
-            None => Given::default(),
-        };
+        let mut given = Given::default();
+        let flags =
+            if self.roster.builtin(child).is_none() { self.flag_variables.assignments() } else { Vec::new() };
+        let mut variables: Vec<&CStr> = flags.iter().map(|one| one.as_c_str()).collect();
+        match &slot.blackbox {
+            Some(of) => {
+                given.descriptor = Some((keeper::BLACKBOX, of.memory.as_fd()));
+                if variables.is_empty() {
+                    given.variables = &[keeper::BLACKBOX_VARIABLE];
+                } else {
+                    variables.push(keeper::BLACKBOX_VARIABLE);
+                    given.variables = &variables;
+                }
+            }
+            None => given.variables = &variables,
+        }
+        given.pid = self.roster.of(child).watchdog.map(|_| c"WATCHDOG_PID=");
         match &mut slot.launch {
             Ok(launch) => launch.start_with(&[incarnation.0], cgroup, given),
             Err(error) => Err(error.clone()),
@@ -136,7 +148,12 @@ impl Driver {
             // The last that it hears: how everybody else ended.
             self.logger.flush();
         }
-        let signal = self.core.tree().children[child.0 as usize].stop_signal;
+        self.watch_no_more(child);
+        let signal = match self.slots[child.0 as usize].fault {
+            // What it was doing is of interest.
+            Some((Fault::Watchdog, _)) => libc::SIGABRT,
+            _ => self.core.tree().children[child.0 as usize].stop_signal,
+        };
         self.signal_life(child, incarnation, signal);
         self.signal_life(child, incarnation, libc::SIGCONT);
     }
@@ -153,6 +170,7 @@ impl Driver {
 
     /// SIGKILL to the main process and everything around it.
     pub(super) fn kill(&mut self, child: ChildId, incarnation: Incarnation) {
+        self.watch_no_more(child);
         let slot = &self.slots[child.0 as usize];
         let Some(life) = slot.life_of(incarnation) else { return };
         if !life.reaped {
@@ -206,7 +224,14 @@ impl Driver {
             self.past_pids.insert(pid, child);
         }
         self.probes.forget(child);
+        self.watch_no_more(child);
         self.ledger.ended(child);
+        if matches!(cause, Cause::Signal(libc::SIGKILL, _))
+            && self.slots[child.0 as usize].fault.is_none()
+            && self.died_for_memory(child)
+        {
+            self.slot(child).fault = Some((Fault::OutOfMemory, Box::default()));
+        }
         if let Some(life) = &mut self.slot(child).life {
             life.reaped = true;
         }
@@ -242,6 +267,9 @@ impl Driver {
             self.slot(child).life = None;
         }
         (self.deaths.pid, self.deaths.usage, self.deaths.lived) = (pid, usage, lived);
+        if matches!(self.slots[child.0 as usize].fault, Some((Fault::OutOfMemory, _))) {
+            self.happened.push_back(Event::Failed { child, incarnation, ended: true });
+        }
         self.tell(Event::Exited { child, incarnation, cause, leftovers });
     }
 

@@ -59,11 +59,13 @@ impl Driver {
             ChildReport::Starting => return,
             ChildReport::Up => {
                 self.count_restart(child, now);
+                self.begin_to_watch(child);
                 Note::Up { after: self.age(child, now) }
             }
             ChildReport::Ready { after } => {
                 let away = self.count_restart(child, now);
                 self.probes.forget(child);
+                self.begin_to_watch(child);
                 Note::Ready { after, away, info: self.slot(child).info.take() }
             }
             ChildReport::StartFailed => self.start_failed(child, incarnation),

@@ -1,7 +1,10 @@
 //! From a checked plan to a driver that is ready to run.
 
+use super::alarms::Alarms;
 use super::builtins::{Deaths, Program, declared_by};
+use super::flag_variables::FlagVariables;
 use super::followers::Followers;
+use super::health::Checks;
 use super::keeper::Keeping;
 use super::link::Link;
 use super::readiness::Probes;
@@ -10,6 +13,7 @@ use super::rooms::Rooms;
 use super::roster::{self, Builtin, Entry, Roster};
 use super::slot::Slot;
 use super::stencil::Stencil;
+use super::watchdog::Memory;
 use super::workshop::{Descriptors, Prepared, Workshop};
 use super::{Driver, Source, predecessor};
 use crate::cli::revision;
@@ -105,6 +109,7 @@ impl Driver {
             options.program.clone(),
         )
         .map_err(|e| Failed::System("preparing the built-in services", e))?;
+        let flag_variables = FlagVariables::new(&plan, rooms.runtime());
         let templates = Stencil::all(&plan);
         let Plan { tree, programs, file, .. } = plan;
         let tree = roster::tree(&tree, builtins);
@@ -116,9 +121,9 @@ impl Driver {
         }
         for (rank, what) in programs.into_iter().enumerate() {
             let prepared = workshop.prepare(&what, &program, None)?;
-            let Prepared { launch, pipes, entry } = prepared;
+            let Prepared { launch, pipes, check, entry } = prepared;
             roster.put(ChildId(slots.len() as u32), entry, Some(rank as u64));
-            slots.push(Slot { launch, pipes, in_ledger: true, ..Slot::empty() });
+            slots.push(Slot { launch, pipes, check, in_ledger: true, ..Slot::empty() });
         }
         let names: Vec<&str> = tree.children.iter().map(|child| child.name.as_str()).collect();
         let ledger = Ledger::create(rooms.runtime_fd(), names.into_iter(), past.numbers)
@@ -138,6 +143,7 @@ impl Driver {
                 false => None,
                 true => Some(Link::new().map_err(system("making the line to the keeper"))?),
             },
+            flag_variables,
             keeping: Keeping::new(
                 past.supervisor.is_some() || predecessor::mark(rooms.project()).exists(),
                 boxes,
@@ -157,6 +163,9 @@ impl Driver {
             program,
             deaths: Deaths::default(),
             probes: Probes::default(),
+            watchdogs: Alarms::default(),
+            checks: Checks::default(),
+            memory: Memory::new(),
             signals,
             clearing: Vec::new(),
             happened: VecDeque::new(),

@@ -14,6 +14,8 @@ use std::os::fd::OwnedFd;
 pub struct Slot {
     /// How it is started; an error when it cannot be prepared (an unknown user, say): the same each time.
     pub launch: Result<Launch, StartError>,
+    /// How the command of its health check is started, if it has one.
+    pub check: Option<Result<Launch, StartError>>,
     /// Where its output goes; `None` when it has no pipes.
     pub pipes: Option<[LogPipe; 2]>,
     /// Its cgroup, when cgroups are used.
@@ -21,6 +23,8 @@ pub struct Slot {
     /// SIGKILL was sent through it: Linux kills whatever is cloned into such a group from outside (it
     /// compares the group's count of kills with that of ours), so the next life needs a new one.
     pub cgroup_used_up: bool,
+    /// How often the kernel had killed for memory in its control group, or in ours, before the present life.
+    pub oom_kills: u64,
     /// Tells when the last helper of a dead main process is gone.
     pub emptiness: Option<Emptiness>,
     /// The present life, until nothing of it is left.
@@ -82,9 +86,11 @@ impl Slot {
     pub fn empty() -> Slot {
         Slot {
             launch: Err(StartError::new(Step::Arguments, 0, "preparing a built-in service")),
+            check: None,
             pipes: None,
             cgroup: None,
             cgroup_used_up: false,
+            oom_kills: 0,
             emptiness: None,
             life: None,
             ended: None,

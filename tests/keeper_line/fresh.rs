@@ -74,7 +74,8 @@ default = false
     let mut keeper = rig.start();
     keeper.greeting();
     let project = &rig.project;
-    project.wait("web", "gave_up", "0");
+    keeper.say("feed 0");
+    keeper.events(|event| event["kind"] == "group_gave_up");
     let calm = project.pid("calm");
     project.write("good", "");
     let cursor = project.cursor();

@@ -13,6 +13,7 @@ mod feed;
 mod fresh;
 mod greeting;
 mod played;
+mod reload;
 mod rig;
 
 use std::panic::catch_unwind;
@@ -33,6 +34,10 @@ const TESTS: &[(&str, fn())] = &[
     ("fresh::a_parked_group_comes_back_and_the_others_keep_their_processes", fresh::parked_group),
     ("boxes::each_life_has_a_fresh_sealed_box_that_the_keeper_gets_too", boxes::fresh_for_each_life),
     ("boxes::without_flags_there_are_none", boxes::none_without_flags),
+    (
+        "reload::what_is_declared_otherwise_is_handed_to_the_keeper_and_boxes_come_with_the_next_life",
+        reload::what_is_declared,
+    ),
     ("changes::a_crash_record_names_the_flags_that_were_changed_before", changes::named_in_the_record),
 ];
 

@@ -120,7 +120,12 @@ pub struct Given<'a> {
     pub descriptor: Option<(i32, BorrowedFd<'a>)>,
     /// Assignments, `NAME=value`. Of a variable that is set already nothing is changed.
     pub variables: &'a [&'a CStr],
+    /// The beginning of an assignment, `NAME=`, whose value is the child's own number: at most [`PID_TEXT`] bytes.
+    pub pid: Option<&'a CStr>,
 }
+
+/// Room for the assignment of [`Given::pid`], without its digits.
+pub const PID_TEXT: usize = 40;
 
 /// A program that was started.
 #[derive(Debug)]
@@ -161,6 +166,8 @@ struct Bench {
     envp: Vec<*const c_char>,
     candidates: Vec<*const c_char>,
     paths: Vec<u8>,
+    /// The assignment of the child's own number, which it completes itself.
+    pid: Box<[u8]>,
 }
 
 thread_local! {
@@ -274,11 +281,24 @@ impl Launch {
                 Stack::new().map_err(|error| refused(error.raw_os_error().unwrap_or(libc::ENOMEM)))?;
             bench.stack = Some(stack);
         }
-        let Bench { stack: Some(stack), reserve, argv, envp, candidates, paths, entries: _ } = bench else {
+        let Bench { stack: Some(stack), reserve, argv, envp, candidates, paths, pid, entries: _ } = bench
+        else {
             unreachable!("the stack was made above");
         };
         self.text.point_to_arguments(argv);
         self.text.point_to_variables(&self.environment, given.variables, envp);
+        let pid_digits = given.pid.filter(|text| text.count_bytes() <= PID_TEXT).map(|text| {
+            if pid.is_empty() {
+                *pid = vec![0; PID_TEXT + table::PID_DIGITS].into();
+            }
+            let text = text.to_bytes();
+            pid.fill(0);
+            pid[..text.len()].copy_from_slice(text);
+            let start = pid.as_mut_ptr();
+            envp.pop();
+            envp.extend([start.cast_const().cast(), std::ptr::null()]);
+            start.wrapping_add(text.len())
+        });
         if let Some(name) = self.name() {
             self.find_candidates(name, paths, candidates);
         }
@@ -303,6 +323,7 @@ impl Launch {
                 },
                 argv: argv.as_ptr(),
                 envp: envp.as_ptr(),
+                pid_digits,
                 parent: rustix::process::getpid().as_raw_nonzero().get(),
                 cgroup: cgroup.map_or(-1, |cgroup| cgroup.as_raw_fd()),
                 enter_cgroup: false,

@@ -91,6 +91,8 @@ pub(super) struct Life<'a> {
     pub(super) target: Target<'a>,
     pub(super) argv: *const *const c_char,
     pub(super) envp: *const *const c_char,
+    /// Where the child writes its own number: room for [`PID_DIGITS`] bytes, all zero.
+    pub(super) pid_digits: Option<*mut u8>,
     pub(super) parent: i32,
     pub(super) cgroup: i32,
     pub(super) enter_cgroup: bool,
@@ -111,6 +113,28 @@ pub(super) struct Failure {
 
 /// In [`Failure::detail`] of [`Step::Descriptors`]: it could not leave our table, and has done nothing else.
 pub(super) const NOT_LEFT: i32 = -2;
+
+/// Digits of the largest number of a process, and a zero.
+pub(super) const PID_DIGITS: usize = 11;
+
+/// Its own number, as the environment has it.
+fn write_pid(digits: *mut u8) {
+    // SAFETY: no arguments.
+    let mut rest = unsafe { libc::syscall(libc::SYS_getpid) };
+    let mut length = 1;
+    let mut bound = 10;
+    while rest >= bound && length < PID_DIGITS - 1 {
+        length = length.wrapping_add(1);
+        bound = bound.wrapping_mul(10);
+    }
+    let mut at = length;
+    while at > 0 {
+        at = at.wrapping_sub(1);
+        // SAFETY: inside the room that the parent made for `PID_DIGITS` bytes.
+        unsafe { digits.add(at).write(b'0'.wrapping_add((rest % 10) as u8)) };
+        rest /= 10;
+    }
+}
 
 /// The child's whole life before exec. Never returns.
 pub(super) extern "C" fn child(life: *mut c_void) -> c_int {
@@ -135,6 +159,9 @@ fn walk(life: &Life) -> Result<(), Failure> {
             errno,
             detail: NOT_LEFT,
         })?;
+    }
+    if let Some(digits) = life.pid_digits {
+        write_pid(digits);
     }
     for entry in life.entries {
         entry.run(life).map_err(|(step, errno, detail)| Failure { step, errno, detail })?;
