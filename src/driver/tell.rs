@@ -166,7 +166,7 @@ impl Driver {
         let state = self.core.state(child);
         Service {
             service: self.roster.service(child).to_owned(),
-            instance: policy.name.clone(),
+            instance: policy.name.to_string(),
             group: self.roster.group(policy.group).to_owned(),
             state: word(state).to_owned(),
             wanted: if self.core.wanted_up(child) { "up" } else { "down" }.to_owned(),

@@ -188,7 +188,7 @@ impl Supervisor {
             let child = new.children[at].0 as usize;
             let otp = revision.otp_rule || self.tree.groups[policy.group.0 as usize].otp;
             let moved = self.shape.parent(child) != Some(policy.group.0 as usize);
-            self.tree.children[child] = policy;
+            self.tree.children[child] = self.policies.keep(policy);
             let up = self.tree.children[child].autostart && !otp;
             if new.made.contains(&child) {
                 self.services[child].goal = if up { Goal::Up } else { Goal::Down };
@@ -265,7 +265,7 @@ impl Supervisor {
         for group in &mut self.tree.groups {
             group.after.retain(stays);
         }
-        self.shape = Shape::new(&self.tree);
+        self.shape = Shape::new(&self.tree.groups, &super::needs(&self.tree));
         self.make_lists();
         // Asked for in the shape from now on.
         for group in &mut self.tree.groups {

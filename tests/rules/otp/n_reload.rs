@@ -125,7 +125,7 @@ fn n12_the_supervisor_says_which_tree_it_runs() {
     let mut rig = plant(9, "a").boot();
     assert_eq!(rig.supervisor.tree().groups[0].intensity, plant(9, "a").tree.groups[0].intensity);
     rig.reload(plant(3, "a")).unwrap();
-    assert_eq!(rig.supervisor.tree().children[0], plant(3, "a").tree.children[0]);
+    assert_eq!(rig.supervisor.tree().children[0].policy(), plant(3, "a").tree.children[0]);
     assert_eq!(rig.policy("root").intensity, plant(3, "a").tree.groups[0].intensity);
 }
 
