@@ -10,15 +10,11 @@ name = "t"
 [service.web]
 command = ["sleep", "100000"]
 backoff = "none"
-env = { MAINSTAY_FLAG_OWN = "mine" }
 [flag.new-checkout]
 default = false
 env = true
-[flag."batch.size"]
-default = 500
-env = true
-[flag.greeting]
-default = "hello = you"
+[flag."search.v2"]
+default = true
 env = true
 [flag.quiet]
 default = true
@@ -35,23 +31,21 @@ fn told(project: &Project) -> Vec<String> {
 #[test]
 fn a_life_has_the_values_that_held_when_it_began() {
     let project = Project::running(TREE);
-    let own = "MAINSTAY_FLAG_OWN=mine";
-    let batch = |size: &str| format!("MAINSTAY_FLAG_BATCH_SIZE={size}");
-    let greeting = "MAINSTAY_FLAG_GREETING=hello = you";
-    let first = [&batch("500"), greeting, "MAINSTAY_FLAG_NEW_CHECKOUT=off", own];
+    let search = |value: &str| format!("MAINSTAY_FLAG_SEARCH_V2={value}");
+    let first = ["MAINSTAY_FLAG_NEW_CHECKOUT=off", &search("on")];
     assert_eq!(told(&project), first);
     project.mainstay(&["flag", "set", "new-checkout", "12.5%"]).ok();
-    project.mainstay(&["flag", "set", "batch.size", "-7"]).ok();
+    project.mainstay(&["flag", "set", "search.v2", "off"]).ok();
     assert_eq!(told(&project), first, "a life keeps what it began with");
     project.kill_and_wait("web", "up");
-    assert_eq!(told(&project), [&batch("-7"), greeting, "MAINSTAY_FLAG_NEW_CHECKOUT=12.5%", own]);
+    assert_eq!(told(&project), ["MAINSTAY_FLAG_NEW_CHECKOUT=12.5%", &search("off")]);
     project.mainstay(&["flag", "disable", "new-checkout"]).ok();
     project.kill_and_wait("web", "up");
-    assert_eq!(told(&project), [&batch("-7"), greeting, own], "no opinion is no variable");
+    assert_eq!(told(&project), [search("off")], "no opinion is no variable");
 
-    let less = TREE.replace("default = 500\nenv = true", "default = 500");
+    let less = TREE.replace("default = true\nenv = true", "default = true");
     project.write("mainstay.toml", &less);
     project.mainstay(&["reload"]).ok();
     project.kill_and_wait("web", "up");
-    assert_eq!(told(&project), [greeting, own], "from the next life on");
+    assert_eq!(told(&project), [""; 0], "from the next life on");
 }

@@ -20,6 +20,8 @@ use std::sync::Arc;
 
 /// So many messages wait in the line; what else there is to say waits as numbers.
 const AHEAD: usize = 64;
+/// So many numbers may wait, beside two for each instance, before ends of lives are left out.
+const BEHIND: usize = 1024;
 
 /// The descriptor at which a life finds its black box: below those that are lent at a start (so it is in nobody's
 /// way), above those that programs and shells number themselves.
@@ -32,6 +34,7 @@ pub const BLACKBOX_VARIABLE: &std::ffi::CStr = c"MAINSTAY_BLACKBOX_FD=15";
 enum News {
     Instance(ChildId),
     Life(ChildId),
+    Ended(ChildId, Incarnation),
     Gone(ChildId),
     Begin,
 }
@@ -118,6 +121,11 @@ impl Driver {
             if slot.untold {
                 self.keeping.news.push_back(News::Life(child));
             }
+            if let Some(of) = &slot.blackbox
+                && slot.life.as_ref().is_none_or(|life| life.reaped)
+            {
+                self.keeping.news.push_back(News::Ended(child, of.incarnation));
+            }
         }
         self.keeping.news.push_back(News::Begin);
     }
@@ -150,6 +158,14 @@ impl Driver {
     pub(super) fn tell_keeper_of_life(&mut self, child: ChildId) {
         if self.keeper_listens() && !std::mem::replace(&mut self.slot(child).untold, true) {
             self.keeping.news.push_back(News::Life(child));
+        }
+    }
+
+    /// A life has ended. A keeper that is far behind is not told of each: the next life of the same instance says enough.
+    pub(super) fn tell_keeper_of_death(&mut self, child: ChildId, incarnation: Incarnation) {
+        let is_behind = self.keeping.news.len() > 2 * self.slots.len() + BEHIND;
+        if self.keeper_listens() && self.roster.builtin(child).is_none() && !is_behind {
+            self.keeping.news.push_back(News::Ended(child, incarnation));
         }
     }
 
@@ -210,6 +226,9 @@ impl Driver {
     fn in_words(&mut self, news: News) -> Option<(ToKeeper, Option<Arc<OwnedFd>>)> {
         let (child, message) = match news {
             News::Begin => return Some((ToKeeper::Begin, None)),
+            News::Ended(ChildId(child), Incarnation(incarnation)) => {
+                return Some((ToKeeper::Ended { child, incarnation }, None));
+            }
             News::Gone(ChildId(child)) => return Some((ToKeeper::Gone { child }, None)),
             News::Instance(child) => {
                 let (service, instance) = (self.roster.service(child), self.roster.instance(child));

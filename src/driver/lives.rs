@@ -235,6 +235,7 @@ impl Driver {
         if let Some(life) = &mut self.slot(child).life {
             life.reaped = true;
         }
+        self.tell_keeper_of_death(child, incarnation);
         self.dead.push(Dead { child, incarnation, pid, cause, usage, lived, leftovers: false });
     }
 

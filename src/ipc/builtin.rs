@@ -150,8 +150,8 @@ pub enum FromLogger {
 /// Supervisor → keeper.
 ///
 /// Order for each new life of the keeper: `Hello`, every `Instance`, the `Life` of each instance that runs or left a black
-/// box when it ended, then `Begin`. Later ones as they come: `Instance` and `Gone` when a child is added or removed,
-/// `Life` when one has begun and before anything that happened in it. A life that is over before it could be told is
+/// box when it ended (then its `Ended` follows), then `Begin`. Later ones as they come: `Instance` and `Gone` when a child
+/// is added or removed, `Life` when one has begun and before anything that happened in it, `Ended` when it is over. A life that is over before it could be told is
 /// told when it is still the newest of its instance. Of the built-in services nothing is told.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum ToKeeper {

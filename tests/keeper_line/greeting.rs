@@ -25,6 +25,10 @@ pub fn from_the_beginning() {
     assert_eq!(again[1..4], said[1..4]);
     lives.sort();
     assert_eq!(again[4..], lives, "each with its box");
+    let life: Vec<&str> = lives[2].split(' ').collect();
+    kill(rig.project.pid("db"), Signal::SIGKILL);
+    assert_eq!(second.next_of_all(), format!("ended 4 {}", life[2]));
+    assert_eq!(short(&[second.next_of_all()]), ["life 4"]);
 }
 
 pub fn come_and_go() {

@@ -60,6 +60,7 @@ fn hand_on(line: &OwnedFd, test: &mut UnixStream) -> bool {
                     received.descriptors.first().map_or("none".to_owned(), |box_| of(box_).to_string());
                 format!("life {child} {incarnation} {memory}")
             }
+            ToKeeper::Ended { child, incarnation } => format!("ended {child} {incarnation}"),
             ToKeeper::Gone { child } => format!("gone {child}"),
             ToKeeper::Begin => "begin".to_owned(),
             ToKeeper::Missed { count } => format!("missed {count}"),

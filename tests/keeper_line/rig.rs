@@ -88,9 +88,20 @@ impl Life {
         self.until(|line| line == "obeyed")
     }
 
-    /// The next thing that it heard.
+    /// The next thing that it heard, ends of lives left out.
     #[track_caller]
     pub fn next(&mut self) -> String {
+        loop {
+            let line = self.next_of_all();
+            if !line.starts_with("ended ") {
+                return line;
+            }
+        }
+    }
+
+    /// The next thing that it heard.
+    #[track_caller]
+    pub fn next_of_all(&mut self) -> String {
         let mut line = String::new();
         self.stream.read_line(&mut line).unwrap();
         assert!(!line.is_empty(), "the keeper has ended");
