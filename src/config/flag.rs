@@ -9,10 +9,10 @@ use super::diagnostic::Diagnostic;
 use super::fields::{Context, Fields, Located, Span, Value, array, boolean, nonempty, shorten, text, word};
 use super::guard::{self, GuardPart};
 use super::words;
-use crate::flags::{Declaration, Kind, Requires, Unit};
+use crate::flags::{Declaration, Kind, NAME_MAX, Requires, Unit};
 use toml::de::{DeTable, DeValue};
 
-/// Longest salt, owner and description, in bytes: the journal and the board carry them in bounded records.
+/// Longest owner and description, in bytes: the journal carries them in bounded records.
 const TEXT_MAX: usize = 1024;
 
 /// `[flag.NAME]`
@@ -47,9 +47,9 @@ pub(super) fn read(problems: &mut Vec<Diagnostic>, name: &str, at: Span, table: 
     let percent = fields.take("percent", values::percent);
     let value = fields.take("value", |c, v| values::given(c, v, texts_kind));
     let safe = fields.take("safe", |c, v| values::given(c, v, texts_kind));
-    let salt = fields.take("salt", |c, v| bounded(c, v, true));
-    let owner_of = fields.take("owner", |c, v| bounded(c, v, false));
-    let description = fields.take("description", |c, v| bounded(c, v, false));
+    let salt = fields.take("salt", salt);
+    let owner_of = fields.take("owner", bounded);
+    let description = fields.take("description", bounded);
     let expires = fields.take("expires", date);
     let requires = fields.take("requires", requires);
     let allow = fields.take("allow", ids::read);
@@ -198,10 +198,21 @@ fn date(context: &mut Context<'_>, value: &Value<'_>) -> Option<String> {
     Some(said)
 }
 
-pub(super) fn bounded(context: &mut Context<'_>, value: &Value<'_>, filled: bool) -> Option<String> {
-    let found = if filled { nonempty(context, value)? } else { text(context, value)? };
-    if found.len() > TEXT_MAX {
-        context.invalid(value.span(), &format!("it has {} bytes, {TEXT_MAX} are allowed", found.len()));
+/// A string that hashes like a name, and is as long at most: boards have so much room for it.
+fn salt(context: &mut Context<'_>, value: &Value<'_>) -> Option<String> {
+    nonempty(context, value)?;
+    at_most(context, value, NAME_MAX)
+}
+
+/// A string for people.
+pub(super) fn bounded(context: &mut Context<'_>, value: &Value<'_>) -> Option<String> {
+    at_most(context, value, TEXT_MAX)
+}
+
+fn at_most(context: &mut Context<'_>, value: &Value<'_>, max: usize) -> Option<String> {
+    let found = text(context, value)?;
+    if found.len() > max {
+        context.invalid(value.span(), &format!("it has {} bytes, {max} are allowed", found.len()));
         return None;
     }
     Some(found)

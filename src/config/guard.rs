@@ -69,8 +69,13 @@ pub(super) fn read(context: &mut Context<'_>, value: &Value<'_>) -> Option<Optio
     let errors = fields.take("errors", errors);
     let probe = probe(&mut fields, &owner);
     let usual = Guarding::default();
+    // One that cannot be read is no reason to find fault with the other.
+    let unread = within.is_none() && fields.span_of("within").is_some();
     let within = within.map_or(usual.within, |l| l.value);
-    let bake = bake_of(&mut fields, &owner, bake.as_ref(), within);
+    let bake = match unread {
+        true => None,
+        false => bake_of(&mut fields, &owner, bake.as_ref(), within),
+    };
     fields.finish(None);
     let number =
         |n: Option<Located<i64>>, usual| n.and_then(|l| u32::try_from(l.value).ok()).unwrap_or(usual);

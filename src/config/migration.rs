@@ -55,8 +55,8 @@ pub(super) fn read(
     let mut fields = Fields::new(problems, table, &owner);
     let guard = fields.take("guard", guard::read);
     let stands = fields.take("at", stands);
-    let owner_of = fields.take("owner", |c, v| bounded(c, v, false));
-    let description = fields.take("description", |c, v| bounded(c, v, false));
+    let owner_of = fields.take("owner", bounded);
+    let description = fields.take("description", bounded);
     // Every stage is guarded unless it is said that none is.
     let guard = guard.map_or_else(|| Some(GuardPart::default()), |l| l.value).unwrap_or_else(|| GuardPart {
         guarding: Guarding { mode: Mode::Off, ..Guarding::default() },

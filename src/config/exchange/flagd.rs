@@ -10,7 +10,7 @@ use super::super::words;
 use super::json::{Node, Text};
 use super::{Current, Exported, Lost, Reader, Setting, To};
 use crate::flags::{Declaration, Kind, Truth, Unit, Value, WHOLE};
-use serde_json::{Map, json};
+use serde::{Serialize, Serializer};
 use std::collections::{HashMap, HashSet};
 
 const SCHEMA: &str = "https://flagd.dev/schema/v0/flags.json";
@@ -20,46 +20,72 @@ const REST: &str = "the rest";
 
 // Out.
 
+/// A file, with its keys in the order in which people write them.
+#[derive(Serialize)]
+struct Written<'a> {
+    #[serde(rename = "$schema")]
+    schema: &'static str,
+    #[serde(serialize_with = "in_order")]
+    flags: Vec<(&'a str, WrittenFlag)>,
+}
+
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct WrittenFlag {
+    state: &'static str,
+    variants: Variants,
+    default_variant: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    targeting: Option<Targeting>,
+}
+
+#[derive(Serialize)]
+struct Variants {
+    on: bool,
+    off: bool,
+}
+
+#[derive(Serialize)]
+struct Targeting {
+    fractional: [(&'static str, u32); 2],
+}
+
+fn in_order<S: Serializer>(flags: &[(&str, WrittenFlag)], serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.collect_map(flags.iter().map(|(name, flag)| (name, flag)))
+}
+
 pub(super) fn write(all: &[Current<'_>]) -> Exported {
-    let mut flags = Map::new();
+    let mut flags = Vec::new();
     let mut lost = Vec::new();
     for one in all {
         let (name, what) = match one {
             Current::Migration { name, .. } => (*name, vec!["flagd has no migrations".to_owned()]),
             Current::Flag(flag, truth) => {
-                if let Some(written) = write_flag(truth.value) {
-                    let mut written = written;
-                    written["state"] = if truth.disabled { "DISABLED" } else { "ENABLED" }.into();
-                    flags.insert(flag.name.clone(), written);
-                }
+                flags.extend(write_flag(*truth).map(|written| (flag.name.as_str(), written)));
                 (flag.name.as_str(), what_is_lost(flag, *truth))
             }
         };
         lost.extend(what.into_iter().map(|what| Lost { name: name.to_owned(), what }));
     }
-    let file = json!({ "$schema": SCHEMA, "flags": flags });
-    // A value that was just made of texts and numbers can always be written.
-    let mut text = serde_json::to_string_pretty(&file).unwrap_or_default();
+    // What is made of texts and numbers can always be written.
+    let mut text = serde_json::to_string_pretty(&Written { schema: SCHEMA, flags }).unwrap_or_default();
     text.push('\n');
     Exported { text, lost }
 }
 
-fn write_flag(value: Value) -> Option<serde_json::Value> {
-    let (default, share) = match value {
+fn write_flag(truth: Truth) -> Option<WrittenFlag> {
+    let (default_variant, share) = match truth.value {
         Value::Off => ("off", None),
         Value::On => ("on", None),
         Value::Share(share) => ("off", Some(share)),
         Value::Stage(_) | Value::Int(_) | Value::Text(_) => return None,
     };
-    let mut flag = json!({
-        "state": "ENABLED",
-        "variants": { "on": true, "off": false },
-        "defaultVariant": default,
-    });
-    if let Some(share) = share {
-        flag["targeting"] = json!({ "fractional": [["on", share], ["off", WHOLE - share]] });
-    }
-    Some(flag)
+    Some(WrittenFlag {
+        state: if truth.disabled { "DISABLED" } else { "ENABLED" },
+        variants: Variants { on: true, off: false },
+        default_variant,
+        targeting: share.map(|share| Targeting { fractional: [("on", share), ("off", WHOLE - share)] }),
+    })
 }
 
 /// What of the flag would decide otherwise in flagd.

@@ -66,7 +66,7 @@ impl<'a> Resolver<'a> {
             return;
         };
         if let Some((first, at)) = taken.get(name) {
-            let problem = error(format!("{whose} turns on `{}`, which {first} does", shorten(name)));
+            let problem = error(format!("{whose} turns on `{}`, which {first} does already", shorten(name)));
             let problem = problem.label("a flag belongs to one stage").related(at.clone(), "the first");
             self.problems.push(problem);
             return;
