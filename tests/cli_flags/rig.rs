@@ -248,7 +248,7 @@ pub fn roll(step: u32, state: RollState) -> Roll {
         number: 3,
         name: "new-checkout".into(),
         stage: 0,
-        steps: ["10%", "25%", "50%", "100%"].map(String::from).into(),
+        steps: ["10%", "25%", "50%", "on"].map(String::from).into(),
         step,
         state,
         baked_ns: 41_000_000_000,
