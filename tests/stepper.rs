@@ -13,7 +13,7 @@ mod stepper;
 
 use keeper::{Home, Life};
 use mainstay::flags::Value;
-use mainstay::ipc::flags::{Edit, Reply, Request, To};
+use mainstay::ipc::flags::{How, Reply, Request, To};
 use mainstay::services::keeper::client::{self, AskError};
 use mainstay::sys::clock;
 use nix::errno::Errno;
@@ -25,8 +25,8 @@ use stepper::{After, Before, Call, End, Stepper};
 const NEW: Value = Value::Share(77);
 
 fn request(id: u64, reason: &str) -> Request {
-    let edits = vec![Edit { flag: "x".into(), to: To::Value(NEW) }];
-    Request::Set { id, edits, reason: reason.into(), volatile: false, dry_run: false }
+    let how = How { id, reason: reason.into(), ..How::default() };
+    Request::Set { how, edits: vec![keeper::edit("x", To::Value(NEW))] }
 }
 
 /// One try, as a client that does not ask again makes it: true when it was acknowledged.
@@ -173,9 +173,8 @@ fn requests_that_come_together_share_one_sync() {
             let deadline = Some(clock::now() + keeper::WATCHDOG);
             let socket = client::socket(&home.runtime());
             let mut client = mainstay::ipc::client::Client::connect(&socket, deadline).unwrap();
-            let edits = vec![Edit { flag: name.clone(), to: To::Value(NEW) }];
             let request =
-                Request::Set { id: 0, edits, reason: String::new(), volatile: false, dry_run: false };
+                Request::Set { how: How::default(), edits: vec![keeper::edit(name, To::Value(NEW))] };
             client.send(&request).unwrap();
             client
         })
