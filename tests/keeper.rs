@@ -251,8 +251,10 @@ fn b6_a_deleted_board_and_a_deleted_runtime_directory_come_back() {
         Box::new(|| std::fs::remove_dir_all(&kept).unwrap()),
         Box::new(|| std::fs::write(&board, "rubbish").unwrap()),
         Box::new(|| {
-            std::fs::remove_file(&board).unwrap();
-            std::fs::create_dir(&board).unwrap();
+            // It is being put back meanwhile.
+            while std::fs::create_dir(&board).is_err() {
+                let _ = std::fs::remove_file(&board);
+            }
         }),
         // It is being put back while it is removed: until one call got all of it.
         Box::new(|| {
