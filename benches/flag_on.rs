@@ -51,7 +51,9 @@ fn main() {
     let mainstay = |words: &[&str]| {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mainstay"));
         command.args(words).current_dir(folder.path()).env_remove("MAINSTAY_RUNTIME_DIR");
-        for (variable, name) in [("RUNTIME_DIRECTORY", "run"), ("STATE_DIRECTORY", "state"), ("LOGS_DIRECTORY", "log")] {
+        for (variable, name) in
+            [("RUNTIME_DIRECTORY", "run"), ("STATE_DIRECTORY", "state"), ("LOGS_DIRECTORY", "log")]
+        {
             command.env(variable, place(name));
         }
         command
@@ -67,21 +69,29 @@ fn main() {
         Runner::new("/bin/true", Command::new("/bin/true"), 0),
         Runner::new("flag on x", mainstay(&["flag", "on", "x"]), 0),
         Runner::new("flag on x, in a service", inside(&["flag", "on", "x"]), 0),
-        Runner::new("flag on y --id user:1, in a service", inside(&["flag", "on", "y", "--id", "user:1"]), by_id()),
+        Runner::new(
+            "flag on y --id user:1, in a service",
+            inside(&["flag", "on", "y", "--id", "user:1"]),
+            by_id(),
+        ),
         Runner::new("version (the long way)", mainstay(&["version"]), 0),
     ];
     for _ in 0..times {
         runners.iter_mut().for_each(Runner::run);
     }
     assert!(mainstay(&["shutdown"]).status().is_ok_and(|status| status.success()));
-    println!("{:36} {:>22} {:>22} {:>22}", "microseconds, × /bin/true", "10th percentile", "median", "processor, median");
+    println!(
+        "{:36} {:>22} {:>22} {:>22}",
+        "microseconds, × /bin/true", "10th percentile", "median", "processor, median"
+    );
     let mut base = None;
     for runner in &mut runners {
         runner.wall.sort_unstable();
         runner.processor.sort_unstable();
         let figures = [at(&runner.wall, 10), at(&runner.wall, 50), at(&runner.processor, 50)];
         let base = *base.get_or_insert(figures);
-        let cells = figures.iter().zip(base).map(|(figure, base)| format!("{figure:.0} ({:.2})", figure / base));
+        let cells =
+            figures.iter().zip(base).map(|(figure, base)| format!("{figure:.0} ({:.2})", figure / base));
         let cells: String = cells.map(|cell| format!(" {cell:>22}")).collect();
         println!("{:36}{cells}", runner.name);
     }
@@ -89,6 +99,8 @@ fn main() {
 
 /// What the library says of the id, so that a wrong answer is seen.
 fn by_id() -> i32 {
-    let on = mainstay::flags::Prefix::new("y").and_then(|prefix| prefix.position("user:1")).is_some_and(|p| p < 50_000);
+    let on = mainstay::flags::Prefix::new("y")
+        .and_then(|prefix| prefix.position("user:1"))
+        .is_some_and(|p| p < 50_000);
     i32::from(!on)
 }

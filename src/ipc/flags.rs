@@ -340,6 +340,8 @@ pub struct Flag {
     pub truth: Truth,
     /// What readers see: what was set, unless another flag forbids it, or the host's share decides.
     pub effective: Truth,
+    /// Where the unit is the instance and a share or a list decides: the instances for which it is on.
+    pub instances: Vec<String>,
     /// True when somebody set it; the rest says who. A reset flag is not set, but somebody reset it.
     pub set: bool,
     /// The number of the newest change to it; 0: none.

@@ -229,6 +229,7 @@ pub fn flag(name: &str, value: Value) -> Flag {
         declared: Declaration { name: name.into(), ..Declaration::default() },
         truth: value.into(),
         effective: value.into(),
+        instances: Vec::new(),
         set: false,
         generation: 0,
         uid: 0,

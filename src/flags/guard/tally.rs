@@ -88,8 +88,11 @@ pub(super) struct Tally {
     full_at: Option<Instant>,
     /// Abnormal exits since the change.
     total: u32,
-    /// In the window that ended with the change.
-    before: u32,
+    /// Abnormal exits of the two windows that ended with the change; of the last one; the most that any window had
+    /// which ended in that.
+    earlier: VecDeque<Instant>,
+    exact: u32,
+    sliding: u32,
     /// Starts that were not ready in time, in the same way.
     unready: VecDeque<Instant>,
     unready_most: u32,
@@ -107,20 +110,31 @@ pub(super) struct Tally {
 impl Tally {
     /// Counts one more, in the order in which they happened.
     pub(super) fn take(&mut self, rule: &Rule, evidence: &Evidence) {
-        if evidence.at < rule.at {
-            if rule.at.since(evidence.at) <= rule.within {
+        // What happened in the very moment of the change was not done by it.
+        if evidence.at <= rule.at {
+            if rule.at.since(evidence.at) <= rule.within * 2 {
                 self.take_before(rule, evidence);
             }
-        } else if evidence.at >= rule.since {
+        } else if evidence.at > rule.since {
             self.take_since(rule, evidence);
         }
     }
 
     fn take_before(&mut self, rule: &Rule, evidence: &Evidence) {
+        let is_last = rule.at.since(evidence.at) <= rule.within;
         match evidence.what {
-            What::Crash(_) => self.before += 1,
-            What::NeverReady(_) => self.unready_before += 1,
-            What::Unhealthy(in_a_row) => self.failing_before |= rule.health > 0 && in_a_row >= rule.health,
+            What::Crash(_) => {
+                self.exact += u32::from(is_last);
+                self.earlier.push_back(evidence.at);
+                while self.earlier.front().is_some_and(|first| evidence.at.since(*first) > rule.within) {
+                    self.earlier.pop_front();
+                }
+                self.sliding = self.sliding.max(self.earlier.len() as u32);
+            }
+            What::NeverReady(_) => self.unready_before += u32::from(is_last),
+            What::Unhealthy(in_a_row) => {
+                self.failing_before |= is_last && rule.health > 0 && in_a_row >= rule.health;
+            }
             What::GaveUp => {}
         }
     }
@@ -187,7 +201,7 @@ impl Tally {
 
     /// What it comes to. `known`: so many abnormal exits before the change are known from elsewhere.
     pub(super) fn finding(&self, rule: &Rule, service: &str, known: u32) -> Finding {
-        let before = self.before.max(known);
+        let before = self.before().max(known);
         let within = seconds(rule.within);
         let was = match before {
             0 => String::new(),
@@ -219,7 +233,7 @@ impl Tally {
     /// What it comes to after something was taken back, when there were so many abnormal exits before that change.
     pub(super) fn still_sick(&self, rule: &Rule, service: &str, before: u32) -> Finding {
         // What happened before it was taken back was because of it.
-        Tally { before: 0, unready_before: 0, ..self.clone() }.finding(rule, service, before)
+        Tally { exact: 0, sliding: 0, unready_before: 0, ..self.clone() }.finding(rule, service, before)
     }
 
     fn harm(&self, signal: Signal, why: String, seen: Instant) -> Finding {
@@ -238,9 +252,11 @@ impl Tally {
         self.total
     }
 
-    /// Abnormal exits in the window before it.
+    /// Abnormal exits in the window that ended with the change: with one more when a window that ended a little earlier had
+    /// more. Of a steady rate a window has one more or one less, as it happens to begin; without this a service that dies
+    /// every twenty seconds would look worse after every second change.
     pub(super) fn before(&self) -> u32 {
-        self.before
+        self.sliding.min(self.exact + 1)
     }
 }
 

@@ -48,7 +48,10 @@ fn times_are_as_wide_as_the_rollout_is_long() {
 
 #[test]
 fn the_shares_of_a_rollout_stand_below_each_other() {
-    let text = drawn(&[roll(0, RollState::Baking), roll(1, RollState::Baking), roll(2, RollState::Done)], Style::PLAIN);
+    let text = drawn(
+        &[roll(0, RollState::Baking), roll(1, RollState::Baking), roll(2, RollState::Done)],
+        Style::PLAIN,
+    );
     assert_eq!(
         text,
         "\
@@ -80,7 +83,10 @@ fn what_is_missing_is_not_made_up() {
         ..roll(1, RollState::RolledBack)
     };
     let picture = Picture::new(&Follow::default(), Style::PLAIN);
-    assert_eq!(picture.last_words(&back(&[], 0), None), ["!! rolled back", "  as before again, generation 44."]);
+    assert_eq!(
+        picture.last_words(&back(&[], 0), None),
+        ["!! rolled back", "  as before again, generation 44."]
+    );
     let seen = Some(Count { read: 5, newest: 4 });
     assert_eq!(
         picture.last_words(&back(&[13], 99_000_000), seen),

@@ -1,0 +1,4 @@
+//! The guard, in a keeper without a process.
+
+mod keeper;
+mod rows;
