@@ -52,7 +52,7 @@ impl BlackBox {
     /// No descriptors or memory are left.
     pub fn make() -> io::Result<BlackBox> {
         let memory = memory::zeroed("mainstay.blackbox", BYTES as u64)?;
-        memory::write_at_start(memory.as_fd(), &HEADER.map(u64::to_le_bytes).concat())?;
+        memory::write_at_start(memory.as_fd(), HEADER.map(u64::to_le_bytes).as_flattened())?;
         Ok(BlackBox { memory })
     }
 

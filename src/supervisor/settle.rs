@@ -203,7 +203,10 @@ impl Supervisor {
             Phase::BackingOff { .. } => {
                 self.services[child].not_before = None;
                 match self.nodes[child].retry.take() {
-                    Some(by) if self.desired(child) => self.try_again(child, by),
+                    Some(by) if self.desired(child) => {
+                        self.services[child].retried = true;
+                        self.try_again(child, by);
+                    }
                     _ => self.touch(child),
                 }
             }

@@ -11,6 +11,7 @@ pub mod launch;
 pub mod log_pipe;
 pub mod mapping;
 pub mod memory;
+pub mod oom;
 pub mod pidfd;
 pub mod pipe;
 pub mod port;

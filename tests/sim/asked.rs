@@ -13,7 +13,8 @@ impl Judge {
             Command::Start(node) if self.is_here(node) => self.wanted_up(node),
             Command::Restart(node) if self.is_here(node) => self.restarted(node),
             Command::Stop(node) if self.is_here(node) => self.wanted_down(node),
-            Command::Start(_) | Command::Stop(_) | Command::Restart(_) => {}
+            // Its own rules are in tests/rules; no history asks for it.
+            Command::Start(_) | Command::Stop(_) | Command::Restart(_) | Command::Fresh(_) => {}
             Command::Shutdown | Command::Hurry => self.ending = true,
         }
     }
@@ -32,10 +33,13 @@ impl Judge {
         for need in self.needs_of_those_who_left(&nodes) {
             self.maybe_started(need, false);
         }
+        // Who goes when its group begins anew takes its needs along.
+        let may_go = children.iter().any(|child| self.known[*child].may_go);
         for child in children {
             let known = &mut self.known[child];
             if !known.goes {
-                known.wanted = if known.may_go { Sure::Maybe } else { Sure::Yes };
+                let stays = known.wanted == Sure::Yes || !may_go;
+                known.wanted = if known.may_go || !stays { Sure::Maybe } else { Sure::Yes };
                 (known.over, known.done) = (false, false);
             }
             self.tally.forget(child);
@@ -57,13 +61,15 @@ impl Judge {
         for node in nodes {
             let Node::Group(group) = node else { continue };
             for inner in self.map.inner(group.0 as usize) {
-                for member in &self.groups[inner].list {
-                    if let Node::Child(child) = member
-                        && self.known[child.0 as usize].left.is_some()
-                    {
-                        let needed = &self.map.tree.children[child.0 as usize].needs;
-                        needs.extend(needed.iter().filter(|need| self.is_here(**need)));
-                    }
+                let left = |node: &&Node| match node {
+                    Node::Child(child) => self.known[child.0 as usize].left.is_some(),
+                    Node::Group(group) => self.groups[group.0 as usize].left.is_some(),
+                };
+                for child in
+                    self.groups[inner].list.iter().filter(left).flat_map(|node| self.map.below(*node))
+                {
+                    let needed = &self.map.tree.children[child].needs;
+                    needs.extend(needed.iter().filter(|need| self.is_here(**need)));
                 }
             }
         }
@@ -356,9 +362,9 @@ impl Judge {
         };
         self.rolls.push(Roll {
             number,
+            members: list.iter().map(|child| child.0 as usize).filter(|at| *at < self.known.len()).collect(),
             waiting: list.iter().filter_map(lives).collect(),
             away: Vec::new(),
-            size: list.len(),
             at_once: at_once.max(1) as usize,
             over: false,
         });
@@ -385,10 +391,8 @@ impl Judge {
             // Whose turn it is cannot be seen.
             return true;
         }
+        self.who_is_back();
         for at in 0..self.rolls.len() {
-            let mut roll = std::mem::take(&mut self.rolls[at].away);
-            roll.retain(|away| self.is_away(*away));
-            self.rolls[at].away = roll;
             let roll = &mut self.rolls[at];
             let place = roll.waiting.iter().position(|(who, whose, _)| *who == child && *whose == serial);
             if let Some(place) = place.filter(|_| !roll.over && roll.away.len() < roll.at_once) {
@@ -398,6 +402,15 @@ impl Judge {
             }
         }
         false
+    }
+
+    /// Takes note of those that came back.
+    pub(crate) fn who_is_back(&mut self) {
+        for at in 0..self.rolls.len() {
+            let mut roll = std::mem::take(&mut self.rolls[at].away);
+            roll.retain(|away| self.is_away(*away));
+            self.rolls[at].away = roll;
+        }
     }
 
     /// Whether it has not come back, and somebody waits for that.
@@ -416,7 +429,13 @@ impl Judge {
             return;
         };
         self.rolls[at].over = true;
-        self.check(done as usize <= self.rolls[at].size, "a roll restarts no more than its members");
+        for (child, serial, _) in self.rolls[at].waiting.clone() {
+            let known = &mut self.known[child];
+            if known.serial == serial {
+                known.late = known.life.as_ref().map(|life| life.number);
+            }
+        }
+        self.check(done as usize <= self.rolls[at].members.len(), "a roll restarts no more than its members");
         let others = self.rolls.iter().any(|roll| !roll.over);
         if self.ending || failed.is_some() || others {
             return;
@@ -426,7 +445,8 @@ impl Judge {
             let same = self.map.children[child] && known.serial == serial;
             let leaves = known.life.as_ref().is_none_or(|life| life.exited || life.leaves());
             let asked = known.excused || self.is_doomed(child) || known.wanted != Sure::Yes;
-            let fine = !same || leaves || asked || before.is_none_or(|before| known.newest > before);
+            let late = known.life.as_ref().is_some_and(|life| known.late == Some(life.number));
+            let fine = !same || leaves || asked || late || before.is_none_or(|before| known.newest > before);
             self.check(fine, "a roll that is over has restarted all that run");
         }
     }
@@ -460,10 +480,17 @@ impl Judge {
         }
     }
 
-    /// Something is said of a child that had left: its group began anew.
-    pub(crate) fn come_back(&mut self, child: usize, _supervisor: &Supervisor) {
+    /// Something is done to a child that had left, or is in a group that had: the group around it began anew.
+    pub(crate) fn come_back(&mut self, child: usize) {
         if let Some(group) = self.known.get(child).and_then(|known| known.left) {
             self.begins_anew(group);
+        }
+        let mut around = self.map.tree.children.get(child).map(|policy| policy.group);
+        while let Some(group) = around {
+            if let Some(parent) = self.groups[group.0 as usize].left {
+                self.begins_anew(parent);
+            }
+            around = self.map.tree.groups[group.0 as usize].parent;
         }
     }
 
@@ -496,6 +523,12 @@ impl Judge {
                     return;
                 }
                 self.groups[group.0 as usize].down = Sure::Maybe;
+                for child in self.map.below(node) {
+                    let known = &mut self.known[child];
+                    if known.wanted == Sure::No && !known.goes {
+                        known.wanted = Sure::Maybe;
+                    }
+                }
             }
         }
         self.map.set_there(node, true);

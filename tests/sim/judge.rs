@@ -290,7 +290,7 @@ impl Judge {
         self.check(!self.noise, "old or false news change nothing");
         self.check(self.ends == 0, "nothing is done after the end");
         if let Action::Start(child, _) | Action::Stop(child, _) | Action::Kill(child, _) = action {
-            self.come_back(child.0 as usize, supervisor);
+            self.come_back(child.0 as usize);
             self.check(self.map.is_there(Node::Child(*child)), "nothing is done to a child that was removed");
         }
         match action {
@@ -305,7 +305,11 @@ impl Judge {
                 self.kill(child.0 as usize, *number);
             }
             Action::Report(Report::Child { child, incarnation, what }) => {
-                self.come_back(child.0 as usize, supervisor);
+                if self.known.get(child.0 as usize).is_some_and(|known| known.left.is_some())
+                    || *what == ChildReport::Starting
+                {
+                    self.come_back(child.0 as usize);
+                }
                 self.check(
                     self.map.is_there(Node::Child(*child)),
                     "nobody hears of a child that was removed",
@@ -323,7 +327,10 @@ impl Judge {
                 );
                 self.group_report(group.0 as usize, what);
             }
-            Action::Report(Report::Rolled { roll, done, failed }) => self.rolled(*roll, *done, *failed),
+            Action::Report(Report::Rolled { roll, done, failed }) => {
+                self.ending |= supervisor.ending().is_some();
+                self.rolled(*roll, *done, *failed);
+            }
             Action::Report(Report::AllUp) => {
                 self.check(!self.told_all_up, "AllUp is told once for each time that it becomes true");
                 self.told_all_up = true;
@@ -468,7 +475,8 @@ impl Judge {
         if !(self.is_doomed(child) || self.ending || self.known[child].excused) {
             let listed = |roll: &Roll| !roll.over && roll.waiting.iter().any(|(who, ..)| *who == child);
             // It was its turn in a roll that is over since.
-            let late = self.known[child].bounced && !self.rolls.iter().any(listed);
+            let known = &self.known[child];
+            let late = known.late == Some(number) || (known.bounced && !self.rolls.iter().any(listed));
             let rolled = self.is_rolled(child) || late;
             self.check(rolled, "F01, H01, N04: nobody is stopped but who falls, was told to, or is rolled");
         }
@@ -533,7 +541,7 @@ impl Judge {
 
     pub(crate) fn tell(&mut self, line: impl FnOnce() -> String) {
         if self.telling {
-            if self.story.len() == 80 {
+            if self.story.len() == 400 {
                 self.story.pop_front();
             }
             self.story.push_back(line());
@@ -566,7 +574,7 @@ impl Judge {
 impl Drop for Judge {
     fn drop(&mut self) {
         if self.telling && std::thread::panicking() {
-            eprintln!("the tree:\n{:#?}\nthe newest steps:", self.map.tree);
+            eprintln!("the tree:\n{}\nthe newest steps:", self.map.picture());
             self.story.iter().for_each(|line| eprintln!("{line}"));
             eprintln!("end of the story");
         }

@@ -226,6 +226,8 @@ impl Judge {
         self.check(members.iter().any(ended), "M01, M09: only a significant member ends its group");
         if let Node::Child(child) = child_node(by.0 as usize)
             && members.contains(&Node::Child(child))
+            // It may have ended the group that it was in before.
+            && !self.known[by.0 as usize].moved
         {
             let at = child.0 as usize;
             // A temporary child whose start failed has ended too.

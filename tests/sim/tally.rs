@@ -14,6 +14,8 @@ use mainstay::time::{Duration, Instant};
 struct Stamps {
     sure: Vec<Instant>,
     possible: Vec<Instant>,
+    /// Groups were members of it: their deaths count too, and are not seen from outside.
+    nested: bool,
 }
 
 impl Stamps {
@@ -189,6 +191,9 @@ impl Tally {
 
     /// Judges the step. What was wrong, if anything was.
     pub(crate) fn end(&mut self, tree: &Tree) -> Option<String> {
+        for (group, policy) in tree.groups.iter().enumerate() {
+            self.groups[group].nested |= policy.members.iter().any(|member| matches!(member, Node::Group(_)));
+        }
         if let Some(child) = self.step.cleared
             && let Some(park) = self.children[child].verdict.take()
             && park != self.step.gave_up.contains(&child)
@@ -251,9 +256,7 @@ impl Tally {
             if must && sure && reliable(tree, group) && !limit_of_group {
                 return Some(format!("I01: the window of g{group} is overrun"));
             }
-            // The deaths of groups in it count too, and are not seen from outside.
-            let flat = !tree.groups[group].members.iter().any(|member| matches!(member, Node::Group(_)));
-            if limit_of_group && !may && flat {
+            if limit_of_group && !may && !self.groups[group].nested {
                 return Some(format!("I01: g{group} ends within its window"));
             }
         }
