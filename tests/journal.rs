@@ -9,7 +9,7 @@
 mod disk;
 
 use mainstay::audit;
-use mainstay::flags::guard::{Fact, Mode};
+use mainstay::flags::guard::{Ban, Fact, Guarding, Mode, Moment, Past, Restore, Subject, Watch};
 use mainstay::flags::{Packed, Truth, Value};
 use mainstay::store::{self, Change, Found, Reading, Set, State, Store};
 use mainstay::time::Wall;
@@ -59,8 +59,31 @@ fn change(generation: u64, sets: &[(&str, Option<Value>)], reason: &str) -> Chan
     }
 }
 
-/// Some of each kind of change has none.
+/// Some changes have none.
 fn facts(generation: u64) -> Vec<Fact> {
+    let (subject, wall) = (Subject::Stage("m".into(), generation as u32 % 7), Wall(generation as i64));
+    let moment = Moment { mono_ns: generation, boot: 3, wall };
+    let watch = Watch {
+        generation,
+        digest: 9,
+        back: vec![Restore { flag: "a".into(), old: None, new: Some(Value::On.into()) }],
+        stage: Some(1),
+        guard: Guarding::default(),
+        roll: Some(2),
+        at: moment,
+        since_ns: 4,
+        settled_ns: 5,
+        starts: 1,
+        readers: vec!["web".into()],
+        before: vec![("web".into(), 2)],
+        errors: vec![],
+        held: "held".into(),
+        uid: 1,
+        actor: "ana".into(),
+        reason: "because".into(),
+    };
+    let ban = Ban { digest: 1, why: "it crashed".into(), crashes: vec![1, 2], time: wall };
+    let past = Past { rollbacks: vec![moment], frozen: true };
     let text = |text: &str| Truth { value: Value::Text(Packed::new(text).unwrap()), disabled: true };
     match generation % 5 {
         0 => vec![Fact::Run(generation), Fact::Switch(Mode::Observe)],
@@ -69,7 +92,12 @@ fn facts(generation: u64) -> Vec<Fact> {
             Fact::Good("level".into(), Some(text("debug"))),
             Fact::Good("n".into(), Some(Value::Int(-1).into())),
         ],
-        3 => vec![Fact::Fresh(generation, Some(vec!["web".into(), "worker".into()]))],
+        3 => vec![
+            Fact::Watch(subject.clone(), Some(watch)),
+            Fact::Ban(subject.clone(), Some(ban)),
+            Fact::Past(subject, Some(past)),
+            Fact::Fresh(generation, Some(vec!["web".into(), "worker".into()])),
+        ],
         _ => vec![Fact::Fresh(generation - 1, None), Fact::Good("level".into(), None)],
     }
 }

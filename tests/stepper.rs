@@ -13,7 +13,7 @@ mod stepper;
 
 use keeper::{Home, Life};
 use mainstay::flags::Value;
-use mainstay::ipc::flags::{Edit, Reply, Request, To};
+use mainstay::ipc::flags::{How, Reply, Request, To};
 use mainstay::services::keeper::client::{self, AskError};
 use mainstay::sys::clock;
 use nix::errno::Errno;
@@ -25,8 +25,8 @@ use stepper::{After, Before, Call, End, Stepper};
 const NEW: Value = Value::Share(77);
 
 fn request(id: u64, reason: &str) -> Request {
-    let edits = vec![Edit { flag: "x".into(), to: To::Value(NEW) }];
-    Request::Set { id, edits, reason: reason.into(), volatile: false, dry_run: false }
+    let how = How { id, reason: reason.into(), ..How::default() };
+    Request::Set { how, edits: vec![keeper::edit("x", To::Value(NEW))] }
 }
 
 /// One try, as a client that does not ask again makes it: true when it was acknowledged.
@@ -93,6 +93,9 @@ fn judge(home: &Home, life: &mut Life, id: u64, base: u64, acknowledged: bool, w
     assert_eq!(changed.generation, base + 1, "{what}");
     assert_eq!(home.truth().generation(), base + 1, "{what}: made twice");
     assert_eq!(home.board("x"), Some(NEW.into()), "{what}");
+    let audited = home.audited();
+    assert_eq!(audited.iter().filter(|g| **g == base + 1).count(), 1, "{what}: {audited:?}");
+    assert!(audited.is_sorted_by(|one, next| one < next), "{what}: {audited:?}");
     // Back to where the next point begins.
     home.set("x", Value::Off);
 }
@@ -165,6 +168,7 @@ fn requests_that_come_together_share_one_sync() {
     let names: Vec<_> = (0..CLIENTS).map(|n| format!("flag-{n}")).collect();
     let home = Home::new(&names.iter().map(String::as_str).collect::<Vec<_>>());
     let mut life = home.start();
+    let before = home.truth().generation();
     let stepper = Stepper::attach(life.pid());
     // It stands still: all of them are in its backlog before it looks.
     let clients: Vec<_> = names
@@ -173,9 +177,8 @@ fn requests_that_come_together_share_one_sync() {
             let deadline = Some(clock::now() + keeper::WATCHDOG);
             let socket = client::socket(&home.runtime());
             let mut client = mainstay::ipc::client::Client::connect(&socket, deadline).unwrap();
-            let edits = vec![Edit { flag: name.clone(), to: To::Value(NEW) }];
             let request =
-                Request::Set { id: 0, edits, reason: String::new(), volatile: false, dry_run: false };
+                Request::Set { how: How::default(), edits: vec![keeper::edit(name, To::Value(NEW))] };
             client.send(&request).unwrap();
             client
         })
@@ -194,7 +197,7 @@ fn requests_that_come_together_share_one_sync() {
     assert_eq!(syncs.get(), 1);
     life.kill();
     let _life = home.start();
-    assert_eq!(home.truth().generation(), CLIENTS as u64);
+    assert_eq!(home.truth().generation(), before + CLIENTS as u64);
 }
 
 /// Calls on whose failure the journal depends, and those of files and directories around it.
@@ -242,7 +245,7 @@ fn j4_a_journal_that_failed_is_never_touched_again_and_the_change_is_made_in_the
     ] {
         let home = Home::new(&["x"]);
         let mut life = home.start();
-        let epoch = home.where_is_everything().epoch;
+        let (epoch, base) = (home.where_is_everything().epoch, home.truth().generation());
         // The descriptor that failed, until it is closed.
         let bad = Cell::new(None);
         let before = |call: &Call| {
@@ -266,7 +269,7 @@ fn j4_a_journal_that_failed_is_never_touched_again_and_the_change_is_made_in_the
         assert!(acknowledged, "{errno}: healed into a new epoch, the change is made");
         assert_eq!(bad.get(), Some(u64::MAX), "{errno}: it was closed");
         assert_eq!(home.where_is_everything().epoch, epoch + 1);
-        judge(&home, &mut life, 9, 0, true, "after it healed");
+        judge(&home, &mut life, 9, base, true, "after it healed");
     }
 }
 
@@ -274,6 +277,7 @@ fn j4_a_journal_that_failed_is_never_touched_again_and_the_change_is_made_in_the
 fn a_short_write_is_continued_where_it_ended() {
     let home = Home::new(&["x"]);
     let mut life = home.start();
+    let base = home.truth().generation();
     let shortened = Cell::new(0);
     let before = |call: &Call| {
         if call.number == stepper::PWRITE && call.is_on("journal") && shortened.get() < 3 {
@@ -285,7 +289,7 @@ fn a_short_write_is_continued_where_it_ended() {
     let (acknowledged, _) = step_through_a_change(&home, &mut life, 3, before, |_, _| After::Go);
     assert!(acknowledged);
     assert_eq!(shortened.get(), 3);
-    judge(&home, &mut life, 3, 0, true, "after short writes");
+    judge(&home, &mut life, 3, base, true, "after short writes");
 }
 
 #[test]
@@ -325,7 +329,7 @@ fn j4_a_disk_that_fails_for_good_refuses_and_the_board_keeps_the_old_value() {
 fn j3_killed_after_every_system_call_of_its_start_nothing_is_lost() {
     let home = Home::new(&["x"]);
     let mut life = home.start();
-    home.set("x", NEW);
+    let made = home.set("x", NEW).generation;
     life.kill();
     let mut points = 0;
     for n in 1.. {
@@ -356,7 +360,7 @@ fn j3_killed_after_every_system_call_of_its_start_nothing_is_lost() {
         drop(life);
         while home.is_ready() {}
         let truth = home.truth();
-        assert_eq!((truth.truth("x"), truth.generation()), (Some(NEW.into()), 1), "after call {n}");
+        assert_eq!((truth.truth("x"), truth.generation()), (Some(NEW.into()), made), "after call {n}");
         let shown = home.board("x");
         assert!(shown.is_none() || shown == Some(NEW.into()), "after call {n}: {shown:?}");
         points = n;
@@ -374,7 +378,7 @@ fn j3_killed_after_every_system_call_of_its_start_nothing_is_lost() {
 fn j4_each_system_call_of_its_start_failing_once_loses_nothing() {
     let home = Home::new(&["x"]);
     let mut life = home.start();
-    home.set("x", NEW);
+    let made = home.set("x", NEW).generation;
     life.kill();
     for errno in [Errno::EIO, Errno::ENOSPC, Errno::EROFS, Errno::EACCES] {
         let mut points = 0;
@@ -408,7 +412,7 @@ fn j4_each_system_call_of_its_start_failing_once_loses_nothing() {
             }
             let truth = home.truth();
             let what = format!("{errno} at call {n}");
-            assert_eq!((truth.truth("x"), truth.generation()), (Some(NEW.into()), 1), "{what}");
+            assert_eq!((truth.truth("x"), truth.generation()), (Some(NEW.into()), made), "{what}");
             assert_eq!(home.board("x"), Some(NEW.into()), "{what}");
             life.kill();
             while home.is_ready() {}

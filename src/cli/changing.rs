@@ -3,11 +3,11 @@
 
 use super::duration;
 use super::error::Error;
-use super::output::Output;
+use super::output::{Output, printable};
 use crate::config::plan::DEFAULT_TIMEOUT;
 use crate::exit_code::ExitCode;
 use crate::ipc::control::Refusal;
-use crate::ipc::flags::{How, Request, SAY_WHY};
+use crate::ipc::flags::{How, Reply, Request, SAY_WHY};
 use crate::paths::Project;
 use crate::services::keeper::client::{self, Answer, AskError, fresh_id};
 use crate::time::Duration;
@@ -49,7 +49,8 @@ impl Changing {
     }
 }
 
-/// Asks the keeper to make a change, with the reason that the user gives on the way if one is needed.
+/// Asks the keeper to make a change, with the reason that the user gives on the way if one is needed. What a person
+/// should know besides is said.
 ///
 /// # Errors
 /// As [`ask`]; a usage error when a reason is needed and nobody can be asked, or none was given.
@@ -61,13 +62,19 @@ pub fn change(
     request: impl Fn(How) -> Request,
 ) -> Result<Answer, Error> {
     let how = changing.how(override_ban);
-    match ask(project, &request(how.clone()), changing.within()) {
+    let answer = match ask(project, &request(how.clone()), changing.within()) {
         Err(Error::Refused(refusal)) if refusal.hint == SAY_WHY && how.reason.is_empty() => {
             let reason = reason(refusal, output)?;
             ask(project, &request(How { id: fresh_id(), reason, ..how }), changing.within())
         }
         answer => answer,
+    }?;
+    for reply in &answer.replies {
+        if let Reply::Note { text } = reply {
+            output.say(&format!("note: {}", printable(text)));
+        }
     }
+    Ok(answer)
 }
 
 /// What the user says when asked why; the refusal itself when there is nobody, or no word.

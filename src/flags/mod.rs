@@ -19,7 +19,7 @@ mod value;
 pub mod why;
 mod word;
 
-pub use bucketing::{BUCKETING, ID_MAX, Prefix};
+pub use bucketing::{BUCKETING, ID_MAX, Prefix, position_of};
 pub use catalog::{Catalog, nearest};
 use change::check_one_way;
 pub use change::{adopt, emergency, load, reset, set, switch};
@@ -30,4 +30,4 @@ pub use plan::{Asking, Planned, View};
 pub use refused::Refused;
 pub use text::{NotAValue, WHOLE};
 pub use value::{Truth, Value};
-pub use word::{Body, Seal, mix};
+pub use word::{Body, CELLS, Cell, Held, STAGES, Seal, mix};

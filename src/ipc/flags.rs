@@ -183,7 +183,7 @@ impl Request {
 }
 
 /// What a refusal hints at when nothing but the reason is missing: a client on a terminal asks for it then.
-pub const SAY_WHY: &str = "say why with --why TEXT";
+pub const SAY_WHY: &str = "say it with `--why TEXT`";
 
 /// How a change is to be made.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
@@ -340,6 +340,8 @@ pub struct Flag {
     pub truth: Truth,
     /// What readers see: what was set, unless another flag forbids it, or the host's share decides.
     pub effective: Truth,
+    /// Where the unit is the instance and a share or a list decides: the instances for which it is on.
+    pub instances: Vec<String>,
     /// True when somebody set it; the rest says who. A reset flag is not set, but somebody reset it.
     pub set: bool,
     /// The number of the newest change to it; 0: none.
@@ -546,6 +548,11 @@ mod tests {
         let expected = Request::Set { how, edits };
         assert_eq!(serde_json::from_str::<Request>(line).unwrap(), expected);
         assert_eq!(codec::decode::<Request>(&codec::encode(&expected).unwrap()), Ok(expected));
+    }
+
+    #[test]
+    fn a_missing_reason_is_hinted_at_in_the_words_that_clients_know() {
+        assert_eq!(crate::flags::Refused::NoReason("it".into()).hint(), SAY_WHY);
     }
 
     #[test]

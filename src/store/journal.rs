@@ -15,7 +15,7 @@
 
 use super::record::{BODY_MAX, Chain, HEAD};
 use super::state::{Change, Entry, Receipt, State};
-use crate::flags::guard::Fact;
+use crate::flags::guard::{Fact, Facts};
 use crate::ipc::codec::{self, Malformed};
 use bincode::{Decode, Encode};
 
@@ -147,7 +147,10 @@ fn snapshot(state: &State, unaudited: &[Change]) -> Vec<Record> {
     records.extend(all.chunks(CHUNK).map(|part| Record::Flags(part.to_vec())));
     let receipts: Vec<_> = state.receipts.iter().copied().collect();
     records.extend(receipts.chunks(CHUNK).map(|part| Record::Receipts(part.to_vec())));
-    let facts: Vec<_> = state.facts.iter().collect();
+    let facts: Vec<_> = match state.facts == Facts::default() {
+        true => Vec::new(),
+        false => state.facts.iter().collect(),
+    };
     records.extend(facts.chunks(FACTS).map(|part| Record::Facts(part.to_vec())));
     records.extend(unaudited.iter().cloned().map(Record::Unaudited));
     records

@@ -30,6 +30,7 @@ pub use journal::{Foreign, Reading, read};
 pub use state::{Change, Entry, RECEIPTS_MAX, ROLLS_MAX, Receipt, Set, State};
 
 use crate::audit::{self, Audit};
+use crate::flags::guard::Facts;
 use crate::sys::disk;
 use std::path::{Path, PathBuf};
 use writer::{Content, Journal};
@@ -356,6 +357,10 @@ impl Store {
             self.state.flags.insert(name, entry);
         }
         forced.receipts.into_iter().for_each(|receipt| self.state.remember(receipt));
-        forced.facts.iter().for_each(|fact| self.state.learn(&fact));
+        // What nobody touched is as it began, and says nothing.
+        let untouched: Vec<_> = Facts::default().iter().collect();
+        for fact in forced.facts.iter().filter(|fact| !untouched.contains(fact)) {
+            self.state.learn(&fact);
+        }
     }
 }

@@ -98,6 +98,14 @@ fn a_refusal_keeps_its_code_its_words_and_what_to_do() {
 }
 
 #[test]
+fn what_a_person_should_know_besides_is_said_on_stderr() {
+    let note = Reply::Note { text: "r-3, which was rolling it out, has ended".into() };
+    let keeper = Keeper::saying(vec![changed("a", "25%", "off", 43), note, done(43)]);
+    let talk = "note: r-3, which was rolling it out, has ended\n";
+    keeper.check("flag set a=off", 0, "a 25% -> off  generation 43\n", talk);
+}
+
+#[test]
 fn what_cannot_be_meant_is_a_usage_error_before_anybody_is_asked() {
     let keeper = Keeper::saying(vec![done(1)]);
     for line in [
@@ -132,7 +140,7 @@ fn strict() -> Keeper {
 #[test]
 fn a_script_that_says_no_reason_is_told_how() {
     let keeper = strict();
-    let talk = "mainstay: flag `a` is guarded: a change needs a reason\nhint: say why with --why TEXT\n";
+    let talk = "mainstay: flag `a` is guarded: a change needs a reason\nhint: say it with `--why TEXT`\n";
     keeper.check("flag set a=on", 2, "", talk);
     keeper.check("flag set a=on --why SHOP-812", 0, "a off -> on  generation 43\n", "");
 }

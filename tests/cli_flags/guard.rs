@@ -117,7 +117,7 @@ fn the_switch_is_moved_with_a_reason() {
         assert!(!how.reason.is_empty());
     }
     let strict = Keeper::saying(refused(2, "the guard's switch needs a reason", SAY_WHY));
-    let talk = "mainstay: the guard's switch needs a reason\nhint: say why with --why TEXT\n";
+    let talk = "mainstay: the guard's switch needs a reason\nhint: say it with `--why TEXT`\n";
     strict.check("guard off", 2, "", talk);
     assert_eq!(strict.run("guard thaw --why x").code, 2);
 }

@@ -43,11 +43,13 @@ fn all(states: impl IntoIterator<Item = Roll>) -> Vec<Option<Roll>> {
 
 fn killed() -> Roll {
     Roll {
-        crashes: 3,
         outcome: "web#7 died of SIGSEGV 1.2 s after it saw on (c-13)".into(),
         evidence: vec![13, 11],
         generation: 47,
         took_ns: 3_000_000,
+        // It does not bake any more.
+        baked_ns: 0,
+        instances_on: 0,
         ..roll(1, RolledBack)
     }
 }
@@ -101,7 +103,7 @@ fn on_a_terminal_the_step_that_bakes_is_one_line_in_place() {
     let keeper = rolling(all([
         Roll { baked_ns: 1_000_000_000, ..roll(0, Baking) },
         Roll { baked_ns: 60_000_000_000, ..roll(0, Baking) },
-        Roll { crashes: 2, ..roll(1, Baking) },
+        Roll { crashes: 3, ..roll(1, Baking) },
         killed(),
     ]));
     let (status, screen) = keeper.on_terminal(BEGIN).end();
@@ -244,7 +246,7 @@ fn the_rollouts_that_are_kept_are_a_table_the_newest_first() {
         0,
         "\
 ROLL  FLAG          STEP      STATE        BAKED       WHY
-r-3   new-checkout  25% 2/4   rolled back  0m41s / 2m  web#7 died of SIGSEGV 1…
+r-3   new-checkout  25% 2/4   rolled back  0.0s / 2m   web#7 died of SIGSEGV 1…
 r-2   new-checkout  100% 4/4  done         5m00s / 5m  -
 ",
         "",

@@ -78,12 +78,22 @@ fn at(stage: u32, name: &'static str, moved: Vec<Reply>) -> Keeper {
 #[test]
 fn a_stage_that_comes_in_at_once_says_what_changed_and_that_it_is_watched() {
     let moved = vec![
-        changed("otp_cleanup", "0", "1", 44),
         changed("use_shared_registry", "off", "on", 44),
         changed("migration_monitoring", "off", "on", 44),
         done(44),
     ];
-    let keeper = at(1, "registry", moved);
+    let mut looks = 0;
+    let keeper = Keeper::new(move |request| {
+        Some(match request {
+            Request::Migrations { .. } => {
+                looks += 1;
+                let (stage, name) = if looks == 1 { (0, "-") } else { (1, "registry") };
+                vec![Reply::Migration(migration(stage, name)), done(44)]
+            }
+            Request::Guarding => vec![watched("otp_cleanup", 1), done(44)],
+            _ => moved.clone(),
+        })
+    });
     keeper.check(
         "stage enable otp_cleanup registry --why SHOP-812",
         0,
@@ -105,6 +115,17 @@ otp_cleanup stage 0 -> 1 registry  generation 44
         ("otp_cleanup", "registry", "SHOP-812")
     );
     assert_eq!((*way, *force, *past_one_way, *at_once), (Way::Enable, false, false, false));
+}
+
+#[test]
+fn a_dry_run_of_a_move_says_from_where_to_where() {
+    let keeper = at(1, "registry", vec![changed("use_span_service", "off", "on", 44), done(44)]);
+    keeper.check(
+        "stage enable otp_cleanup 2 -n",
+        0,
+        "otp_cleanup stage 1 registry -> 2 telemetry  dry run\n  use_span_service off -> on\n",
+        "",
+    );
 }
 
 #[test]

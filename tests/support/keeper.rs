@@ -8,11 +8,11 @@ use mainstay::flags::{Declaration, Truth, Value};
 use mainstay::ipc::builtin::{FromKeeper, ToKeeper};
 use mainstay::ipc::codec;
 use mainstay::ipc::control::Refusal;
-use mainstay::ipc::flags::{Changed, Edit, Reply, Request, To, Where};
+use mainstay::ipc::declared::Declarations;
+use mainstay::ipc::flags::{Changed, Edit, How, Reply, Request, To, Where};
 use mainstay::services::keeper::client::{self, AskError};
 use mainstay::store::{self, State};
 use mainstay::sys::socket;
-use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::{Path, PathBuf};
@@ -101,14 +101,14 @@ impl Home {
         home
     }
 
-    /// What the next life is told.
+    /// What the next life is told: these flags and nothing else.
     pub fn declare(&self, declared: &[Declaration]) {
-        let mut file = std::fs::File::create(self.place.join("declarations")).unwrap();
-        for declaration in declared {
-            let bytes = codec::encode(declaration).unwrap();
-            file.write_all(&(bytes.len() as u32).to_le_bytes()).unwrap();
-            file.write_all(&bytes).unwrap();
-        }
+        self.declare_all(&Declarations { flags: declared.to_vec(), ..Declarations::default() });
+    }
+
+    /// What the next life is told.
+    pub fn declare_all(&self, declared: &Declarations) {
+        std::fs::write(self.place.join("declarations"), declared.encode().unwrap()).unwrap();
     }
 
     pub fn runtime(&self) -> PathBuf {
@@ -125,12 +125,25 @@ impl Home {
 
     /// A life, begun; it may not be ready yet.
     pub fn begin(&self) -> Life {
+        self.greet();
+        Life::of(self.command(""))
+    }
+
+    /// The same, and the supervisor has said nothing to it yet.
+    pub fn begin_ungreeted(&self) -> Life {
         Life::of(self.command(""))
     }
 
     /// A life that stops itself before its first instruction.
     pub fn begin_stopped(&self) -> Life {
+        self.greet();
         Life::of(self.command("kill -STOP $$; "))
+    }
+
+    /// What a supervisor without instances says to a new life.
+    fn greet(&self) {
+        self.say(&ToKeeper::Hello { run: 7, abrupt: false }, &[]);
+        self.say(&ToKeeper::Begin, &[]);
     }
 
     /// A life that has no supervisor to talk to, ready.
@@ -182,11 +195,19 @@ impl Home {
         client::ask(&self.runtime(), request, WATCHDOG)
     }
 
+    /// What the keeper answers; its refusal.
+    pub fn request(&self, request: &Request) -> Result<client::Answer, Refusal> {
+        match self.ask(request) {
+            Ok(answer) => Ok(answer),
+            Err(AskError::Refused(refusal)) => Err(refusal),
+            Err(other) => panic!("{other:?}"),
+        }
+    }
+
     /// Sets one flag, with an id.
     pub fn set_as(&self, id: u64, flag: &str, to: To) -> Result<Changed, Refusal> {
-        let edits = vec![Edit { flag: flag.into(), to }];
-        let request = Request::Set { id, edits, reason: "a test".into(), volatile: false, dry_run: false };
-        match self.ask(&request) {
+        let how = How { id, reason: "a test".into(), ..How::default() };
+        match self.ask(&Request::Set { how, edits: vec![edit(flag, to)] }) {
             Ok(answer) => match &answer.replies[..] {
                 [Reply::Changed(changed)] => Ok(changed.clone()),
                 other => panic!("{other:?}"),
@@ -213,6 +234,16 @@ impl Home {
     #[track_caller]
     pub fn truth(&self) -> State {
         store::read_only(&self.state()).unwrap()
+    }
+
+    /// The numbers of the changes in the audit log, in its order; the log is whole.
+    #[track_caller]
+    pub fn audited(&self) -> Vec<u64> {
+        let path = mainstay::audit::file(&self.state());
+        let found = mainstay::audit::newest(&path, "", usize::MAX).unwrap();
+        let whole = mainstay::audit::verify(&path).unwrap();
+        assert_eq!((whole.lines, found.passed_over), (found.lines.len() as u64, 0));
+        found.lines.iter().rev().map(|line| line.generation).collect()
     }
 
     /// What a reader of the board sees.
@@ -264,12 +295,9 @@ pub fn wait_readable(fd: std::os::fd::BorrowedFd<'_>) {
 }
 
 pub fn declaration(name: &str) -> Declaration {
-    Declaration {
-        name: name.into(),
-        default: Value::Off,
-        safe: Value::Off,
-        salt: name.into(),
-        owner: None,
-        description: None,
-    }
+    Declaration { name: name.into(), salt: name.into(), ..Declaration::default() }
+}
+
+pub fn edit(flag: &str, to: To) -> Edit {
+    Edit { flag: flag.into(), to: to.to_string() }
 }

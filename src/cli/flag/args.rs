@@ -143,7 +143,7 @@ pub struct Wait {
     /// Which.
     #[arg(value_name = "FLAG")]
     pub flag: String,
-    /// What `flag get` would print: on, off, 12.5%, 42, a text, the number of a stage, disabled.
+    /// What `flag get` would print: on, off, 12.5%, 42, a text, a stage by number or name, disabled.
     #[arg(long, value_name = "VALUE")]
     pub until: String,
     /// How long; 60s when not given.

@@ -19,9 +19,8 @@ pub fn answer(arguments: impl Iterator<Item = OsString>) -> Option<ExitCode> {
     let on = on(&arguments.collect::<Vec<_>>())?;
     let project = paths::resolve(&Choice::default(), &here::environment(), &here::System).ok()?;
     let board = Board::open(&project.runtime);
-    let (reading, prefix) = board.read_with_salt(&on.flag);
-    let truth = reading.truth.filter(|_| reading.source == Source::Proven)?;
-    Some(read::answer(&on, truth, prefix))
+    let (reading, opinion) = board.read_for(&on.flag, on.id.as_deref());
+    (reading.source == Source::Proven).then(|| read::answer(&on, opinion))
 }
 
 /// The `flag on` that these arguments (without the program's name) plainly are; `None`: let `clap` see

@@ -111,6 +111,7 @@ fn flag(declared: Declaration, journal: &State, read: Option<&BTreeMap<String, T
     Flag {
         truth,
         effective,
+        instances: Vec::new(),
         set: entry.is_some_and(|entry| entry.truth.is_some()),
         generation: entry.map_or(0, |entry| entry.generation),
         uid: entry.map_or(0, |entry| entry.uid),

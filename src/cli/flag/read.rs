@@ -7,14 +7,14 @@ use crate::board::{Reading, Source};
 use crate::cli::error::Error;
 use crate::cli::output::Output;
 use crate::exit_code::ExitCode;
-use crate::flags::{Prefix, Truth, Value};
+use crate::flags::{Truth, Value};
 use crate::paths::Project;
 use serde::Serialize;
 
 /// `flag get`
 pub(super) fn get(get: &Get, project: &Project, output: &mut Output<'_>) -> Result<ExitCode, Error> {
     let board = board(project);
-    let (reading, prefix) = board.read_with_salt(&get.flag);
+    let (reading, opinion) = board.read_for(&get.flag, get.id.as_deref());
     let Some(truth) = reading.truth else { return Err(not_there(&get.flag, reading, project)) };
     let (text, value) = match &get.id {
         // What is no yes or no is the same for every id.
@@ -22,7 +22,7 @@ pub(super) fn get(get: &Get, project: &Project, output: &mut Output<'_>) -> Resu
             (plain(truth), json(truth))
         }
         None => (plain(truth), json(truth)),
-        Some(id) => match prefix.and_then(|prefix| truth.is_on_for(prefix, id)) {
+        Some(_) => match opinion {
             Some(on) => (on_or_off(on).to_owned(), on.into()),
             None => ("disabled".to_owned(), serde_json::Value::Null),
         },
@@ -82,20 +82,16 @@ fn source(reading: Reading) -> &'static str {
     }
 }
 
-/// What `flag on` says of a flag that is this.
-pub(super) fn answer(on: &On, truth: Truth, prefix: Option<Prefix>) -> ExitCode {
-    let opinion = match (&on.id, prefix) {
-        (Some(id), Some(prefix)) => truth.is_on_for(prefix, id),
-        _ => truth.is_on(),
-    };
+/// What `flag on` says of a flag that means this.
+pub(super) fn answer(on: &On, opinion: Option<bool>) -> ExitCode {
     if opinion.or(on.default).unwrap_or(false) { ExitCode::Done } else { ExitCode::Failed }
 }
 
 /// `flag on`
 pub(super) fn on(on: &On, project: &Project, output: &mut Output<'_>) -> Result<ExitCode, Error> {
-    let (reading, prefix) = board(project).read_with_salt(&on.flag);
+    let (reading, opinion) = board(project).read_for(&on.flag, on.id.as_deref());
     match (reading.truth, reading.source) {
-        (Some(truth), _) => Ok(answer(on, truth, prefix)),
+        (Some(_), _) => Ok(answer(on, opinion)),
         (None, Source::Unknown) => {
             output.say(&format!("mainstay: {}", unknown(&on.flag, project).0));
             Ok(ExitCode::Usage)

@@ -14,6 +14,7 @@ use crate::config::plan::DEFAULT_TIMEOUT;
 use crate::exit_code::ExitCode;
 use crate::flags::{Kind, Truth, Value};
 use crate::paths::Project;
+use crate::store;
 use crate::sys::clock;
 use crate::time::Duration;
 
@@ -32,7 +33,7 @@ pub(super) fn wait(wait: &Wait, project: &Project, output: &mut Output<'_>) -> R
             (None, _) => "not known".to_owned(),
         };
         if let Some(truth) = reading.truth
-            && is_met(truth, &wait.until)?
+            && is_met(truth, &wait.until, &|name| stage(&wait.flag, name, project))?
         {
             if output.json {
                 object(&wait.flag, json(truth), &is, reading, generation, output)?;
@@ -50,16 +51,23 @@ pub(super) fn wait(wait: &Wait, project: &Project, output: &mut Output<'_>) -> R
     }
 }
 
+/// The number of a stage of this migration, by its name.
+fn stage(migration: &str, name: &str, project: &Project) -> Option<u32> {
+    let declared = store::declared::recall(&project.state)?.migrations;
+    declared.iter().find(|one| one.name == migration)?.stage_of(name)
+}
+
 /// Whether a flag that is this is what was typed; what it can never be is an error now, not a timeout.
-fn is_met(truth: Truth, until: &str) -> Result<bool, Error> {
+fn is_met(truth: Truth, until: &str, stage: &dyn Fn(&str) -> Option<u32>) -> Result<bool, Error> {
     if until == "disabled" {
         return Ok(truth.disabled);
     }
     let wanted = match kind_of(truth.value) {
-        Kind::Stage => until
-            .parse()
-            .map(Value::Stage)
-            .map_err(|_| usage(format!("`{}` is no stage: write its number", until.escape_debug()), ""))?,
+        Kind::Stage => {
+            let number = until.parse().ok().or_else(|| stage(until));
+            let wrong = || usage(format!("`{}` is no stage of this migration", until.escape_debug()), "");
+            Value::Stage(number.ok_or_else(wrong)?)
+        }
         kind => Value::parse(kind, until).map_err(|error| usage(error.to_string(), ""))?,
     };
     Ok(truth == wanted.into())
@@ -72,6 +80,7 @@ mod tests {
 
     #[test]
     fn a_flag_of_any_kind_can_be_waited_for() {
+        let is_met = |truth, until: &str| is_met(truth, until, &|name| (name == "registry").then_some(2));
         let text = |text: &str| Value::Text(Packed::new(text).unwrap());
         for (value, until, met) in [
             (Value::On, "on", true),
@@ -81,6 +90,8 @@ mod tests {
             (Value::Off, "12.5%", false),
             (Value::Stage(2), "2", true),
             (Value::Stage(2), "3", false),
+            (Value::Stage(2), "registry", true),
+            (Value::Stage(1), "registry", false),
             (Value::Int(42), "42", true),
             (Value::Int(42), "+42", true),
             (text("debug"), "debug", true),
@@ -99,7 +110,11 @@ mod tests {
         for (value, until) in
             [(Value::On, "42"), (Value::Int(1), "on"), (Value::Stage(1), "registry"), (Value::Off, "12.5")]
         {
-            assert_eq!(is_met(value.into(), until).unwrap_err().code(), ExitCode::Usage, "{value} {until}");
+            assert_eq!(
+                is_met(value.into(), until, &|_| None).unwrap_err().code(),
+                ExitCode::Usage,
+                "{value} {until}"
+            );
         }
     }
 }

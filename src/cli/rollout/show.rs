@@ -11,7 +11,7 @@ use crate::cli::json::{SCHEMA, seconds};
 use crate::cli::output::{Output, Style, printable};
 use crate::cli::table::{length, shorten};
 use crate::flags::guard::RollState;
-use crate::flags::{Value, WHOLE};
+use crate::flags::{Kind, Value, WHOLE};
 use crate::ipc::flags::Roll;
 use serde::Serialize;
 
@@ -72,7 +72,17 @@ impl Picture {
                 self.settle(&line, output)?;
             }
             RollState::RolledBack | RollState::Ended => {
-                let line = self.step(roll, roll.step, &Now::CutShort, Some(roll));
+                // What is over does not bake any more: how far it came was seen before.
+                let seen = last.filter(|last| last.step == roll.step);
+                let (baked_ns, crashes, on) =
+                    seen.map_or((0, 0, 0), |it| (it.baked_ns, it.crashes, it.instances_on));
+                let cut = Roll {
+                    baked_ns: roll.baked_ns.max(baked_ns),
+                    crashes: roll.crashes.max(crashes),
+                    instances_on: if on > 0 { on } else { roll.instances_on },
+                    ..roll.clone()
+                };
+                let line = self.step(&cut, roll.step, &Now::CutShort, Some(&cut));
                 self.settle(&line, output)?;
             }
         }
@@ -85,8 +95,11 @@ impl Picture {
         let bake =
             if roll.bake_ns == 0 { String::new() } else { format!("  bakes {}", setting(roll.bake_ns)) };
         let widest = widest(roll);
-        let steps =
-            roll.steps.iter().map(|text| format!("  {text:>widest$}  {}{bake}", bar(share(text), 20)));
+        let steps = roll
+            .steps
+            .iter()
+            .map(|text| percent(text))
+            .map(|text| format!("  {text:>widest$}  {}{bake}", bar(share(text), 20)));
         std::iter::once(self.head(&planned)).chain(steps).collect()
     }
 
@@ -144,7 +157,7 @@ impl Picture {
     /// `  25%  [#####...............]  0m41s / 2m     3 of 10 web   3 new crashes`
     fn step(&self, roll: &Roll, step: u32, now: &Now, seen: Option<&Roll>) -> String {
         let widest = widest(roll);
-        let text = roll.steps.get(step as usize).map_or("", String::as_str);
+        let text = roll.steps.get(step as usize).map_or("", |text| percent(text));
         let baked = match now {
             Now::Over { .. } => format!("baked {}", clock_words(roll.bake_ns)),
             Now::Baking | Now::CutShort => {
@@ -162,6 +175,9 @@ impl Picture {
         let words = match (now, roll.state) {
             (Now::Over { crashes }, _) => crashes_words(*crashes),
             (Now::Baking, RollState::Held) => format!("held: {}", printable(&roll.outcome)),
+            (Now::Baking, _) if !roll.outcome.is_empty() => {
+                format!("{}, {}", crashes_words(roll.crashes), printable(&roll.outcome))
+            }
             (Now::Baking | Now::CutShort, _) => crashes_words(roll.crashes),
         };
         let bar = bar(share(text), 20);
@@ -215,7 +231,7 @@ impl Picture {
     fn goal(&self, roll: &Roll) -> String {
         let last = roll.steps.last().map_or("", String::as_str);
         match roll.stage {
-            0 => Value::of_percent(last).map_or_else(|_| printable(last), |value| value.to_string()),
+            0 => Value::of_share(share(last)).to_string(),
             stage if self.to.is_empty() => format!("stage {stage}"),
             _ => format!("stage {}", printable(&self.to)),
         }
@@ -237,7 +253,7 @@ enum Now {
 }
 
 fn widest(roll: &Roll) -> usize {
-    roll.steps.iter().map(|share| length(share)).max().unwrap_or(0).max(4)
+    roll.steps.iter().map(|text| length(percent(text))).max().unwrap_or(0).max(4)
 }
 
 fn crashes_words(crashes: u32) -> String {
@@ -248,17 +264,23 @@ fn crashes_words(crashes: u32) -> String {
     }
 }
 
-fn share(text: &str) -> u32 {
-    match Value::of_percent(text) {
+/// The share of a step, which is written as a value: `12.5%`, and `on` for all.
+pub fn share(text: &str) -> u32 {
+    match Value::parse(Kind::Percent, text) {
         Ok(Value::On) => WHOLE,
         Ok(Value::Share(share)) => share,
         _ => 0,
     }
 }
 
+/// A step as it is shown: `100%` for all.
+fn percent(text: &str) -> &str {
+    if text == "on" { "100%" } else { text }
+}
+
 /// The share of the step that is in force, as people write it.
 pub fn share_of(roll: &Roll) -> &str {
-    roll.steps.get(roll.step as usize).map_or("-", String::as_str)
+    roll.steps.get(roll.step as usize).map_or("-", |text| percent(text))
 }
 
 /// A state as people say it.

@@ -1,6 +1,6 @@
 //! Rollouts that are there already: how they are, and what becomes of them.
 
-use super::show::{Object, clock_words, share_of};
+use super::show::{self, Object, clock_words, share_of};
 use super::{Follow, follow, no_such, rolls, words_of_state};
 use crate::cli::bar::bar;
 use crate::cli::changed;
@@ -11,7 +11,6 @@ use crate::cli::output::{Output, Style, printable};
 use crate::cli::table::{Table, shorten};
 use crate::exit_code::ExitCode;
 use crate::flags::guard::RollState;
-use crate::flags::{Value, WHOLE};
 use crate::ipc::flags::{Reply, Request, Roll, Steering};
 use crate::paths::Project;
 
@@ -125,12 +124,8 @@ fn table(rolls: &[&Roll], places: usize, longest: usize) -> Table {
             stage => format!("{} {stage}", roll.name),
         };
         let share = share_of(roll);
-        let part = match Value::of_percent(share) {
-            Ok(Value::On) => WHOLE,
-            Ok(Value::Share(share)) => share,
-            _ => 0,
-        };
-        let step = format!("{} {share} {}/{}", bar(part, places), roll.step + 1, roll.steps.len());
+        let step =
+            format!("{} {share} {}/{}", bar(show::share(share), places), roll.step + 1, roll.steps.len());
         let baked = format!("{} / {}", clock_words(roll.baked_ns), setting(roll.bake_ns));
         let outcome = if roll.outcome.is_empty() { "-".to_owned() } else { printable(&roll.outcome) };
         table.row(vec![

@@ -38,7 +38,11 @@ fn migrations(names: &[String], project: &Project) -> Result<Vec<(Migration, Vec
     for reply in ask(project, &request, ANSWER_WITHIN)?.replies {
         match (reply, found.last_mut()) {
             (Reply::Migration(migration), _) => found.push((migration, Vec::new())),
-            (Reply::Stage(stage), Some((_, stages))) => stages.push(stage),
+            // One with many flags comes in parts.
+            (Reply::Stage(stage), Some((_, stages))) => match stages.last_mut() {
+                Some(last) if last.number == stage.number => last.flags.extend(stage.flags),
+                _ => stages.push(stage),
+            },
             _ => {}
         }
     }

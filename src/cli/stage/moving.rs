@@ -29,7 +29,14 @@ pub(super) fn enable(enable: &Enable, project: &Project, output: &mut Output<'_>
     let asking = Changing { timeout: None, ..enable.changing.clone() };
     let answer = changing::change(project, &asking, enable.override_ban, output, request)?;
     let Some(roll) = rolls(answer.replies.clone()).into_iter().next_back() else {
-        return told(&answer, &enable.migration, &enable.changing, project, output);
+        return told(
+            &answer,
+            before.as_ref(),
+            (&enable.migration, &enable.stage),
+            &enable.changing,
+            project,
+            output,
+        );
     };
     let from = before.as_ref().map_or_else(String::new, |(migration, _)| list::place(migration));
     if enable.changing.dry_run {
@@ -69,8 +76,16 @@ pub(super) fn rollback(
         past_one_way: rollback.past_one_way,
         at_once: false,
     };
+    let before = now(&rollback.migration, project);
     let answer = changing::change(project, &rollback.changing, false, output, request)?;
-    told(&answer, &rollback.migration, &rollback.changing, project, output)
+    told(
+        &answer,
+        before.as_ref(),
+        (&rollback.migration, &rollback.stage),
+        &rollback.changing,
+        project,
+        output,
+    )
 }
 
 /// Where a migration stands; `None`: it is not known, and nobody needs to.
@@ -78,10 +93,11 @@ fn now(name: &str, project: &Project) -> Option<(Migration, Vec<Stage>)> {
     migrations(&[name.to_owned()], project).ok()?.pop()
 }
 
-/// The migration, then its flags below it, then the guard.
+/// The migration, then its flags below it, then the guard. `before`: where it stood, when that is known.
 fn told(
     answer: &Answer,
-    migration: &str,
+    before: Option<&(Migration, Vec<Stage>)>,
+    (migration, to): (&str, &str),
     changing: &Changing,
     project: &Project,
     output: &mut Output<'_>,
@@ -100,22 +116,33 @@ fn told(
             .iter()
             .try_for_each(|one| output.object(&changed::Object::of(one, changing.dry_run, None)))?;
     } else {
-        let after = if changing.dry_run { None } else { now(migration, project) };
         let style = output.style;
-        if let Some(own) = changes.iter().find(|changed| changed.flag == migration) {
-            let line = match &after {
-                Some((after, _)) if !own.unchanged => format!(
-                    "{} stage {} {} {}  generation {}",
+        let own = changes.iter().find(|changed| changed.flag == migration);
+        let after = if changing.dry_run { None } else { now(migration, project) };
+        let from = match (own, before) {
+            (_, Some((before, _))) => list::place(before),
+            (Some(own), None) => printable(&own.old),
+            (None, None) => "?".to_owned(),
+        };
+        let line = match (&after, own) {
+            (Some((after, _)), _) => {
+                let to = list::place(after);
+                format!(
+                    "{} stage {from} {} {to}  generation {}",
                     printable(migration),
-                    printable(&own.old),
                     arrow(style),
-                    list::place(after),
-                    own.generation
-                ),
-                _ => changed::line(own, changing.dry_run, style),
-            };
-            output.line(&line)?;
-        }
+                    after.generation
+                )
+            }
+            (None, Some(own)) => changed::line(own, changing.dry_run, style),
+            (None, None) => {
+                let stages = before.map_or(&[][..], |(_, stages)| stages);
+                let meant = stages.iter().find(|stage| stage.name == to || stage.number.to_string() == to);
+                let to = meant.map_or_else(|| printable(to), |stage| at(stage.number, &stage.name));
+                format!("{} stage {from} {} {to}  dry run", printable(migration), arrow(style))
+            }
+        };
+        output.line(&line)?;
         for changed in changes.iter().filter(|changed| changed.flag != migration) {
             let line = format!("  {}", changed::what(changed, style));
             output.line(&line)?;

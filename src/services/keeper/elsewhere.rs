@@ -4,9 +4,9 @@
 use super::client::{self, AskError};
 use super::ground::Truths;
 use super::host;
-use crate::board::{Answer, Fallback};
+use crate::board::{Answer, Fallback, Known};
 use crate::exit_code::ExitCode;
-use crate::flags::{Catalog, Tree, Truth, Value};
+use crate::flags::{Catalog, Declaration, Effective, Tree, Truth, Unit, Value};
 use crate::ipc::flags::{Reply, Request};
 use crate::store;
 use crate::sys::clock;
@@ -36,15 +36,7 @@ impl Fallback for Elsewhere {
             flag => flag,
         };
         match answer {
-            Ok(answer) => answer.replies.into_iter().find_map(|reply| match reply {
-                Reply::Flag(flag) if flag.declared.name == name => {
-                    Some(known(flag.effective, flag.declared.salt))
-                }
-                Reply::Migration(migration) if migration.name == name => {
-                    Some(known(Value::Stage(migration.stage).into(), String::new()))
-                }
-                _ => None,
-            }),
+            Ok(answer) => told(name, answer.replies),
             Err(AskError::Refused(refusal)) => {
                 (refusal.code == ExitCode::NotFound.number()).then_some(Answer::Unknown)
             }
@@ -60,15 +52,46 @@ impl Fallback for Elsewhere {
         // Which instances there are nobody can tell now.
         let tree = Tree { host: host::id(), ..Tree::default() };
         let truths = Truths { catalog: &catalog, state: &state, tree: &tree };
-        if let Some(seen) = truths.effective([name]).remove(name) {
-            let salt = catalog.flag(name).map(|flag| flag.salt.clone()).unwrap_or_default();
-            return Some(known(seen.truth, salt));
+        match (truths.effective([name]).remove(name), catalog.flag(name), catalog.migration(name)) {
+            (Some(seen), Some(flag), _) => Some(of_flag(seen, flag)),
+            (Some(seen), None, Some(migration)) => {
+                let stages = migration.stages.iter().map(|stage| stage.name.clone()).collect();
+                Some(of_migration(seen.truth, stages))
+            }
+            _ => {
+                let entry = state.get(name)?;
+                Some(Answer::known(entry.truth?, entry.salt.clone()))
+            }
         }
-        let entry = state.get(name)?;
-        Some(known(entry.truth?, entry.salt.clone()))
     }
 }
 
-fn known(truth: Truth, salt: String) -> Answer {
-    Answer::Known { truth, salt }
+/// What the keeper said of a flag, or of a migration and its stages.
+fn told(name: &str, replies: Vec<Reply>) -> Option<Answer> {
+    let (mut stage, mut stages) = (None, Vec::new());
+    for reply in replies {
+        match reply {
+            Reply::Flag(flag) if flag.declared.name == name => {
+                let instances = (flag.declared.unit == Unit::Instance).then_some(flag.instances);
+                return Some(of_flag(Effective { truth: flag.effective, on: instances }, &flag.declared));
+            }
+            Reply::Migration(migration) if migration.name == name => stage = Some(migration.stage),
+            // A long one comes in parts.
+            Reply::Stage(part) if part.number as usize == stages.len() + 1 => stages.push(part.name),
+            _ => {}
+        }
+    }
+    Some(of_migration(Value::Stage(stage?).into(), stages))
+}
+
+fn of_flag(seen: Effective, flag: &Declaration) -> Answer {
+    // Lists of a flag by host were looked at, for this host.
+    let list = |ids: &Vec<String>| if flag.unit == Unit::Host { Vec::new() } else { ids.clone() };
+    let (allow, deny) = (list(&flag.allow), list(&flag.deny));
+    let known = Known::new(seen.truth, flag.salt.clone());
+    Answer::Known(Box::new(Known { allow, deny, unit: flag.unit, instances: seen.on, ..known }))
+}
+
+fn of_migration(truth: Truth, stages: Vec<String>) -> Answer {
+    Answer::Known(Box::new(Known { stages, ..Known::new(truth, String::new()) }))
 }

@@ -1,8 +1,7 @@
 //! The instances of the tree, their lives and the black boxes of these: what the supervisor says of them.
 
 use crate::blackbox::{BlackBox, Image};
-use crate::board::layout::hash;
-use crate::flags::Packed;
+use crate::board::name_hash;
 use crate::flags::guard::{Event, Happened, Input};
 use crate::ipc::builtin::ToKeeper;
 use crate::ipc::control::{Event as Numbered, What};
@@ -47,7 +46,7 @@ pub(super) struct Curiosity {
 
 impl Curiosity {
     pub(super) fn new<'a>(flags: impl IntoIterator<Item = &'a str>, counters: bool) -> Curiosity {
-        let one = |flag: &str| Some((flag.to_owned(), hash(&Packed::new(flag)?)));
+        let one = |flag: &str| Some((flag.to_owned(), name_hash(flag)?));
         Curiosity { flags: flags.into_iter().filter_map(one).collect(), counters }
     }
 

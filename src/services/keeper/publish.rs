@@ -5,8 +5,8 @@
 
 use super::ground::Truths;
 use crate::board::layout::BOARD;
-use crate::board::{Damage, Entry, Repair, Writer};
-use crate::flags::Effective;
+use crate::board::{Damage, Entry, Repair, Setting, Writer};
+use crate::flags::{Declaration, Effective, Migration, Unit};
 use crate::store::Change;
 use crate::sys::clock;
 use crate::time::Instant;
@@ -77,8 +77,8 @@ impl Publisher {
     }
 
     /// The body of a flag's word, as the board has it.
-    pub(super) fn body(&self, _name: &str) -> Option<u32> {
-        None
+    pub(super) fn body(&self, name: &str) -> Option<u32> {
+        self.writer.as_ref()?.body(name)
     }
 
     /// Shows changes that the store has: every flag whose effective value is another one now, all at once. When it
@@ -209,16 +209,23 @@ impl Publisher {
 
 /// Everything that is declared, as a board shows it.
 fn entries(truths: &Truths<'_>, shown: &BTreeMap<String, Effective>) -> Vec<Entry> {
-    let of = |name: &str| shown.get(name).map(setting);
-    let flag = |flag: &crate::flags::Declaration| {
-        Some(Entry { name: flag.name.clone(), salt: flag.salt.clone(), truth: of(&flag.name)? })
+    let entry = |name: &str| Some(Entry::new(name, setting(shown.get(name)?)));
+    let flag = |flag: &Declaration| {
+        // Lists of a flag by host were looked at, for this host.
+        let list = |ids: &Vec<String>| if flag.unit == Unit::Host { Vec::new() } else { ids.clone() };
+        let (allow, deny) = (list(&flag.allow), list(&flag.deny));
+        Some(Entry { salt: flag.salt.clone(), allow, deny, ..entry(&flag.name)? })
+    };
+    let migration = |migration: &Migration| {
+        let stages = migration.stages.iter().map(|stage| stage.name.clone()).collect();
+        Some(Entry { stages, ..entry(&migration.name)? })
     };
     let flags = truths.catalog.flags().filter_map(flag);
-    flags.collect()
+    flags.chain(truths.catalog.migrations().filter_map(migration)).collect()
 }
 
-fn setting(seen: &Effective) -> crate::flags::Truth {
-    seen.truth
+fn setting(seen: &Effective) -> Setting {
+    Setting { truth: seen.truth, instances: seen.on.clone() }
 }
 
 /// Watches belong to files, not to names: set again whenever files may have changed places. Those that

@@ -3,8 +3,7 @@
 use super::ground::Truths;
 use super::lives::Lives;
 use crate::blackbox::Image;
-use crate::board::layout::hash;
-use crate::flags::Packed;
+use crate::board::name_hash;
 use crate::ipc::flags::{Reply, Seen};
 use crate::time::Instant;
 use std::collections::BTreeMap;
@@ -41,7 +40,7 @@ pub(super) fn seen(
     };
     let mut replies = Vec::new();
     for flag in all {
-        let Some(hash) = Packed::new(flag).map(|packed| hash(&packed)) else { continue };
+        let Some(hash) = name_hash(flag) else { continue };
         let (newest, since) = word(flag);
         let mut services: BTreeMap<&str, Count> = BTreeMap::new();
         for (service, image) in &images {

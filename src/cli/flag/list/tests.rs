@@ -6,6 +6,7 @@ fn flag(name: &str, value: Value) -> Flag {
         declared: Declaration { name: name.into(), ..Declaration::default() },
         truth: value.into(),
         effective: value.into(),
+        instances: Vec::new(),
         set: true,
         generation: 43,
         uid: 1000,

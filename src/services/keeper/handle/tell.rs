@@ -91,10 +91,12 @@ fn flag(ground: &Ground<'_>, batch: &Batch, view: &View<'_>, declared: &Declarat
     let stage = view.catalog.stage_of(name).map(|(migration, stage)| (migration.name.clone(), stage));
     let own = view.facts.rolling(&Subject::Flag(name.clone()));
     let of_stage = || view.facts.rolling(&Subject::Stage(stage.as_ref()?.0.clone(), stage.as_ref()?.1));
+    let seen = effective(view, ground.truths.tree, name);
     Flag {
         declared: shortened(declared),
         truth,
-        effective: effective(view, ground.truths.tree, name).map_or(truth, |effective| effective.truth),
+        effective: seen.as_ref().map_or(truth, |seen| seen.truth),
+        instances: seen.and_then(|seen| seen.on).map_or_else(Vec::new, fitting),
         set: set.is_some(),
         generation,
         uid,
@@ -110,7 +112,7 @@ fn flag(ground: &Ground<'_>, batch: &Batch, view: &View<'_>, declared: &Declarat
 
 /// Lists of ids may be as long as a frame: then their ends are not told.
 fn shortened(declared: &Declaration) -> Declaration {
-    let mut left = BYTES;
+    let mut left = BYTES / 2;
     let mut fits = |id: &String| {
         let room = left >= id.len();
         left = left.saturating_sub(id.len());
@@ -120,6 +122,16 @@ fn shortened(declared: &Declaration) -> Declaration {
     declared.deny.retain(&mut fits);
     declared.allow.retain(&mut fits);
     declared
+}
+
+/// So many of them as fit a frame.
+fn fitting(mut names: Vec<String>) -> Vec<String> {
+    let mut left = BYTES / 2;
+    names.retain(|name| {
+        left = left.saturating_sub(name.len() + 8);
+        left > 0
+    });
+    names
 }
 
 /// A migration, and its stages. A stage with more flags than fit a frame is told in parts.
