@@ -18,14 +18,18 @@ pub(super) fn answer(ground: &Ground<'_>, batch: &Batch, receipt: Receipt, reque
             Request::Reset { flags, .. } => flags.iter().map(|flag| (flag.as_str(), None)).collect(),
             _ => Vec::new(),
         };
-        let mut replies: Vec<Reply> =
-            named.iter().map(|(flag, to)| one(ground, batch, view, receipt, flag, *to)).collect();
+        let mut replies: Vec<Reply> = named
+            .iter()
+            .map(|(flag, to)| one(ground, batch, view, receipt, flag, *to))
+            .map(Reply::Changed)
+            .collect();
         let catalog = view.catalog;
         let flags = catalog.flags().map(|flag| flag.name.as_str());
         let all = flags.chain(catalog.migrations().map(|migration| migration.name.as_str()));
         for name in all.filter(|name| !named.iter().any(|(other, _)| other == name)) {
             if batch.last(ground.truths.state, name).2 == receipt.generation {
-                replies.push(one(ground, batch, view, receipt, name, None));
+                let told = one(ground, batch, view, receipt, name, None);
+                replies.extend(Some(told).filter(differs).map(Reply::Changed));
             }
         }
         replies.extend(tell::roll(ground, view, receipt.roll));
@@ -40,7 +44,7 @@ fn one(
     receipt: Receipt,
     flag: &str,
     to: Option<&str>,
-) -> Reply {
+) -> Changed {
     let (truth, old, generation) = batch.last(ground.truths.state, flag);
     let mine = generation == receipt.generation;
     let text = |truth: Option<Truth>| match truth {
@@ -49,7 +53,7 @@ fn one(
     };
     let asked = || to.map_or_else(|| tell::value_now(view, flag), str::to_owned);
     let (old, new) = if mine { (text(old), text(truth)) } else { (asked(), asked()) };
-    Reply::Changed(Changed {
+    Changed {
         flag: flag.to_owned(),
         old,
         new,
@@ -57,5 +61,9 @@ fn one(
         unchanged: !mine,
         repeated: true,
         durable: true,
-    })
+    }
+}
+
+fn differs(changed: &Changed) -> bool {
+    changed.old != changed.new
 }
