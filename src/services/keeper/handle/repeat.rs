@@ -5,6 +5,7 @@
 
 use super::super::ground::{Batch, Ground};
 use super::tell;
+use crate::flags::guard::{Roll as Rollout, Subject};
 use crate::flags::{Truth, View};
 use crate::ipc::flags::{Changed, Reply, Request};
 use crate::store::Receipt;
@@ -32,7 +33,17 @@ pub(super) fn answer(ground: &Ground<'_>, batch: &Batch, receipt: Receipt, reque
                 replies.extend(Some(told).filter(differs).map(Reply::Changed));
             }
         }
-        replies.extend(tell::roll(ground, view, receipt.roll));
+        let is_of_stage = |roll: &Rollout| matches!(roll.subject, Subject::Stage(..));
+        let roll = match request {
+            Request::Steer { roll, .. } => Some(*roll),
+            Request::Roll { .. } => Some(receipt.roll),
+            Request::Stage { .. } => {
+                Some(receipt.roll).filter(|n| view.facts.rolls.get(n).is_some_and(is_of_stage))
+            }
+            // It may have ended one, and did not say so then.
+            _ => None,
+        };
+        replies.extend(roll.and_then(|roll| tell::roll(ground, view, roll)));
         replies
     })
 }
