@@ -55,9 +55,9 @@ pub struct Line {
 pub struct Changed {
     /// Its name.
     pub flag: String,
-    /// What it was set to, as people write it; `unset`: nobody had set it.
+    /// What held before, as people write it.
     pub from: String,
-    /// What it is set to.
+    /// What it is set to; `unset`: what is configured holds.
     pub to: String,
 }
 

@@ -74,7 +74,7 @@ pub struct Set {
     pub flag: String,
     /// What holds from now on; `None`: its default.
     pub truth: Option<Truth>,
-    /// What held before.
+    /// What held before, whether somebody had set it or not; `None`: nobody knows.
     pub old: Option<Truth>,
     /// What stands in the hash before an id; empty: the name.
     pub salt: String,

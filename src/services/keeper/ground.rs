@@ -143,15 +143,26 @@ impl Batch {
                 becomes.push((migration.clone(), truth));
             }
         }
+        // What held, and not only what somebody had set: later nobody could tell.
+        let sets: Vec<Set> = self.see(truths, |view| {
+            let held = |name: &str| match view.catalog.migration(name) {
+                Some(_) => Value::Stage(view.stage(name)).into(),
+                None => view.truth(name),
+            };
+            let set = |(flag, truth): (String, Option<Truth>)| Set {
+                old: Some(held(&flag)),
+                salt: salt(truths.catalog, &flag),
+                truth,
+                flag,
+            };
+            becomes.into_iter().map(set).collect()
+        });
         let mut facts = self.facts.take().unwrap_or_else(|| truths.state.facts().clone());
         planned.facts.iter().for_each(|fact| facts.learn(fact));
         self.facts = Some(facts);
-        let sets = becomes.into_iter().filter_map(|(flag, truth)| {
-            let ahead = self.ahead.insert(flag.clone(), (truth, generation));
-            let old = ahead.map_or_else(|| truths.state.truth(&flag), |(truth, _)| truth);
-            let salt = salt(truths.catalog, &flag);
-            (old != truth).then_some(Set { flag, truth, old, salt })
-        });
+        for set in &sets {
+            self.ahead.insert(set.flag.clone(), (set.truth, generation));
+        }
         self.changes.push(Change {
             generation,
             request: made.request,
@@ -160,7 +171,7 @@ impl Batch {
             verb: made.verb,
             reason: made.reason.to_owned(),
             time: now.wall,
-            sets: sets.collect(),
+            sets,
             facts: planned.facts,
         });
     }

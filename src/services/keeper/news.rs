@@ -13,7 +13,9 @@ pub(super) fn of_changes(truths: &Truths<'_>, changes: &[Change]) -> Vec<FromKee
 }
 
 fn of_change(view: &View<'_>, change: &Change) -> Vec<FromKeeper> {
-    let sets = change.sets.iter().map(|set| of_set(view, change, set));
+    // One that is set to what it was anyway is news to nobody.
+    let news = change.sets.iter().filter(|set| set.old.is_none() || set.old != set.truth);
+    let sets = news.map(|set| of_set(view, change, set));
     let rolls = change.facts.iter().filter_map(|fact| match fact {
         Fact::Roll(number, Some(roll)) => Some(of_roll(*number, roll)),
         _ => None,

@@ -205,9 +205,11 @@ fn changed(ground: &Ground<'_>, before: &Batch, after: &Batch, request: &Request
     };
     let change = after.changes.get(before.changes.len());
     let sets = change.map_or(&[][..], |change| &change.sets[..]);
-    let others = sets.iter().map(|set| set.flag.as_str()).filter(|flag| !named.contains(flag));
     let truths = &ground.truths;
     let text = |batch: &Batch, name: &str| batch.see(truths, |view| value_now(view, name));
+    // One that is set to what it was anyway is news to nobody who did not name it.
+    let others = sets.iter().map(|set| set.flag.as_str());
+    let others = others.filter(|flag| !named.contains(flag) && text(before, flag) != text(after, flag));
     let one = |name: &str| {
         let unchanged = !sets.iter().any(|set| set.flag == name);
         Reply::Changed(Changed {

@@ -5,6 +5,7 @@
 
 use super::super::ground::{Batch, Ground};
 use super::tell;
+use crate::flags::guard::{Roll as Rollout, Subject};
 use crate::flags::{Truth, View};
 use crate::ipc::flags::{Changed, Reply, Request};
 use crate::store::Receipt;
@@ -18,17 +19,31 @@ pub(super) fn answer(ground: &Ground<'_>, batch: &Batch, receipt: Receipt, reque
             Request::Reset { flags, .. } => flags.iter().map(|flag| (flag.as_str(), None)).collect(),
             _ => Vec::new(),
         };
-        let mut replies: Vec<Reply> =
-            named.iter().map(|(flag, to)| one(ground, batch, view, receipt, flag, *to)).collect();
+        let mut replies: Vec<Reply> = named
+            .iter()
+            .map(|(flag, to)| one(ground, batch, view, receipt, flag, *to))
+            .map(Reply::Changed)
+            .collect();
         let catalog = view.catalog;
         let flags = catalog.flags().map(|flag| flag.name.as_str());
         let all = flags.chain(catalog.migrations().map(|migration| migration.name.as_str()));
         for name in all.filter(|name| !named.iter().any(|(other, _)| other == name)) {
             if batch.last(ground.truths.state, name).2 == receipt.generation {
-                replies.push(one(ground, batch, view, receipt, name, None));
+                let told = one(ground, batch, view, receipt, name, None);
+                replies.extend(Some(told).filter(differs).map(Reply::Changed));
             }
         }
-        replies.extend(tell::roll(ground, view, receipt.roll));
+        let is_of_stage = |roll: &Rollout| matches!(roll.subject, Subject::Stage(..));
+        let roll = match request {
+            Request::Steer { roll, .. } => Some(*roll),
+            Request::Roll { .. } => Some(receipt.roll),
+            Request::Stage { .. } => {
+                Some(receipt.roll).filter(|n| view.facts.rolls.get(n).is_some_and(is_of_stage))
+            }
+            // It may have ended one, and did not say so then.
+            _ => None,
+        };
+        replies.extend(roll.and_then(|roll| tell::roll(ground, view, roll)));
         replies
     })
 }
@@ -40,7 +55,7 @@ fn one(
     receipt: Receipt,
     flag: &str,
     to: Option<&str>,
-) -> Reply {
+) -> Changed {
     let (truth, old, generation) = batch.last(ground.truths.state, flag);
     let mine = generation == receipt.generation;
     let text = |truth: Option<Truth>| match truth {
@@ -49,7 +64,7 @@ fn one(
     };
     let asked = || to.map_or_else(|| tell::value_now(view, flag), str::to_owned);
     let (old, new) = if mine { (text(old), text(truth)) } else { (asked(), asked()) };
-    Reply::Changed(Changed {
+    Changed {
         flag: flag.to_owned(),
         old,
         new,
@@ -57,5 +72,9 @@ fn one(
         unchanged: !mine,
         repeated: true,
         durable: true,
-    })
+    }
+}
+
+fn differs(changed: &Changed) -> bool {
+    changed.old != changed.new
 }
