@@ -447,9 +447,8 @@ impl Flag {
         if let Some(settled) = self.found_again() {
             return settled;
         }
-        if self.attachment.recover(now)
-            && let Some(settled) = self.found_again()
-        {
+        self.attachment.recover(now);
+        if let Some(settled) = self.found_again() {
             return settled;
         }
         match self.last.load(Ordering::Acquire) {
