@@ -662,20 +662,19 @@ fn a_witness_is_told_of_each_word_that_differs_from_the_last_and_of_no_other() {
     }
     let layout = scene.header().layout;
     let words = scene.words();
-    let first = noted();
-    let sighting = |slot: usize, name: u64, generation| Sighting {
-        name,
-        slot: slot as u32,
-        word: words.load(layout.word(slot)),
-        generation,
+    let seen = |sightings: Vec<Sighting>| {
+        sightings.into_iter().map(|s| (s.name, s.slot, s.word, s.generation)).collect::<Vec<_>>()
     };
-    assert_eq!(first, [sighting(0, first[0].name, 0), sighting(6, first[1].name, 0)]);
-    assert_ne!(first[0].name, first[1].name);
+    let first = seen(noted());
+    let word = |slot: usize| words.load(layout.word(slot));
+    let names = [first[0].0, first[1].0];
+    assert_eq!(first, [(names[0], 0, word(0), 0), (names[1], 6, word(6), 0)]);
+    assert_ne!(names[0], names[1]);
     writer.set("limit", Value::Int(3).into()).unwrap();
     for _ in 0..100 {
         assert!(on.is_on() && limit.int() == Some(3) && limit.read().truth.is_some());
     }
-    assert_eq!(noted(), [sighting(6, first[1].name, 1)]);
+    assert_eq!(seen(noted()), [(names[1], 6, word(6), 1)]);
     writer.set("off", Value::On.into()).unwrap();
     assert!(on.is_on() && board.is_on("off", false));
     assert_eq!(noted(), [], "another flag's change, and a read by name");
