@@ -175,6 +175,7 @@ impl Supervisor {
         self.each_inner(group, &mut |supervisor, inner| {
             supervisor.groups[inner].stopped = true;
             supervisor.groups[inner].stopped_meanwhile |= meanwhile;
+            supervisor.nodes[inner | GROUP].behind = false;
             supervisor.refresh_group(inner);
         });
         self.let_group_leave(group);
@@ -220,7 +221,7 @@ impl Supervisor {
     /// It is tried no more, and wanted down.
     fn put_down(&mut self, child: usize) {
         self.services[child].stopped_meanwhile |= self.is_taken_down(child);
-        self.nodes[child].retry = None;
+        (self.nodes[child].retry, self.nodes[child].behind) = (None, false);
         self.set_goal(child, Goal::Down);
     }
 
