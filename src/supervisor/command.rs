@@ -144,7 +144,8 @@ impl Supervisor {
             {
                 self.set_group_phase(group, Phase::Falling { remaining, then: Then::Fresh });
             }
-            Phase::Falling { remaining, then: Then::Park } => {
+            // It could not be started, and somebody wants it all the same.
+            Phase::Falling { remaining, then: Then::Park | Then::End(End::StartFailed(_)) } => {
                 self.set_group_phase(group, Phase::Falling { remaining, then: Then::Fresh });
             }
             Phase::Open | Phase::Falling { .. } => {}

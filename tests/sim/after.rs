@@ -49,6 +49,9 @@ impl Judge {
             // Whether it will be finished when its helpers are gone cannot be seen.
             unsure |= state == State::Stopping && (known.over || known.done || known.bounced);
             unsure |= life.is_some_and(|life| life.exited);
+            // Nor whether the group around it that ended, or ends, has its work done.
+            unsure |= life.is_some()
+                && self.map.around(child_node(child)).iter().any(|at| self.groups[*at].finished);
             // Nor whether a temporary bystander that still lives is dropped already (E09), or the work of a group done
             // into which it was moved.
             let fell = || self.map.around(child_node(child)).iter().any(|group| self.groups[*group].fell);

@@ -33,7 +33,12 @@ impl Judge {
             self.maybe_started(need, false);
         }
         // Who goes when its group begins anew takes its needs along.
-        let may_go = children.iter().any(|child| self.known[*child].may_go);
+        let goes = |child: &usize| {
+            let fell = || self.map.around(child_node(*child)).iter().any(|group| self.groups[*group].fell);
+            let anew = self.map.tree.children[*child].added && self.map.is_otp(*child) && fell();
+            self.known[*child].may_go || anew
+        };
+        let may_go = children.iter().any(goes);
         for child in children {
             let known = &mut self.known[child];
             if !known.goes {
@@ -488,6 +493,8 @@ impl Judge {
     pub(crate) fn come_back(&mut self, child: usize, supervisor: &Supervisor) {
         if let Some(group) = self.known.get(child).and_then(|known| known.left) {
             self.begins_anew(group, supervisor);
+            // Also when it leaves again in this step.
+            self.is_back(child_node(child));
         }
         let mut around = self.map.tree.children.get(child).map(|policy| policy.group);
         while let Some(group) = around {

@@ -215,6 +215,7 @@ impl Judge {
             });
         }
         self.falls.retain(|fall| !fall.doomed.is_empty());
+        self.who_is_back();
     }
 
     /// Whether it is certain that nobody wants the present life of `child` to end.
