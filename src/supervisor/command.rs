@@ -145,7 +145,8 @@ impl Supervisor {
             {
                 self.set_group_phase(group, Phase::Falling { remaining, then: Then::Fresh });
             }
-            Phase::Falling { remaining, then: Then::Park } => {
+            // It could not be started, and somebody wants it all the same.
+            Phase::Falling { remaining, then: Then::Park | Then::End(End::StartFailed(_)) } => {
                 self.set_group_phase(group, Phase::Falling { remaining, then: Then::Fresh });
             }
             Phase::Open | Phase::Falling { .. } => {}
@@ -176,6 +177,7 @@ impl Supervisor {
         self.each_inner(group, &mut |supervisor, inner| {
             supervisor.groups[inner].stopped = true;
             supervisor.groups[inner].stopped_meanwhile |= meanwhile;
+            supervisor.nodes[inner | GROUP].behind = false;
             supervisor.refresh_group(inner);
         });
         self.let_group_leave(group);
@@ -221,7 +223,7 @@ impl Supervisor {
     /// It is tried no more, and wanted down.
     fn put_down(&mut self, child: usize) {
         self.services[child].stopped_meanwhile |= self.is_taken_down(child);
-        self.nodes[child].retry = None;
+        (self.nodes[child].retry, self.nodes[child].behind) = (None, false);
         self.set_goal(child, Goal::Down);
     }
 

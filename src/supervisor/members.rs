@@ -389,6 +389,15 @@ impl Supervisor {
         }
         let node = self.shape.group_node(group);
         let parent = self.shape.parent(node);
+        for left in std::mem::take(&mut self.groups[group].list) {
+            // Whoever had left it never comes back.
+            let left = left as usize;
+            match self.shape.as_group(left) {
+                None if self.services[left].dormant => self.remove_child(left),
+                Some(inner) if self.groups[inner].dormant => self.remove_all(left),
+                _ => {}
+            }
+        }
         self.detach(node);
         let dependents = self.shape.dependents(node).to_vec();
         self.shape.disconnect(node);

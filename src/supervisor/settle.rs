@@ -296,6 +296,9 @@ impl Supervisor {
     /// The one place where a group's phase changes.
     pub(super) fn set_group_phase(&mut self, group: usize, phase: group::Phase) {
         self.groups[group].phase = phase;
+        if !matches!(phase, group::Phase::BackingOff { .. }) {
+            self.nodes[self.shape.group_node(group)].retry = None;
+        }
         let until = match phase {
             group::Phase::BackingOff { until, .. } => Some(until),
             group::Phase::Open | group::Phase::Falling { .. } | group::Phase::Closed(_) => None,

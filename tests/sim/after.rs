@@ -48,6 +48,10 @@ impl Judge {
             all_up &= !self.map.is_attached(child) || !wanted || up || state == State::Finished;
             // Whether it will be finished when its helpers are gone cannot be seen.
             unsure |= state == State::Stopping && (known.over || known.done || known.bounced);
+            unsure |= life.is_some_and(|life| life.exited);
+            // Nor whether the group around it that ended, or ends, has its work done.
+            unsure |= life.is_some()
+                && self.map.around(child_node(child)).iter().any(|at| self.groups[*at].finished);
             // Nor whether a temporary bystander that still lives is dropped already (E09), or the work of a group done
             // into which it was moved.
             let fell = || self.map.around(child_node(child)).iter().any(|group| self.groups[*group].fell);
@@ -95,14 +99,14 @@ impl Judge {
             if let Some(group) = self.known[child].left
                 && supervisor.is_child(ChildId(child as u32))
             {
-                self.begins_anew(group);
+                self.begins_anew(group, supervisor);
             }
         }
         for group in 0..self.groups.len() {
             if let Some(parent) = self.groups[group].left
                 && there.contains(&GroupId(group as u32))
             {
-                self.begins_anew(parent);
+                self.begins_anew(parent, supervisor);
             }
         }
         for group in 0..self.groups.len() {

@@ -34,7 +34,12 @@ impl Judge {
             self.maybe_started(need, false);
         }
         // Who goes when its group begins anew takes its needs along.
-        let may_go = children.iter().any(|child| self.known[*child].may_go);
+        let goes = |child: &usize| {
+            let fell = || self.map.around(child_node(*child)).iter().any(|group| self.groups[*group].fell);
+            let anew = self.map.tree.children[*child].added && self.map.is_otp(*child) && fell();
+            self.known[*child].may_go || anew
+        };
+        let may_go = children.iter().any(goes);
         for child in children {
             let known = &mut self.known[child];
             if !known.goes {
@@ -126,7 +131,12 @@ impl Judge {
     /// Who is below `node`, and what that needs, may be wanted up from now on. `certain`: whoever is down stays so.
     fn maybe_started(&mut self, node: Node, certain: bool) {
         self.commanded = true;
-        let (children, nodes) = self.map.closure(node);
+        let (mut children, mut nodes) = self.map.closure(node);
+        for need in self.needs_of_those_who_left(&nodes) {
+            let (others, more) = self.map.closure(need);
+            children.extend(others);
+            nodes.extend(more);
+        }
         self.revived(&nodes);
         for child in children {
             let known = &mut self.known[child];
@@ -481,31 +491,42 @@ impl Judge {
     }
 
     /// Something is done to a child that had left, or is in a group that had: the group around it began anew.
-    pub(crate) fn come_back(&mut self, child: usize) {
+    pub(crate) fn come_back(&mut self, child: usize, supervisor: &Supervisor) {
         if let Some(group) = self.known.get(child).and_then(|known| known.left) {
-            self.begins_anew(group);
+            self.begins_anew(group, supervisor);
+            // Also when it leaves again in this step.
+            self.is_back(child_node(child));
         }
         let mut around = self.map.tree.children.get(child).map(|policy| policy.group);
         while let Some(group) = around {
             if let Some(parent) = self.groups[group.0 as usize].left {
-                self.begins_anew(parent);
+                self.begins_anew(parent, supervisor);
             }
             around = self.map.tree.groups[group.0 as usize].parent;
         }
     }
 
     /// Whoever had left `group` is a member again, in the order of its list (L02).
-    pub(crate) fn begins_anew(&mut self, group: GroupId) {
+    pub(crate) fn begins_anew(&mut self, group: GroupId, supervisor: &Supervisor) {
         let at = group.0 as usize;
         self.check(self.map.tree.groups[at].otp, "only under OTP semantics who left comes back");
-        self.check(self.groups[at].fell, "who left comes back only when its group begins anew");
+        let fell = self.map.around(group_node(at)).iter().any(|group| self.groups[*group].fell);
+        self.check(fell, "who left comes back only when its group begins anew");
         let list = self.groups[at].list.clone();
         for node in &list {
-            self.is_back(*node);
+            // Unless it has left again since.
+            let there = match node {
+                Node::Child(child) => supervisor.is_child(*child),
+                Node::Group(inner) => supervisor.groups().any(|there| there == *inner),
+            };
+            if there {
+                self.is_back(*node);
+            }
         }
         let members = std::mem::take(&mut self.map.tree.groups[at].members);
-        let others = members.into_iter().filter(|node| !list.contains(node));
-        self.map.tree.groups[at].members = list.iter().copied().chain(others).collect();
+        let listed = list.iter().filter(|node| members.contains(node));
+        let others = members.iter().filter(|node| !list.contains(node));
+        self.map.tree.groups[at].members = listed.chain(others).copied().collect();
     }
 
     /// It is a member again, if it had left.

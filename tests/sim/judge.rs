@@ -215,6 +215,7 @@ impl Judge {
             });
         }
         self.falls.retain(|fall| !fall.doomed.is_empty());
+        self.who_is_back();
     }
 
     /// Whether it is certain that nobody wants the present life of `child` to end.
@@ -265,7 +266,11 @@ impl Judge {
         self.ignored = Some(child);
         let known = &mut self.known[child];
         (known.tried, known.done, known.over) = (true, true, sure);
-        known.fresh &= !sure;
+        if known.fresh && !sure {
+            // Whether it counts as having been there cannot be seen: nor what follows when its next start fails (C15).
+            (known.may_go, known.wanted) = (true, Sure::Maybe);
+        }
+        known.fresh = false;
     }
 
     /// Members of `group`, and of the groups in it, may be stopped, started, added and removed.
@@ -290,7 +295,7 @@ impl Judge {
         self.check(!self.noise, "old or false news change nothing");
         self.check(self.ends == 0, "nothing is done after the end");
         if let Action::Start(child, _) | Action::Stop(child, _) | Action::Kill(child, _) = action {
-            self.come_back(child.0 as usize);
+            self.come_back(child.0 as usize, supervisor);
             self.check(self.map.is_there(Node::Child(*child)), "nothing is done to a child that was removed");
         }
         match action {
@@ -305,10 +310,14 @@ impl Judge {
                 self.kill(child.0 as usize, *number);
             }
             Action::Report(Report::Child { child, incarnation, what }) => {
-                if self.known.get(child.0 as usize).is_some_and(|known| known.left.is_some())
-                    || *what == ChildReport::Starting
-                {
-                    self.come_back(child.0 as usize);
+                let left = self.known.get(child.0 as usize).is_some_and(|known| known.left.is_some());
+                if left && *what == ChildReport::Removed {
+                    // Somebody else has its name, or its group is gone: it never comes back.
+                    self.forget_child(child.0 as usize);
+                    return;
+                }
+                if left || *what == ChildReport::Starting {
+                    self.come_back(child.0 as usize, supervisor);
                 }
                 self.check(
                     self.map.is_there(Node::Child(*child)),
@@ -477,7 +486,7 @@ impl Judge {
             // It was its turn in a roll that is over since.
             let known = &self.known[child];
             let late = known.late == Some(number) || (known.bounced && !self.rolls.iter().any(listed));
-            let rolled = self.is_rolled(child) || late;
+            let rolled = late || self.is_rolled(child);
             self.check(rolled, "F01, H01, N04: nobody is stopped but who falls, was told to, or is rolled");
         }
     }

@@ -46,7 +46,7 @@ impl Judge {
             self.map.tree.groups.iter().map(|group| group.members.clone()).collect();
         self.new_policies(revision, new, &made);
         let known = known_nodes(new);
-        self.go_away(revision, &known, &members, &back);
+        self.go_away(revision, &known, &members, &back, supervisor);
         self.new_members(revision, new, &known, members);
         self.map.wish();
         self.declare();
@@ -63,9 +63,16 @@ impl Judge {
                 // A group that falls or waits begins anew with everybody that it has (L02).
                 self.known[child].wanted = Sure::Maybe;
             }
+            let known = &self.known[child];
+            let otp = groups(&chain).iter().any(|group| self.map.tree.groups[*group].otp);
+            if otp && fell(&groups(&chain)) && known.wanted == Sure::Yes && known.life.is_none() {
+                // Who stood behind a failed restart and does so no more is not started (N03).
+                self.known[child].wanted = Sure::Maybe;
+            }
             if moved && (fell(&before) || fell(&groups(&chain))) {
                 // What its group was about to do with it, it may do itself.
                 (self.known[child].excused, self.known[child].over) = (true, false);
+                self.known[child].done |= self.known[child].life.is_none();
                 self.tally.forget(child);
             }
         }
@@ -242,7 +249,14 @@ impl Judge {
 
     /// What the new tree does not have goes, unless OTP's rule keeps it (N05). Who was added by hand stays as long
     /// as its group does.
-    fn go_away(&mut self, revision: &Revision, known: &[Node], members: &[Vec<Node>], back: &[Node]) {
+    fn go_away(
+        &mut self,
+        revision: &Revision,
+        known: &[Node],
+        members: &[Vec<Node>],
+        back: &[Node],
+        supervisor: &Supervisor,
+    ) {
         let tops = (0..members.len()).filter(|group| {
             let inside = members.iter().flatten().any(|member| *member == group_node(*group));
             !inside && self.map.groups[*group]
@@ -264,7 +278,8 @@ impl Judge {
                 let goes = goes || back;
                 match *member {
                     Node::Group(inner) => {
-                        self.groups[inner.0 as usize].goes |= goes || !otp;
+                        let gone = idle && !supervisor.groups().any(|there| there == inner);
+                        self.groups[inner.0 as usize].goes |= goes || !otp || gone;
                         self.groups[inner.0 as usize].kept = true;
                     }
                     Node::Child(child) => {

@@ -53,11 +53,8 @@ impl Judge {
                 self.check(self.ignored == Some(child), "A12: ignored is who said so");
             }
             ChildReport::Stopped | ChildReport::Finished => self.known[child].tried = true,
-            ChildReport::Waiting
-            | ChildReport::Starting
-            | ChildReport::Up
-            | ChildReport::Stopping
-            | ChildReport::Killing => {}
+            ChildReport::Waiting => self.tally.tried_again(&self.map.tree, child),
+            ChildReport::Starting | ChildReport::Up | ChildReport::Stopping | ChildReport::Killing => {}
             ChildReport::Left => self.leaves(child),
             ChildReport::Removed => self.removed(child, supervisor),
         }
@@ -67,7 +64,7 @@ impl Judge {
     fn unasked_start(&self, child: usize) -> bool {
         let known = &self.known[child];
         let fell = self.map.around(child_node(child)).iter().any(|group| self.groups[*group].fell);
-        let known_from_outside = !fell && self.falls.is_empty() && !known.bounced;
+        let known_from_outside = !fell && self.falls.is_empty() && !known.bounced && !known.may_go;
         known_from_outside && !(self.ending || known.excused || known.wanted == Sure::No)
     }
 
@@ -244,6 +241,7 @@ impl Judge {
                         && self.map.tree.children[at].significant
                         && runs
                         && !self.known[at].excused
+                        && !self.is_doomed(at)
                         && self.known[at].wanted == Sure::Yes
                 }
                 Node::Group(_) => false,

@@ -87,6 +87,8 @@ impl Tally {
     /// Nobody has this number; who gets it next begins anew.
     pub(crate) fn removed(&mut self, child: usize) {
         self.children[child] = Child::new();
+        // Nor is its group known any more.
+        self.step.counts = self.step.counts.filter(|(who, ..)| *who != child);
     }
 
     pub(crate) fn begin(&mut self, now: Instant) {
@@ -244,7 +246,7 @@ impl Tally {
             Some(true) => return None,
             Some(false) | None => {}
         }
-        self.children[child].own.push(now, parked.is_some());
+        self.children[child].own.push(now, parked.is_some() && (was_up || !otp));
         // I01: the window of its group. A failed first start under OTP semantics fails the group instead.
         let sure = parked.is_some() && (was_up || !otp);
         if otp && !was_up {
