@@ -189,7 +189,7 @@ mod tests {
 
     #[test]
     fn a_note_is_read_back_and_the_newest_stands() {
-        let wide = (7 << 32) + 1;
+        let wide = (7 << 32) + 9;
         check_notes(&[(BODY, 5, 100)], (BODY, 5, 100));
         check_notes(&[(BODY, 5, 100), (OTHER, 6, 200)], (OTHER, 6, 200));
         check_notes(&[(BODY, 5, 100), (OTHER, wide, 200)], (OTHER, wide, 200));
