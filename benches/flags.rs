@@ -21,7 +21,7 @@ struct Scene {
 
 fn scene(flags: usize) -> Scene {
     let folder = tempfile::tempdir_in("/dev/shm").expect("a tmpfs");
-    let entry = |name: String, value: Value| Entry { name, salt: String::new(), truth: value.into() };
+    let entry = |name: String, value: Value| Entry::new(&name, value);
     let mut entries = vec![entry(NAME.into(), Value::On), entry("rollout".into(), Value::Share(12_500))];
     entries.extend((0..flags).map(|n| entry(format!("flag-number-{n}"), Value::Off)));
     let (writer, _) = Writer::create(folder.path(), &entries, 0).expect("a board");

@@ -61,7 +61,7 @@ impl Scene {
 }
 
 fn entry(name: &str, value: Value) -> Entry {
-    Entry { name: name.to_owned(), salt: String::new(), truth: value.into() }
+    Entry::new(name, value)
 }
 
 /// `flag-0` to `flag-(n-1)`, each with a value of its own.
@@ -105,7 +105,7 @@ fn what_is_set_is_read_by_handle_by_name_and_in_a_snapshot() {
 fn a_disabled_or_unknown_flag_gives_the_callers_default_and_says_so() {
     let scene = Scene::new();
     let off = Truth { value: Value::On, disabled: true };
-    let mut writer = scene.writer(&[Entry { name: "a".into(), salt: String::new(), truth: off }]);
+    let mut writer = scene.writer(&[Entry::new("a", off)]);
     let board = Board::open(scene.path());
     assert!(board.flag("a").or(true).is_on() && !board.flag("a").is_on());
     assert_eq!(board.read("a").source, Source::Proven);
@@ -153,7 +153,7 @@ fn b1_a_new_writer_takes_over_in_place_and_no_reader_notices() {
     drop(writer);
     // The truth says otherwise than the board: the truth holds, in the same file.
     let mut truth = flags(41);
-    truth[7].truth = Value::Off.into();
+    truth[7].setting = Value::Off.into();
     truth.remove(5);
     let (writer, repairs) = Writer::create(scene.path(), &truth, generation).unwrap();
     assert_eq!(scene.inode(), inode);
@@ -217,7 +217,7 @@ fn a_changed_salt_needs_a_new_board() {
     let incarnation = scene.header().incarnation;
     let mut salted = flags(3);
     salted[1].salt = "other".into();
-    salted[1].truth = Value::Share(Prefix::new("other").unwrap().position("me").unwrap() + 1).into();
+    salted[1].setting = Value::Share(Prefix::new("other").unwrap().position("me").unwrap() + 1).into();
     writer.declare(&salted).unwrap();
     assert_ne!(scene.header().incarnation, incarnation);
     assert!(flag.is_on_for("me"));
@@ -870,7 +870,7 @@ impl Fallback for Told {
 
 #[test]
 fn b7_without_a_board_the_keeper_is_asked_then_the_journal_and_then_the_default_holds() {
-    let known = |value: Value| Some(Answer::Known { truth: value.into(), salt: String::new() });
+    let known = |value: Value| Some(Answer::known(value.into(), String::new()));
     let on = Some(Value::On.into());
     let table = [
         (known(Value::On), known(Value::Off), 1, on, Source::Asked, Source::Stale),
@@ -939,7 +939,7 @@ fn handles_are_shared_by_threads_and_stay_good_through_successors() {
         .collect();
     for round in 0..200 {
         let mut all = flags(if round % 2 == 0 { 100 } else { 20 });
-        all[1].truth = Value::Share(2000 + round).into();
+        all[1].setting = Value::Share(2000 + round).into();
         all[2].salt = format!("{round}"); // Each round a new board.
         writer.declare(&all).unwrap();
         if round % 10 == 0 {

@@ -44,9 +44,7 @@ struct Scene {
 
 fn scene() -> Scene {
     let folder = tempfile::tempdir().unwrap();
-    let entry =
-        |name: &str, value: Value| Entry { name: name.into(), salt: String::new(), truth: value.into() };
-    let entries = [entry("on", Value::On), entry("rollout", Value::Share(50_000))];
+    let entries = [Entry::new("on", Value::On), Entry::new("rollout", Value::Share(50_000))];
     let (writer, _) = Writer::create(folder.path(), &entries, 0).unwrap();
     Scene { board: Board::open(folder.path()), _writer: writer, _folder: folder }
 }

@@ -5,8 +5,8 @@
 //! n-th, for evenly spread n, and judges what a reader sees, before and after the next writer has taken over.
 //! `BOARD_KILL_POINTS` is the number of points for each operation; a huge one is every instruction.
 
-use mainstay::board::{Board, Entry, Flag, Source, Writer};
-use mainstay::flags::{Truth, Value};
+use mainstay::board::{Board, Entry, Flag, Setting, Source, Writer};
+use mainstay::flags::Value;
 use nix::sys::ptrace;
 use nix::sys::signal::{Signal, raise};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -54,9 +54,9 @@ impl Operation {
     fn after(self) -> Vec<Entry> {
         let mut all = self.before();
         match self {
-            Operation::Set => all[1].truth = Value::On.into(),
+            Operation::Set => all[1].setting = Value::On.into(),
             Operation::SetAll | Operation::TakeOver => {
-                [1, 2, 3].into_iter().for_each(|n: usize| all[n].truth = Value::On.into());
+                [1, 2, 3].into_iter().for_each(|n: usize| all[n].setting = Value::On.into());
             }
             Operation::Declare => {
                 all.remove(2);
@@ -81,12 +81,12 @@ impl Operation {
             open(&self.after());
         } else {
             let mut writer = open(&self.before());
-            let on: Truth = Value::On.into();
+            let on = || Setting::from(Value::On);
             let (name1, name2, name3) = (name(1), name(2), name(3));
-            let (changes, after) = ([(&*name1, on), (&*name2, on), (&*name3, on)], self.after());
+            let (changes, after) = ([(&*name1, on()), (&*name2, on()), (&*name3, on())], self.after());
             raise(Signal::SIGSTOP).expect("stopped");
             match self {
-                Operation::Set => drop(writer.set(&name1, on).expect("a board")),
+                Operation::Set => drop(writer.set(&name1, on()).expect("a board")),
                 Operation::SetAll => drop(writer.set_all(&changes).expect("a board")),
                 Operation::Declare | Operation::Grow => drop(writer.declare(&after).expect("a board")),
                 Operation::LinkBack => {
@@ -105,7 +105,7 @@ fn name(n: u32) -> String {
 }
 
 fn entry(n: u32, value: Value) -> Entry {
-    Entry { name: name(n), salt: String::new(), truth: value.into() }
+    Entry::new(&name(n), value)
 }
 
 /// The child's half; a test so that the harness can be asked for it by name.
@@ -187,7 +187,7 @@ impl Scene {
     fn judge(&self, handles: &[Flag], at: &str) {
         let (before, after) = (self.operation.before(), self.operation.after());
         let truth = |entries: &[Entry], name: &str| {
-            entries.iter().find(|entry| entry.name == name).map(|entry| entry.truth)
+            entries.iter().find(|entry| entry.name == name).map(|entry| entry.setting.truth)
         };
         let old = Board::open(self.folder.path());
         for (n, handle) in handles.iter().enumerate() {
@@ -202,7 +202,9 @@ impl Scene {
         if snapshot.consistent {
             let is = |entries: &[Entry]| {
                 snapshot.flags().count() == entries.len()
-                    && entries.iter().all(|entry| snapshot.read(&entry.name).truth == Some(entry.truth))
+                    && entries
+                        .iter()
+                        .all(|entry| snapshot.read(&entry.name).truth == Some(entry.setting.truth))
             };
             assert!(is(&before) || is(&after), "{at}: half of it in {snapshot:?}");
         }
@@ -216,7 +218,7 @@ impl Scene {
         assert!(snapshot.consistent, "{at}");
         assert_eq!(snapshot.flags().count(), after.len(), "{at}");
         for entry in &after {
-            assert_eq!(board.read(&entry.name).truth, Some(entry.truth), "{at}: {}", entry.name);
+            assert_eq!(board.read(&entry.name).truth, Some(entry.setting.truth), "{at}: {}", entry.name);
         }
         assert_eq!((writer.look().unwrap(), writer.scrub().unwrap()), (vec![], vec![]), "{at}");
     }
@@ -246,7 +248,11 @@ fn kill_after_each(operation: Operation, points: usize) -> usize {
         scene.judge(&handles, &at);
         scene.is_after(&at);
         let last = handles[1].read().truth;
-        assert_eq!(last, scene.operation.after().iter().find(|e| e.name == name(1)).map(|e| e.truth), "{at}");
+        assert_eq!(
+            last,
+            scene.operation.after().iter().find(|e| e.name == name(1)).map(|e| e.setting.truth),
+            "{at}"
+        );
     }
     instructions
 }

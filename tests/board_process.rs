@@ -16,7 +16,7 @@ use std::process::{Command, Stdio};
 use std::sync::atomic::{AtomicBool, Ordering};
 
 fn entries(value: Value) -> Vec<Entry> {
-    vec![Entry { name: "a".into(), salt: String::new(), truth: value.into() }]
+    vec![Entry::new("a", value)]
 }
 
 /// Runs the test `name` of this program alone, in a child with `BOARD_CHILD` set.

@@ -8,7 +8,7 @@
 //! `TORTURE_FAULTS` is the number of faults (default 300), `TORTURE_SEED` repeats their order. The same
 //! binary is harness, reader and writer, by `TORTURE_ROLE`. What they share is one mapped file.
 
-use mainstay::board::{Board, Entry, Flag, Source, Writer};
+use mainstay::board::{Board, Entry, Flag, Setting, Source, Writer};
 use mainstay::flags::{Truth, Value, mix};
 use mainstay::sys::mapping::WriteMapping;
 use mainstay::sys::{clock, futex};
@@ -140,9 +140,8 @@ fn writer() -> ExitCode {
     let (directory, shared) = Shared::from_environment();
     let mut random = Random(std::process::id().into());
     let mut writer = loop {
-        let entries: Vec<Entry> = (0..FLAGS)
-            .map(|flag| Entry { name: name_of(flag), salt: String::new(), truth: shared.truth(flag) })
-            .collect();
+        let entries: Vec<Entry> =
+            (0..FLAGS).map(|flag| Entry::new(&name_of(flag), shared.truth(flag))).collect();
         match Writer::create(&directory, &entries, shared.get(CHANGES)) {
             Ok((writer, _)) => break writer,
             // A fault of this very moment; a real keeper would try again, too.
@@ -160,7 +159,8 @@ fn writer() -> ExitCode {
                     (name_of(flag), shared.truth(flag))
                 })
                 .collect();
-            let changes: Vec<(&str, Truth)> = changes.iter().map(|(n, t)| (n.as_str(), *t)).collect();
+            let changes: Vec<(&str, Setting)> =
+                changes.iter().map(|(n, t)| (n.as_str(), (*t).into())).collect();
             // An error means that the board went away and no new one could be made yet: look() goes on.
             if let Ok(generation) = writer.set_all(&changes) {
                 shared.set(CHANGES, generation);

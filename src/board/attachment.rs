@@ -6,11 +6,13 @@
 //! what it has. Nothing allocates but the opening of a file.
 
 use super::fallback::{Answer, Fallback};
-use super::layout::{
-    EMPTY, GENERATION, HEADER_CELLS, Header, Layout, NameRecord, PROBES, STATE, entry_slot, hash,
-};
+use super::layout::{EMPTY, GENERATION, HEADER_CELLS, Header, Layout, PROBES, STATE, entry_slot};
+use super::name_record::NameRecord;
 use super::place::{Candidate, Place};
-use crate::flags::{Packed, Prefix};
+use super::proof::Sought;
+use super::record::Arena;
+use super::witness::{Options, Sighting, Witness};
+use crate::flags::Seal;
 use crate::sys::clock;
 use crate::sys::mapping::Region;
 use crate::sys::shared_file::{self, Identity};
@@ -36,7 +38,11 @@ pub(super) struct Attachment {
     pub(super) region: Region,
     /// Of the board that is shown; 0: none, or one is just being exchanged.
     incarnation: AtomicU64,
+    /// What its state is while it is live.
+    live: AtomicU64,
     slots: AtomicU64,
+    /// Cells of its arena.
+    arena: AtomicU64,
     generation_high: AtomicU32,
     device: AtomicU64,
     inode: AtomicU64,
@@ -47,19 +53,28 @@ pub(super) struct Attachment {
     pause: AtomicU64,
     next_ask: AtomicU64,
     fallback: Option<Box<dyn Fallback>>,
+    witness: Option<&'static dyn Witness>,
+    instance: Option<Box<str>>,
 }
 
 /// The board that is shown, as of one moment.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct View {
     pub(super) header: Header,
+    /// The state of it while it is live: of no other board, so it names it.
+    pub(super) live: u64,
 }
 
 /// What a search found.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Search {
     /// The flag has this slot.
-    Found { view: View, slot: usize },
+    Found {
+        view: View,
+        slot: usize,
+        /// What seals its word.
+        seal: Seal,
+    },
     /// B3: an empty entry that proves itself was met.
     Absent,
     /// Something on the way did not prove itself.
@@ -67,13 +82,16 @@ pub(super) enum Search {
 }
 
 impl Attachment {
-    pub(super) fn new(directory: &Path, fallback: Option<Box<dyn Fallback>>) -> Attachment {
+    pub(super) fn new(directory: &Path, options: Options) -> Attachment {
+        let Options { fallback, witness, instance } = options;
         let attachment = Attachment {
             place: Place::new(directory),
             // Without address space every read is lost, and is answered by the fallback.
             region: Region::reserve().unwrap_or(Region::nothing()),
             incarnation: AtomicU64::new(0),
+            live: AtomicU64::new(0),
             slots: AtomicU64::new(0),
+            arena: AtomicU64::new(0),
             generation_high: AtomicU32::new(0),
             device: AtomicU64::new(0),
             inode: AtomicU64::new(0),
@@ -83,6 +101,8 @@ impl Attachment {
             pause: AtomicU64::new(TRY_LEAST.as_nanos() as u64),
             next_ask: AtomicU64::new(0),
             fallback,
+            witness,
+            instance: instance.map(String::into_boxed_str),
         };
         attachment.recover(clock::coarse());
         attachment
@@ -101,42 +121,44 @@ impl Attachment {
     #[inline]
     pub(super) fn view(&self) -> Option<View> {
         let incarnation = self.incarnation.load(Ordering::Acquire);
+        let live = self.live.load(Ordering::Relaxed);
         let slots = self.slots.load(Ordering::Relaxed) as usize;
+        let arena = self.arena.load(Ordering::Relaxed) as usize;
         let generation_high = self.generation_high.load(Ordering::Relaxed);
         let inode = self.inode.load(Ordering::Relaxed);
         fence(Ordering::Acquire);
         if incarnation == 0 || self.incarnation.load(Ordering::Relaxed) != incarnation {
             return None;
         }
-        let header = Header { incarnation, generation_high, inode, layout: Layout::of(slots) };
-        let live = self.region.load(STATE) == header.live();
+        let header = Header { incarnation, generation_high, inode, layout: Layout::with_arena(slots, arena) };
+        let is_live = self.region.load(STATE) == live;
         // What is loaded after this is of a board that was live, or does not prove itself.
         fence(Ordering::Acquire);
-        live.then_some(View { header })
+        is_live.then_some(View { header, live })
     }
 
     /// Where the flag `name` is.
     #[inline]
-    pub(super) fn search(&self, name: &Packed) -> Search {
+    pub(super) fn search(&self, name: &Sought<'_>) -> Search {
         let Some(view) = self.view() else { return Search::Lost };
-        let View { header } = view;
+        let View { header, .. } = view;
         let layout = header.layout;
-        let hash = hash(name);
         for probe in 0..PROBES {
-            let cell = layout.entry(hash, probe);
+            let cell = layout.entry(name.hash(), probe);
             let Some(body) = header.seal(cell).open(self.region.load(cell)) else { return Search::Lost };
             if body == EMPTY {
                 return Search::Absent;
             }
             // B3: record and word were stored before the entry.
             fence(Ordering::Acquire);
-            let Some(slot) = entry_slot(body, hash) else { continue };
+            let Some(slot) = entry_slot(body, name.hash()) else { continue };
             if slot >= layout.slots {
                 return Search::Lost;
             }
+            let seal = header.seal(layout.word(slot));
             let load = |cell| self.region.load(cell);
-            match NameRecord::holds(header.incarnation, layout.name(slot), name, load) {
-                Some(true) => return Search::Found { view, slot },
+            match NameRecord::holds(header.incarnation, layout.name(slot), seal, name, load) {
+                Some(true) => return Search::Found { view, slot, seal },
                 Some(false) => {}
                 None => return Search::Lost,
             }
@@ -144,17 +166,37 @@ impl Attachment {
         Search::Lost
     }
 
-    /// What an id of the flag in `slot` is hashed behind; `None` when the record is lost.
+    /// What an id of the flag in `slot` is hashed behind, and where its lists or stages are; `None` when that is lost.
     #[inline]
-    pub(super) fn prefix(&self, view: View, slot: usize) -> Option<Prefix> {
-        let View { header } = view;
-        let load = |cell| self.region.load(cell);
-        Some(NameRecord::read(header.incarnation, header.layout.name(slot), load)?.prefix())
+    pub(super) fn name_record(&self, view: View, slot: usize) -> Option<NameRecord> {
+        let View { header, .. } = view;
+        NameRecord::read(header.incarnation, header.layout.name(slot), |cell| self.region.load(cell))
+    }
+
+    /// The records of the board.
+    #[inline]
+    pub(super) fn arena(&self, view: View) -> Arena<impl Fn(usize) -> u64 + '_> {
+        let View { header, .. } = view;
+        Arena::new(header.incarnation, header.layout, |cell| self.region.load(cell))
+    }
+
+    /// The instance that this process is of.
+    pub(super) fn instance(&self) -> Option<&str> {
+        self.instance.as_deref()
+    }
+
+    /// Says to whom it may concern that a handle proved a word that differs from the last one it proved.
+    #[inline]
+    pub(super) fn note(&self, name: u64, slot: usize, word: u64) {
+        if let Some(witness) = self.witness {
+            let generation = self.generation().unwrap_or_default();
+            witness.seen(Sighting { name, slot: slot as u32, word, generation });
+        }
     }
 
     /// The number of the last change, when it proves itself.
     pub(super) fn generation(&self) -> Option<u64> {
-        let View { header } = self.view()?;
+        let View { header, .. } = self.view()?;
         let low = header.seal(GENERATION).open(self.region.load(GENERATION))?;
         fence(Ordering::Acquire);
         Some(u64::from(header.generation_high) << 32 | u64::from(low))
@@ -235,7 +277,9 @@ impl Attachment {
         self.incarnation.store(0, Ordering::Relaxed);
         fence(Ordering::Release);
         let mapped = self.region.show(std::os::fd::AsFd::as_fd(file), header.layout.bytes()).is_ok();
+        self.live.store(header.live(), Ordering::Relaxed);
         self.slots.store(header.layout.slots as u64, Ordering::Relaxed);
+        self.arena.store((header.layout.end - header.layout.arena) as u64, Ordering::Relaxed);
         self.generation_high.store(header.generation_high, Ordering::Relaxed);
         self.device.store(look.identity.device, Ordering::Relaxed);
         self.inode.store(look.identity.inode, Ordering::Relaxed);
@@ -264,14 +308,12 @@ impl Attachment {
 
     /// Asks the keeper, then the journal; not again for a while when neither answers.
     #[cold]
-    pub(super) fn ask(&self, name: &Packed, now: Instant) -> Option<Answer> {
+    pub(super) fn ask(&self, name: &str, now: Instant) -> Option<Answer> {
         let fallback = self.fallback.as_ref()?;
         let due = self.next_ask.load(Ordering::Relaxed);
         if now.as_nanos() < due {
             return None;
         }
-        let mut buffer = [0; crate::flags::NAME_MAX];
-        let name = str::from_utf8(name.copy_to(&mut buffer)).ok()?;
         let answer = fallback.ask(name, ASK_LIMIT).or_else(|| fallback.recall(name));
         if answer.is_none() {
             self.next_ask.store((clock::coarse() + ASK_EVERY).as_nanos(), Ordering::Relaxed);
@@ -299,7 +341,7 @@ mod tests {
     #[test]
     fn b7_a_lock_that_a_fork_left_behind_is_taken_over() {
         let folder = tempfile::tempdir().unwrap();
-        let attachment = Attachment::new(folder.path(), None);
+        let attachment = Attachment::new(folder.path(), Options::default());
         assert!(attachment.lock());
         assert!(!attachment.lock(), "another thread of this process has it");
         // As after a fork: the holder is the parent.
@@ -310,7 +352,7 @@ mod tests {
     #[test]
     fn b7_attempts_to_open_are_rate_limited() {
         let folder = tempfile::tempdir().unwrap();
-        let attachment = Attachment::new(folder.path(), None);
+        let attachment = Attachment::new(folder.path(), Options::default());
         let mut now = clock::coarse() + Duration::from_secs(10);
         attachment.recover(now);
         let mut gaps = Vec::new();

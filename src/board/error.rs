@@ -1,6 +1,8 @@
 //! What can go wrong with a board, and what was found wrong and mended.
 
-use crate::flags::NotAName;
+use super::entry::{LISTED_MAX, STAGES_MAX};
+use crate::flags::{ID_MAX, NAME_MAX, NotAName};
+use crate::sys::mapping::REGION_BYTES;
 use crate::sys::shared_file::Kind;
 use std::fmt;
 use std::io;
@@ -22,12 +24,22 @@ pub enum Error {
     Name(NotAName),
     /// A salt has more than 128 bytes: the flag, and how many.
     Salt(String, usize),
+    /// The lists of a flag have too many ids together: the flag, and how many.
+    Listed(String, usize),
+    /// A listed id has no bytes, or too many: the flag, and how many.
+    Id(String, usize),
+    /// A migration has or is at more stages than can be: its name, and how many.
+    Stage(String, u32),
+    /// The name of a stage has no bytes, or too many: the migration, and how many.
+    StageName(String, usize),
     /// A name is declared twice.
     Twice(String),
     /// No flag has this name.
     Unknown(String),
     /// More flags than a board holds: how many.
     TooMany(usize),
+    /// Numbers, texts and lists are longer than a board holds: how many bytes.
+    TooLong(usize),
 }
 
 impl Error {
@@ -46,10 +58,28 @@ impl fmt::Display for Error {
             Error::Salt(flag, bytes) => {
                 write!(f, "the salt of flag `{flag}` has {bytes} bytes; 128 are the most")
             }
+            Error::Listed(flag, ids) => {
+                write!(f, "the lists of flag `{flag}` have {ids} ids; {LISTED_MAX} are the most")
+            }
+            Error::Id(flag, bytes) => {
+                write!(f, "a listed id of flag `{flag}` has {bytes} bytes; 1 to {ID_MAX} are possible")
+            }
+            Error::Stage(name, stages) => {
+                write!(f, "`{name}` is at or has stage {stages}; a migration has {STAGES_MAX} at most")
+            }
+            Error::StageName(name, bytes) => {
+                write!(f, "the name of a stage of `{name}` has {bytes} bytes; 1 to {NAME_MAX} are possible")
+            }
             Error::Twice(flag) => write!(f, "flag `{flag}` is declared twice"),
             Error::Unknown(flag) => write!(f, "no flag is named `{flag}`"),
             Error::TooMany(flags) => {
                 write!(f, "{flags} flags are more than a board holds ({})", super::layout::SLOTS_MAX)
+            }
+            Error::TooLong(bytes) => {
+                write!(
+                    f,
+                    "the numbers, texts and lists of all flags need {bytes} bytes, and a board has {REGION_BYTES}"
+                )
             }
         }
     }

@@ -1,7 +1,8 @@
 //! How the writer finds out that its board was deleted, replaced or cut, and puts it back (B6).
 
 use super::error::{Damage, Error, Found, Repair};
-use super::writer::{BOARD_MODE, Writer};
+use super::standing::BOARD_MODE;
+use super::writer::Writer;
 use crate::sys::shared_file::{self, Identity, Kind};
 use std::io;
 use std::os::fd::AsFd;

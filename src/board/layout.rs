@@ -3,7 +3,9 @@
 //! Invariant: every cell that a reader acts upon proves itself: it is sealed (B2), or covered by a check
 //! that is. A layout never changes under its version number. No system calls here, no policy.
 
-use crate::flags::{BUCKETING, Body, NAME_CELLS, Name, Packed, Prefix, Seal, mix};
+use super::proof::check;
+use crate::flags::{Body, CELLS, NAME_CELLS, Seal};
+use crate::sys::mapping::REGION_BYTES;
 
 /// The file, in the runtime directory.
 pub const BOARD: &str = "board";
@@ -14,8 +16,8 @@ pub const KEPT_BOARD: &str = ".kept/board";
 
 /// "mainstay", as its bytes stand in the file.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"mainstay");
-/// Version 1; the upper half shows the byte order.
-pub const VERSION: u64 = 0x0102_0304_0000_0001;
+/// Version 2; the upper half shows the byte order.
+pub const VERSION: u64 = 0x0102_0304_0000_0002;
 
 /// Cells of the header that never change; the last is their check.
 pub const HEADER_CELLS: usize = 16;
@@ -25,6 +27,8 @@ pub const STATE: usize = 16;
 pub const COMMIT: usize = 24;
 /// The lower half of the generation, sealed.
 pub const GENERATION: usize = 25;
+/// The first cell of the arena that was never used, sealed: a writer that takes over goes on there.
+pub const FREE: usize = 26;
 /// A bare u32 to wait on, alone in its cache line: the lower half of the generation.
 pub const FUTEX: usize = 32;
 /// When the writer last looked (nanoseconds since boot), its pid: information, unproven.
@@ -39,8 +43,8 @@ pub const LIVE: u32 = u32::from_le_bytes(*b"LIVE");
 /// See [`LIVE`].
 pub const RETIRED: u32 = u32::from_le_bytes(*b"GONE");
 
-/// Cells of a name record: lengths, name, salt, check.
-pub const NAME_RECORD: usize = 2 + 2 * NAME_CELLS;
+/// Cells of a name record: proof, lengths, name, salt, reference, check.
+pub const NAME_RECORD: usize = 4 + 2 * NAME_CELLS;
 
 /// Slots of the smallest and of the largest board: powers of two.
 pub const SLOTS_MIN: usize = 64;
@@ -53,24 +57,26 @@ pub const PROBES: usize = 256;
 /// The body of an index entry where nothing is.
 pub const EMPTY: u32 = 0;
 
-/// The body of a reference that leads nowhere (all of them, in this version).
-pub const NO_RECORD: u32 = 0;
-
 const SLOT_BITS: u32 = 20;
+
+/// Cells of the smallest arena: 64 KiB.
+pub const ARENA_MIN: usize = 8192;
 
 // Layout facts that docs/board.md states.
 const _: () = {
     assert!(HEADER_CELLS <= STATE && STATE * 8 == 128);
-    assert!(COMMIT * 8 == 192 && GENERATION * 8 == 200);
+    assert!(COMMIT * 8 == 192 && GENERATION * 8 == 200 && FREE * 8 == 208);
     assert!(FUTEX * 8 == 256 && HEARTBEAT * 8 == 320 && OWNER * 8 == 328);
     assert!(WORDS * 8 == 4096);
-    assert!(NAME_RECORD == 34);
+    assert!(NAME_RECORD == 36);
     assert!(SLOTS_MAX < 1 << SLOT_BITS);
-    assert!(Layout::of(SLOTS_MIN).bytes() == 4096 + 64 * (8 + 16 + 272 + 8));
-    assert!(Layout::of(SLOTS_MAX).bytes() <= crate::sys::mapping::REGION_BYTES);
+    assert!(Layout::of(SLOTS_MIN).bytes() == 4096 + 64 * (8 + 16 + 288) + 65_536);
+    assert!(Layout::of(SLOTS_MAX).bytes() <= REGION_BYTES);
+    // A word can speak of every cell.
+    assert!(REGION_BYTES / 8 <= CELLS as usize);
 };
 
-/// The areas of a board: all follow from its number of slots.
+/// The areas of a board: all follow from its number of slots and the size of its arena.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Layout {
     /// A power of two.
@@ -81,31 +87,55 @@ pub struct Layout {
     pub index: usize,
     /// See `index`.
     pub names: usize,
-    /// See `index`.
-    pub references: usize,
-    /// Where the arena of records begins, and the file ends in this version.
+    /// Where the arena of records begins.
     pub arena: usize,
+    /// Where it ends, and the file with it.
+    pub end: usize,
 }
 
 impl Layout {
-    /// The layout of a board with `slots`, a power of two.
+    /// The layout of a board with `slots`, a power of two, and the arena that comes with them.
     pub const fn of(slots: usize) -> Layout {
-        let index = WORDS + slots;
-        let names = index + 2 * slots;
-        let references = names + NAME_RECORD * slots;
-        Layout { slots, entries: 2 * slots, index, names, references, arena: references + slots }
+        let arena = 64 + 8 * slots;
+        Layout::with_arena(slots, if arena > ARENA_MIN { arena } else { ARENA_MIN })
     }
 
-    /// The least layout that holds `flags` with as many again; `None` when there is none.
-    pub fn for_flags(flags: usize) -> Option<Layout> {
+    /// The same with an arena of so many cells.
+    pub const fn with_arena(slots: usize, cells: usize) -> Layout {
+        let index = WORDS + slots;
+        let names = index + 2 * slots;
+        let arena = names + NAME_RECORD * slots;
+        Layout { slots, entries: 2 * slots, index, names, arena, end: arena + cells }
+    }
+
+    /// The least layout that holds `flags` with as many again, and records of so many cells with as much room again,
+    /// as far as that can be; `None` when there is none.
+    pub fn for_flags(flags: usize, records: usize) -> Option<Layout> {
         let slots = flags.checked_mul(2)?.checked_next_power_of_two()?.max(SLOTS_MIN);
         let slots = if slots > SLOTS_MAX { flags.checked_next_power_of_two()? } else { slots };
-        (slots <= SLOTS_MAX).then(|| Layout::of(slots))
+        if slots > SLOTS_MAX {
+            return None;
+        }
+        let usual = Layout::of(slots);
+        let most = REGION_BYTES / 8 - usual.arena;
+        let cells = (usual.end - usual.arena).max(2 * records).min(most);
+        (records <= cells).then(|| Layout::with_arena(slots, cells))
+    }
+
+    /// The same for twice the slots; `None` when there is none.
+    pub fn spread(&self, records: usize) -> Option<Layout> {
+        if self.slots < SLOTS_MAX { Layout::for_flags(self.slots, records) } else { None }
+    }
+
+    /// Whether a record of so many cells may be at `cell`.
+    #[inline]
+    pub const fn holds(&self, cell: usize, cells: usize) -> bool {
+        cell >= self.arena && cell < self.end && cells <= self.end - cell
     }
 
     /// Length of the file.
     pub const fn bytes(&self) -> usize {
-        self.arena * 8
+        self.end * 8
     }
 
     /// The cell of slot `slot`'s word.
@@ -140,20 +170,20 @@ pub struct Header {
 impl Header {
     /// Its cells.
     pub fn to_cells(self) -> [u64; HEADER_CELLS] {
-        let Layout { slots, entries, index, names, references, arena } = self.layout;
+        let Layout { slots, entries, index, names, arena, end } = self.layout;
         let bytes = |cell: usize| cell as u64 * 8;
         let mut cells = [
             MAGIC,
             VERSION,
             self.incarnation,
-            bytes(arena),
+            bytes(end),
             slots as u64,
             entries as u64,
             bytes(WORDS),
             bytes(index),
             bytes(names),
-            bytes(references),
             bytes(arena),
+            bytes(end - arena),
             0,
             self.generation_high.into(),
             self.inode,
@@ -167,16 +197,18 @@ impl Header {
     /// The header that these cells are; `None` unless all of them are as this version writes them.
     pub fn from_cells(cells: &[u64; HEADER_CELLS]) -> Option<Header> {
         let slots = usize::try_from(cells[4]).ok()?;
-        if !slots.is_power_of_two() || !(SLOTS_MIN..=SLOTS_MAX).contains(&slots) || cells[2] == 0 {
+        let arena = usize::try_from(cells[10]).ok()?;
+        let sizes = slots.is_power_of_two() && (SLOTS_MIN..=SLOTS_MAX).contains(&slots);
+        if !sizes || arena > REGION_BYTES || cells[2] == 0 {
             return None;
         }
         let header = Header {
             incarnation: cells[2],
             generation_high: u32::try_from(cells[12]).ok()?,
             inode: cells[13],
-            layout: Layout::of(slots),
+            layout: Layout::with_arena(slots, arena / 8),
         };
-        (header.to_cells() == *cells).then_some(header)
+        (header.layout.bytes() <= REGION_BYTES && header.to_cells() == *cells).then_some(header)
     }
 
     /// What seals the cell.
@@ -188,35 +220,6 @@ impl Header {
     pub const fn live(&self) -> u64 {
         self.seal(STATE).close(LIVE)
     }
-}
-
-/// Multipliers of [`check`] and [`hash`]: odd, so that no change of one cell cancels out.
-const FACTORS: [u64; NAME_RECORD] = {
-    let mut factors = [0; NAME_RECORD];
-    let mut at = 0;
-    while at < NAME_RECORD {
-        factors[at] = mix((at as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)) | 1;
-        at += 1;
-    }
-    factors
-};
-
-/// The check of at most [`NAME_RECORD`] cells that begin at `cell` of a board.
-#[inline]
-pub fn check(incarnation: u64, cell: usize, cells: &[u64]) -> u64 {
-    mix(sum(Seal::new(incarnation, cell).to_bits(), cells))
-}
-
-/// Where in the index a name is looked for (lower bits), and its tag (the upper 12 bits).
-#[inline]
-pub fn hash(name: &Packed) -> u64 {
-    mix(sum(name.length().into(), name.used()))
-}
-
-#[inline]
-fn sum(start: u64, cells: &[u64]) -> u64 {
-    let sum = |sum: u64, (cell, factor): (&u64, &u64)| sum.wrapping_add(cell.wrapping_mul(*factor));
-    cells.iter().zip(&FACTORS).fold(start, sum)
 }
 
 /// The body of an index entry: tag in 12 bits, slot + 1 in 20.
@@ -235,102 +238,11 @@ const fn tag(hash: u64) -> u32 {
     ((hash >> 52) as u32) << SLOT_BITS
 }
 
-/// What a name record says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct NameRecord {
-    /// The flag's name. (The writer checked what names may hold; the record's check proves the rest.)
-    pub name: Packed,
-    /// What stands in the hash before an id; `None`: the name.
-    pub salt: Option<Packed>,
-    /// The version of the bucketing.
-    pub bucketing: u8,
-}
-
-impl NameRecord {
-    /// For a flag named `name`; `None` when the salt is too long.
-    pub fn new(name: Name, salt: &str) -> Option<NameRecord> {
-        let salt = Packed::new(salt)?;
-        let salt = (salt != *name.packed() && salt.length() > 0).then_some(salt);
-        Some(NameRecord { name: *name.packed(), salt, bucketing: BUCKETING })
-    }
-
-    /// Its cells at `cell` of the board.
-    pub fn to_cells(self, incarnation: u64, cell: usize) -> [u64; NAME_RECORD] {
-        let name = &self.name;
-        let salt_length = self.salt.map_or(0, |salt| salt.length());
-        let body = u32::from(name.length()) | u32::from(salt_length) << 8 | u32::from(self.bucketing) << 16;
-        let mut cells = [0; NAME_RECORD];
-        cells[0] = Seal::new(incarnation, cell).close(body);
-        cells[1..][..name.used().len()].copy_from_slice(name.used());
-        if let Some(salt) = &self.salt {
-            cells[1 + NAME_CELLS..][..salt.used().len()].copy_from_slice(salt.used());
-        }
-        cells[NAME_RECORD - 1] = check(incarnation, cell, &cells[..NAME_RECORD - 1]);
-        cells
-    }
-
-    /// The record at `cell`, read word by word through `load`; `None` when its check fails.
-    ///
-    /// Only the cells that its lengths say are used are loaded; the others count as the zeros that were
-    /// written there.
-    #[inline]
-    pub fn read(incarnation: u64, cell: usize, load: impl Fn(usize) -> u64) -> Option<NameRecord> {
-        let seal = Seal::new(incarnation, cell);
-        let first = load(cell);
-        let [name_length, salt_length, bucketing, zero] = seal.open(first)?.to_le_bytes();
-        let mut all = seal.to_bits().wrapping_add(first.wrapping_mul(FACTORS[0]));
-        let mut text = |length: u8, from: usize| {
-            let mut cells = [0; NAME_CELLS];
-            for at in 0..usize::from(length).div_ceil(8) {
-                let cell = load(cell + from + at);
-                *cells.get_mut(at)? = cell;
-                all = all.wrapping_add(cell.wrapping_mul(FACTORS[from + at]));
-            }
-            Packed::from_cells(length, cells)
-        };
-        let name = text(name_length, 1)?;
-        let salt = if salt_length == 0 { None } else { Some(text(salt_length, 1 + NAME_CELLS)?) };
-        let proven = mix(all) == load(cell + NAME_RECORD - 1) && zero == 0 && bucketing == BUCKETING;
-        proven.then_some(NameRecord { name, salt, bucketing })
-    }
-
-    /// Is `name` the name in the record at `cell`? `None` when the record's check fails. The same as
-    /// [`NameRecord::read`] and a comparison, without a copy: reads by name do this each time.
-    #[inline]
-    pub fn holds(incarnation: u64, cell: usize, name: &Packed, load: impl Fn(usize) -> u64) -> Option<bool> {
-        let seal = Seal::new(incarnation, cell);
-        let first = load(cell);
-        let [name_length, salt_length, bucketing, zero] = seal.open(first)?.to_le_bytes();
-        let used = |length: u8| usize::from(length).div_ceil(8);
-        if used(name_length) > NAME_CELLS
-            || used(salt_length) > NAME_CELLS
-            || zero != 0
-            || bucketing != BUCKETING
-        {
-            return None;
-        }
-        let mut all = seal.to_bits().wrapping_add(first.wrapping_mul(FACTORS[0]));
-        let mut same = name_length == name.length();
-        for at in 0..used(name_length) {
-            let word = load(cell + 1 + at);
-            same &= name.cell(at) == word;
-            all = all.wrapping_add(word.wrapping_mul(FACTORS[1 + at]));
-        }
-        for at in 0..used(salt_length) {
-            let word = load(cell + 1 + NAME_CELLS + at);
-            all = all.wrapping_add(word.wrapping_mul(FACTORS[1 + NAME_CELLS + at]));
-        }
-        (mix(all) == load(cell + NAME_RECORD - 1)).then_some(same)
-    }
-
-    /// The part of the hash that comes before an id.
-    pub fn prefix(&self) -> Prefix {
-        Prefix::of(self.salt.as_ref().unwrap_or(&self.name))
-    }
-}
-
 /// The word of a slot where no flag was ever.
 pub const UNUSED: u32 = Body::Unused.to_bits();
+
+/// The word of every slot of a board that nobody should read any more.
+pub const MOVED: u32 = Body::Retired.to_bits();
 
 #[cfg(test)]
 mod tests {
@@ -357,40 +269,43 @@ mod tests {
     }
 
     #[test]
-    fn b2_every_flipped_bit_of_a_name_record_is_seen() {
-        let record = NameRecord::new(Name::new("new-checkout").unwrap(), "salt of its own").unwrap();
-        let cells = record.to_cells(7, 100);
-        let read = |cells: [u64; NAME_RECORD], at| NameRecord::read(7, at, |cell| cells[cell - at]);
-        assert_eq!(read(cells, 100), Some(record));
-        assert_eq!(read(cells, 134), None, "a record in another place is none");
-        let holds = |cells: [u64; NAME_RECORD], name: &Packed| {
-            NameRecord::holds(7, 100, name, |cell| cells[cell - 100])
-        };
-        for other in ["new-checkou", "new-checkout2", "new-checkoux", "n", "x".repeat(128).as_str()] {
-            assert_eq!(holds(cells, Name::new(other).unwrap().packed()), Some(false), "{other}");
-        }
-        for bit in 0..NAME_RECORD * 64 {
-            let mut damaged = cells;
-            damaged[bit / 64] ^= 1 << (bit % 64);
-            let unused = matches!(bit / 64, 3..17 | 19..33);
-            assert_eq!(read(damaged, 100).is_some(), unused, "bit {bit}");
-            assert_eq!(holds(damaged, &record.name), unused.then_some(true), "bit {bit}");
-        }
-    }
-
-    #[test]
     fn a_layout_holds_as_many_flags_again() {
-        assert_eq!(Layout::for_flags(0).unwrap().slots, SLOTS_MIN);
-        assert_eq!(Layout::for_flags(33).unwrap().slots, 128);
-        assert_eq!(Layout::for_flags(10_000).unwrap().slots, 32_768);
-        assert_eq!(Layout::for_flags(SLOTS_MAX).unwrap().slots, SLOTS_MAX);
-        assert_eq!(Layout::for_flags(SLOTS_MAX + 1), None);
+        let slots = |flags| Layout::for_flags(flags, 0).map(|layout| layout.slots);
+        assert_eq!(slots(0), Some(SLOTS_MIN));
+        assert_eq!(slots(33), Some(128));
+        assert_eq!(slots(10_000), Some(32_768));
+        assert_eq!(slots(SLOTS_MAX), Some(SLOTS_MAX));
+        assert_eq!(slots(SLOTS_MAX + 1), None);
     }
 
     #[test]
-    fn names_that_differ_hash_apart() {
-        let hashes: std::collections::HashSet<u64> =
-            (0..100_000).map(|n| hash(Name::new(&format!("flag-{n}")).unwrap().packed())).collect();
-        assert_eq!(hashes.len(), 100_000);
+    fn an_arena_holds_as_much_again_as_far_as_a_board_can_be() {
+        let arena = |flags, records| {
+            Layout::for_flags(flags, records).map(|layout| layout.end - layout.arena).unwrap_or(0)
+        };
+        assert_eq!(arena(1, 0), ARENA_MIN);
+        assert_eq!(arena(1, 5000), 10_000);
+        assert_eq!(arena(10_000, 0), 64 + 8 * 32_768);
+        let most = REGION_BYTES / 8 - Layout::of(SLOTS_MIN).arena;
+        assert_eq!(arena(1, most), most, "to the last cell");
+        assert_eq!(Layout::for_flags(1, most + 1), None);
+    }
+
+    #[test]
+    fn a_record_is_within_the_arena_or_nowhere() {
+        let layout = Layout::of(64);
+        let Layout { arena, end, .. } = layout;
+        for (cell, cells, holds) in [
+            (arena, 3, true),
+            (arena - 1, 3, false),
+            (0, 1, false),
+            (end - 3, 3, true),
+            (end - 2, 3, false),
+            (end, 0, false),
+            (usize::MAX, 1, false),
+            (arena, usize::MAX, false),
+        ] {
+            assert_eq!(layout.holds(cell, cells), holds, "{cell} {cells}");
+        }
     }
 }

@@ -5,21 +5,36 @@
 //! a process.
 
 mod attachment;
+mod decide;
+mod entry;
 mod error;
 mod fallback;
 mod flag;
 mod healing;
 mod image;
+mod kept;
+mod latch;
 pub mod layout;
+mod look;
+mod migration;
+mod name_record;
 mod place;
+mod proof;
 mod reader;
+mod record;
 mod snapshot;
+mod standing;
+mod witness;
 mod writer;
 
+pub use entry::{Entry, LISTED_MAX, STAGES_MAX, Setting};
 pub use error::{Damage, Error, Found, Repair};
-pub use fallback::{Answer, Fallback};
+pub use fallback::{Answer, Fallback, Known};
 pub use flag::Flag;
 pub use healing::Watch;
+pub use migration::Migration;
 pub use reader::{Board, Reading, Source};
 pub use snapshot::Snapshot;
-pub use writer::{BOARD_MODE, Entry, Writer};
+pub use standing::BOARD_MODE;
+pub use witness::{Options, Sighting, Witness};
+pub use writer::Writer;

@@ -6,11 +6,17 @@
 //! guard, no allocation; handles and boards may be shared by threads and used after a fork.
 
 use super::attachment::{Attachment, Search, View};
-use super::fallback::{Answer, Fallback};
-use super::flag::{Flag, look_sometimes};
+use super::decide::{Hashed, Lost, decide};
+use super::fallback::{Answer, Fallback, Known};
+use super::flag::Flag;
+use super::latch::Latch;
 use super::layout::FUTEX;
+use super::look::look_sometimes;
+use super::migration::Migration;
+use super::proof::Sought;
 use super::snapshot::{self, Snapshot};
-use crate::flags::{Body, Name, Packed, Prefix, Truth};
+use super::witness::Options;
+use crate::flags::{Body, Held, Name, Packed, Prefix, Truth, Value};
 use crate::sys::{clock, futex};
 use crate::time::Duration;
 use std::io;
@@ -51,28 +57,37 @@ impl Reading {
     }
 }
 
-/// Where a flag was found that was looked up by name.
-enum Place {
-    Slot(View, usize),
-    Told(Prefix),
-    None,
+/// What a look-up by name came to.
+enum Found {
+    /// A flag of a live board: the body of its word.
+    Here(View, usize, u32),
+    /// There is no board, and somebody else knows it.
+    Told(Box<Known>),
+    Unknown,
+    Lost,
 }
 
 /// The flags of one runtime directory. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Board {
     pub(super) attachment: Arc<Attachment>,
+    latch: Arc<Latch>,
 }
 
 impl Board {
     /// The board in this runtime directory. It need not exist yet.
     pub fn open(directory: &Path) -> Board {
-        Board { attachment: Arc::new(Attachment::new(directory, None)) }
+        Board::open_by(directory, Options::of_this_process())
     }
 
     /// The same, with other ways to the truth while there is no board.
     pub fn open_with(directory: &Path, fallback: Box<dyn Fallback>) -> Board {
-        Board { attachment: Arc::new(Attachment::new(directory, Some(fallback))) }
+        Board::open_by(directory, Options { fallback: Some(fallback), ..Options::of_this_process() })
+    }
+
+    /// The same, as the options say.
+    pub fn open_by(directory: &Path, options: Options) -> Board {
+        Board { attachment: Arc::new(Attachment::new(directory, options)), latch: Arc::default() }
     }
 
     /// A handle to a flag, good for ever, whether the flag exists yet or not. Its reads answer `false`
@@ -81,42 +96,136 @@ impl Board {
         Flag::new(self.attachment.clone(), name)
     }
 
+    /// A handle to a migration, good for ever.
+    pub fn migration(&self, name: &str) -> Migration {
+        Migration::new(self.flag(name))
+    }
+
     /// Reads a flag by name. Use a handle where it is read often: it costs a tenth, and remembers.
     #[inline]
     pub fn read(&self, name: &str) -> Reading {
-        self.look_up(name).0
+        match self.look_up(name) {
+            Found::Here(view, _, bits) => self.reading(view, bits),
+            Found::Told(known) => Reading { truth: Some(known.truth), source: Source::Asked },
+            Found::Unknown => Reading::UNKNOWN,
+            Found::Lost => Reading::LOST,
+        }
     }
 
-    /// Is the flag on for everybody? `default` where it has no opinion, is a share, or is not known.
+    /// The same, and what it means for `id`, or without one for everybody; `None`: no opinion.
+    pub fn read_for(&self, name: &str, id: Option<&str>) -> (Reading, Option<bool>) {
+        match self.look_up(name) {
+            Found::Here(view, slot, bits) => {
+                let reading = self.reading(view, bits);
+                let on = match self.decide(view, slot, bits, id) {
+                    Ok(on) => on.filter(|_| reading.truth.is_some()),
+                    Err(Lost) => return (Reading::LOST, None),
+                };
+                (reading, on)
+            }
+            Found::Told(known) => {
+                let reading = Reading { truth: Some(known.truth), source: Source::Asked };
+                let own = self.attachment.instance();
+                (reading, Packed::new(name).and_then(|name| known.decide(&name, id, own)))
+            }
+            Found::Unknown => (Reading::UNKNOWN, None),
+            Found::Lost => (Reading::LOST, None),
+        }
+    }
+
+    /// Is the flag on for everybody? `default` where it has no opinion, is a share, or is not known. A share by instances is
+    /// decided for the instance that reads.
     #[inline]
     pub fn is_on(&self, name: &str, default: bool) -> bool {
-        self.read(name).truth.and_then(Truth::is_on).unwrap_or(default)
-    }
-
-    /// Is the flag on for this id?
-    pub fn is_on_for(&self, name: &str, id: &str, default: bool) -> bool {
-        match self.read_with_salt(name) {
-            (Reading { truth: Some(truth), .. }, Some(prefix)) => truth.is_on_for(prefix, id),
-            (Reading { truth, .. }, _) => truth.and_then(Truth::is_on),
+        match self.look_up(name) {
+            Found::Here(view, slot, bits) => match Body::plainly(bits) {
+                Some(on) => Some(on),
+                None => self.decide(view, slot, bits, None).ok().flatten(),
+            },
+            Found::Told(known) => known
+                .truth
+                .is_on()
+                .or_else(|| known.decide(&Packed::new(name)?, None, self.attachment.instance())),
+            Found::Unknown | Found::Lost => None,
         }
         .unwrap_or(default)
     }
 
-    /// A reading, and what an id is hashed behind.
-    pub fn read_with_salt(&self, name: &str) -> (Reading, Option<Prefix>) {
-        let (reading, place) = self.look_up(name);
-        let prefix = match place {
-            Place::Slot(view, slot) => self.attachment.prefix(view, slot),
-            Place::Told(prefix) => Some(prefix),
-            Place::None => None,
+    /// Is the flag on for this id? `default` as in [`Board::is_on`].
+    pub fn is_on_for(&self, name: &str, id: &str, default: bool) -> bool {
+        self.read_for(name, Some(id)).1.unwrap_or(default)
+    }
+
+    /// The number that the flag is set to; `None` where it has no opinion, is none, or is not known.
+    pub fn int(&self, name: &str) -> Option<i64> {
+        match self.read(name).truth? {
+            Truth { value: Value::Int(number), disabled: false } => Some(number),
+            _ => None,
+        }
+    }
+
+    /// The text that the flag is set to; `None` as for [`Board::int`].
+    pub fn text(&self, name: &str) -> Option<Packed> {
+        match self.read(name).truth? {
+            Truth { value: Value::Text(text), disabled: false } => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The stage of a migration and its name, which is empty before the first; `None` when there is no such migration, or
+    /// nobody can say.
+    pub fn stage(&self, name: &str) -> Option<(u32, Packed)> {
+        match self.look_up(name) {
+            Found::Here(view, slot, bits) => {
+                let Body::Flag { held: Held::Stage(stage), disabled: false } = Body::from_bits(bits)? else {
+                    return None;
+                };
+                if stage == 0 {
+                    return Some((0, Packed::default()));
+                }
+                let reference = self.attachment.name_record(view, slot)?.reference;
+                Some((stage, self.attachment.arena(view).stage(reference, stage)?))
+            }
+            Found::Told(known) => {
+                let Value::Stage(stage) = known.truth.value else { return None };
+                let name = known.stages.get((stage as usize).wrapping_sub(1)).map_or("", |name| name);
+                Some((stage, Packed::new(name)?))
+            }
+            Found::Unknown | Found::Lost => None,
+        }
+    }
+
+    /// What the body of a proven word says; lost, when a record behind it is.
+    fn reading(&self, view: View, bits: u32) -> Reading {
+        let Some(Body::Flag { held, disabled }) = Body::from_bits(bits) else { return Reading::LOST };
+        match value_of(&self.attachment, view, held) {
+            Some(value) => Reading::proven(Truth { value, disabled }),
+            None => Reading::LOST,
+        }
+    }
+
+    fn decide(&self, view: View, slot: usize, bits: u32, id: Option<&str>) -> Result<Option<bool>, Lost> {
+        let Some(Body::Flag { held, disabled }) = Body::from_bits(bits) else { return Err(Lost) };
+        let needs_no_record = matches!(held, Held::Off | Held::On { lists: false }) || disabled;
+        let (prefix, reference) = if needs_no_record {
+            (Prefix::of(&Packed::default()), 0)
+        } else {
+            let record = self.attachment.name_record(view, slot).ok_or(Lost)?;
+            (record.prefix(), record.reference)
         };
-        (reading, prefix)
+        let arena = self.attachment.arena(view);
+        let listed = |id: &Hashed<'_>| arena.listed(reference, id.id, id.hash);
+        let instance = |id: &Hashed<'_>| match held {
+            Held::Instances(at) => arena.has_instance(at, id.hash),
+            _ => None,
+        };
+        decide((held, disabled), prefix, id, self.attachment.instance(), listed, instance)
     }
 
     #[inline]
-    fn look_up(&self, name: &str) -> (Reading, Place) {
+    fn look_up(&self, name: &str) -> Found {
         // What is too long, or has other characters, is not in the index.
-        let Some(name) = Packed::new(name) else { return (Reading::UNKNOWN, Place::None) };
+        let Some(name) = Sought::new(name) else { return Found::Unknown };
         look_sometimes(&self.attachment);
         match self.proven(&name) {
             Some(found) => found,
@@ -125,26 +234,25 @@ impl Board {
     }
 
     #[inline]
-    fn proven(&self, name: &Packed) -> Option<(Reading, Place)> {
-        let (view, slot) = match self.attachment.search(name) {
-            Search::Found { view, slot } => (view, slot),
-            Search::Absent => return Some((Reading::UNKNOWN, Place::None)),
+    fn proven(&self, name: &Sought<'_>) -> Option<Found> {
+        let (view, slot, seal) = match self.attachment.search(name) {
+            Search::Found { view, slot, seal } => (view, slot, seal),
+            Search::Absent => return Some(Found::Unknown),
             Search::Lost => return None,
         };
-        let cell = view.header.layout.word(slot);
-        let body = view.header.seal(cell).open(self.attachment.region.load(cell));
+        let bits = seal.open(self.attachment.region.load(view.header.layout.word(slot)))?;
         fence(Ordering::Acquire);
-        match Body::from_bits(body?)? {
-            Body::Flag(truth) => Some((Reading::proven(truth), Place::Slot(view, slot))),
-            Body::Removed => Some((Reading::UNKNOWN, Place::None)),
-            Body::Unused => None,
+        match Body::from_bits(bits)? {
+            Body::Flag { .. } => Some(Found::Here(view, slot, bits)),
+            Body::Removed => Some(Found::Unknown),
+            Body::Unused | Body::Retired => None,
         }
     }
 
     #[cold]
-    fn look_up_slowly(&self, name: &Packed) -> (Reading, Place) {
-        if name.text().is_none_or(|name| Name::new(&name).is_err()) {
-            return (Reading::UNKNOWN, Place::None);
+    fn look_up_slowly(&self, name: &Sought<'_>) -> Found {
+        if Name::new(name.text()).is_err() {
+            return Found::Unknown;
         }
         let now = clock::coarse();
         if self.attachment.recover(now)
@@ -152,20 +260,32 @@ impl Board {
         {
             return found;
         }
-        match self.attachment.ask(name, now) {
-            None => (Reading::LOST, Place::None),
-            Some(Answer::Unknown) => (Reading::UNKNOWN, Place::None),
-            Some(Answer::Known { truth, salt }) => {
-                let own = Prefix::of(name);
-                let prefix = if salt.is_empty() { own } else { Prefix::new(&salt).unwrap_or(own) };
-                (Reading { truth: Some(truth), source: Source::Asked }, Place::Told(prefix))
-            }
+        match self.attachment.ask(name.text(), now) {
+            None => Found::Lost,
+            Some(Answer::Unknown) => Found::Unknown,
+            Some(Answer::Known(known)) => Found::Told(known),
         }
     }
 
-    /// Every flag, all as of one moment.
+    /// Every flag, all as of one moment: all of a change, or of a stage, or nothing of it. A copy: 0.1 µs a flag.
     pub fn snapshot(&self) -> Snapshot {
         snapshot::take(&self.attachment)
+    }
+
+    /// A snapshot to hold on to, for a request or for the life of a process: what is asked of it does not change while it is
+    /// held. As long as nothing changes on the board all get the same copy, so that one for each request costs nothing.
+    ///
+    /// ```no_run
+    /// # use mainstay::board::Board;
+    /// # fn serve(board: &Board) {
+    /// let flags = board.latch(); // At the beginning of a request.
+    /// let checkout = flags.is_on_for("new-checkout", "user:17", false);
+    /// // … and at its end: the same answer, whatever was set meanwhile.
+    /// assert_eq!(flags.is_on_for("new-checkout", "user:17", false), checkout);
+    /// # }
+    /// ```
+    pub fn latch(&self) -> Arc<Snapshot> {
+        self.latch.take(&self.attachment)
     }
 
     /// The number of the last change; `None` when no board can be read.
@@ -208,4 +328,18 @@ impl Board {
     pub fn trouble(&self) -> Option<io::Error> {
         self.attachment.trouble()
     }
+}
+
+/// The value behind a proven word of the board that is shown; `None`: its record is lost.
+pub(super) fn value_of(attachment: &Attachment, view: View, held: Held) -> Option<Value> {
+    let arena = || attachment.arena(view);
+    Some(match held {
+        Held::Off => Value::Off,
+        Held::On { .. } => Value::On,
+        Held::Share { share, .. } => Value::Share(share),
+        Held::Stage(stage) => Value::Stage(stage),
+        Held::Int(at) => Value::Int(arena().int(at)?),
+        Held::Text(at) => Value::Text(arena().text(at)?),
+        Held::Instances(at) => Value::Share(arena().share(at)?),
+    })
 }

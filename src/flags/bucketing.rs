@@ -49,6 +49,12 @@ impl Prefix {
     /// The position of `id`, 0 to 99,999; `None` when the id is empty or longer than [`ID_MAX`].
     #[inline]
     pub fn position(self, id: &str) -> Option<u32> {
+        self.hash(id).map(position_of)
+    }
+
+    /// The hash of `id`, `h` in the contract; `None` when the id is empty or longer than [`ID_MAX`].
+    #[inline]
+    pub fn hash(self, id: &str) -> Option<u32> {
         if id.is_empty() || id.len() > ID_MAX {
             return None;
         }
@@ -60,8 +66,14 @@ impl Prefix {
             length,
         };
         hash.text(id.as_bytes());
-        Some(((u64::from(hash.finish()) * u64::from(WHOLE)) >> 32) as u32)
+        Some(hash.finish())
     }
+}
+
+/// The position that a hash means, 0 to 99,999.
+#[inline]
+pub const fn position_of(hash: u32) -> u32 {
+    ((hash as u64 * WHOLE as u64) >> 32) as u32
 }
 
 /// MurmurHash3 x86 32-bit, seed 0, fed in pieces.

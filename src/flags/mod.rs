@@ -10,9 +10,9 @@ mod text;
 mod value;
 mod word;
 
-pub use bucketing::{BUCKETING, ID_MAX, Prefix};
+pub use bucketing::{BUCKETING, ID_MAX, Prefix, position_of};
 pub use declaration::{Declaration, Kind, Migration, Requires, Stage, Unit};
 pub use name::{NAME_CELLS, NAME_MAX, Name, NotAName, Packed};
 pub use text::{NotAValue, WHOLE};
 pub use value::{Truth, Value};
-pub use word::{Body, Seal, mix};
+pub use word::{Body, CELLS, Cell, Held, STAGES, Seal, mix};

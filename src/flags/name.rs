@@ -14,7 +14,7 @@ pub const NAME_CELLS: usize = NAME_MAX / 8;
 pub struct Name(Packed);
 
 /// Up to [`NAME_MAX`] bytes, eight in each cell, the first byte lowest, zeros behind the last.
-#[derive(Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, Default, PartialEq, Eq, Hash)]
 pub struct Packed {
     length: u8,
     cells: [u64; NAME_CELLS],
@@ -100,6 +100,11 @@ impl Packed {
     #[inline]
     pub fn cell(&self, at: usize) -> u64 {
         self.cells.get(at).copied().unwrap_or(0)
+    }
+
+    /// As text, in `buffer`; `None` when the bytes are no UTF-8. Allocates nothing.
+    pub fn text_in<'a>(&self, buffer: &'a mut [u8; NAME_MAX]) -> Option<&'a str> {
+        str::from_utf8(self.copy_to(buffer)).ok()
     }
 
     /// As text; `None` when the bytes are no UTF-8.

@@ -74,8 +74,7 @@ mod tests {
             default: Value::On,
             safe: Value::Off,
             salt: name.into(),
-            owner: None,
-            description: None,
+            ..Declaration::default()
         }
     }
 

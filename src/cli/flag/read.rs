@@ -17,11 +17,11 @@ use serde::Serialize;
 /// `flag get`
 pub(super) fn get(get: &Get, project: &Project, output: &mut Output<'_>) -> Result<ExitCode, Error> {
     let board = board(project);
-    let (reading, prefix) = board.read_with_salt(&get.flag);
+    let (reading, opinion) = board.read_for(&get.flag, get.id.as_deref());
     let Some(truth) = reading.truth else { return Err(not_there(&get.flag, reading, project)) };
     let (text, value) = match &get.id {
         None => (truth.to_string(), json(truth).1),
-        Some(id) => match prefix.and_then(|prefix| truth.is_on_for(prefix, id)) {
+        Some(_) => match opinion {
             Some(on) => (on_or_off(on).to_owned(), on.into()),
             None => ("disabled".to_owned(), serde_json::Value::Null),
         },
@@ -67,13 +67,9 @@ fn source(reading: Reading) -> &'static str {
 
 /// `flag on`
 pub(super) fn on(on: &On, project: &Project, output: &mut Output<'_>) -> Result<ExitCode, Error> {
-    let (reading, prefix) = board(project).read_with_salt(&on.flag);
+    let (reading, opinion) = board(project).read_for(&on.flag, on.id.as_deref());
     match (reading.truth, reading.source) {
-        (Some(truth), _) => {
-            let opinion = match (&on.id, prefix) {
-                (Some(id), Some(prefix)) => truth.is_on_for(prefix, id),
-                _ => truth.is_on(),
-            };
+        (Some(_), _) => {
             Ok(if opinion.or(on.default).unwrap_or(false) { ExitCode::Done } else { ExitCode::Failed })
         }
         (None, Source::Unknown) => {

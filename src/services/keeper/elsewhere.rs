@@ -2,8 +2,9 @@
 //! journal.
 
 use super::client::{self, AskError};
-use crate::board::{Answer, Fallback};
+use crate::board::{Answer, Fallback, Known};
 use crate::exit_code::ExitCode;
+use crate::flags::{Declaration, Truth};
 use crate::ipc::flags::{Reply, Request};
 use crate::store;
 use crate::sys::clock;
@@ -24,9 +25,7 @@ impl Fallback for Elsewhere {
         let request = Request::List { flags: vec![name.to_owned()] };
         match client::ask_once(&client::socket(&self.runtime), &request, clock::now() + limit) {
             Ok(answer) => answer.replies.into_iter().find_map(|reply| match reply {
-                Reply::Flag(flag) if flag.declared.name == name => {
-                    Some(Answer::Known { truth: flag.truth, salt: flag.declared.salt })
-                }
+                Reply::Flag(flag) if flag.declared.name == name => Some(known(flag.truth, flag.declared)),
                 _ => None,
             }),
             Err(AskError::Refused(refusal)) => {
@@ -39,10 +38,16 @@ impl Fallback for Elsewhere {
     /// What somebody set, else the default that was declared when a keeper last began.
     fn recall(&self, name: &str) -> Option<Answer> {
         let state = store::read_only(&self.state).ok()?;
-        if let Some((truth, entry)) = state.get(name).and_then(|entry| Some((entry.truth?, entry))) {
-            return Some(Answer::Known { truth, salt: entry.salt.clone() });
+        let set = state.get(name).and_then(|entry| Some((entry.truth?, entry)));
+        match (set, store::declared::recall(&self.state, name)) {
+            (Some((truth, _)), Some(declaration)) => Some(known(truth, declaration)),
+            (Some((truth, entry)), None) => Some(Answer::known(truth, entry.salt.clone())),
+            (None, declaration) => declaration.map(|d| known(d.default.into(), d)),
         }
-        let declaration = store::declared::recall(&self.state, name)?;
-        Some(Answer::Known { truth: declaration.default.into(), salt: declaration.salt })
     }
+}
+
+fn known(truth: Truth, declaration: Declaration) -> Answer {
+    let Declaration { salt, allow, deny, unit, .. } = declaration;
+    Answer::Known(Box::new(Known { allow, deny, unit, ..Known::new(truth, salt) }))
 }

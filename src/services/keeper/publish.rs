@@ -5,7 +5,7 @@
 
 use super::handle::Declared;
 use crate::board::layout::BOARD;
-use crate::board::{Damage, Entry, Repair, Writer};
+use crate::board::{Damage, Entry, Repair, Setting, Writer};
 use crate::flags::Truth;
 use crate::store::{Change, Store};
 use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
@@ -66,8 +66,9 @@ impl Publisher {
             return;
         }
         for change in changes {
-            let truth = |set: &crate::store::Set| declared.effective(&set.flag, set.truth);
-            let sets: Vec<(&str, Truth)> = change.sets.iter().map(|s| (s.flag.as_str(), truth(s))).collect();
+            let setting = |set: &crate::store::Set| declared.effective(&set.flag, set.truth).into();
+            let sets: Vec<(&str, Setting)> =
+                change.sets.iter().map(|s| (s.flag.as_str(), setting(s))).collect();
             let Some(writer) = &mut self.writer else { continue };
             if writer.set_all_numbered(&sets, change.generation).is_err() {
                 // The next look tells why, if it cannot mend it.
@@ -145,9 +146,10 @@ impl Publisher {
 
 fn entries(declared: &Declared, store: &Store) -> Vec<Entry> {
     let entry = |(d, truth): (&crate::flags::Declaration, Truth)| Entry {
-        name: d.name.clone(),
         salt: d.salt.clone(),
-        truth,
+        allow: d.allow.clone(),
+        deny: d.deny.clone(),
+        ..Entry::new(&d.name, truth)
     };
     declared.truths(store.state()).map(entry).collect()
 }
