@@ -107,7 +107,8 @@ impl Place {
         if self.taken.swap(true, Ordering::Acquire) {
             return false;
         }
-        let free = self.word.load(Ordering::Relaxed) != last.load(Ordering::Relaxed);
+        let word = self.word.load(Ordering::Relaxed);
+        let free = word == 0 || word != last.load(Ordering::Relaxed);
         if !free {
             self.taken.store(false, Ordering::Release);
         }
@@ -174,6 +175,7 @@ mod tests {
     fn threads_that_keep_at_once_never_show_a_mixture() {
         let (kept, last) = (Kept::default(), AtomicU64::new(0));
         let text = |n: u64| Packed::new(&format!("{n}").repeat(20)).unwrap();
+        kept.replace(&last, 0, 1, Value::Text(text(1)));
         std::thread::scope(|scope| {
             for _ in 0..3 {
                 scope.spawn(|| {
