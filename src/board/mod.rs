@@ -33,6 +33,7 @@ pub use fallback::{Answer, Fallback, Known};
 pub use flag::Flag;
 pub use healing::Watch;
 pub use migration::Migration;
+pub use proof::name_hash;
 pub use reader::{Board, Reading, Source};
 pub use snapshot::Snapshot;
 pub use standing::BOARD_MODE;

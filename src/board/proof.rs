@@ -26,6 +26,11 @@ pub(super) fn check(incarnation: u64, cell: usize, cells: &[u64]) -> u64 {
     mix(cells.iter().zip(&FACTORS).fold(Seal::new(incarnation, cell).to_bits(), sum))
 }
 
+/// The hash of a flag's name, as the index and black boxes have it; `None` when no flag can have the name.
+pub fn name_hash(name: &str) -> Option<u64> {
+    Sought::new(name).map(|name| name.hash())
+}
+
 /// A name that is looked for: its bytes, as cells without a copy, and its hash.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Sought<'a> {

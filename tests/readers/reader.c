@@ -197,13 +197,15 @@ static int torture(int flags) {
 /* --- seen: waits for the second value of a flag, as a service would --- */
 
 static int seen(const char *name) {
-    mainstay_flag *flag = handle(name);
     uint64_t generation = 0;
+    if (!mainstay_generation(&board, &generation)) return 89;
+    mainstay_flag *flag = handle(name);
     bool first = mainstay_is_on(flag, false);
     puts(first ? "on" : "off");
     fflush(stdout);
-    while (mainstay_is_on(flag, first) == first)
-        if (mainstay_generation(&board, &generation)) mainstay_wait(&board, generation, 1000, &generation);
+    do {
+        if (!mainstay_wait(&board, generation, 60000, &generation)) return 88;
+    } while (mainstay_is_on(flag, first) == first);
     mainstay_report(&board, true);
     mainstay_report(&board, false);
     puts(first ? "off" : "on");

@@ -96,11 +96,12 @@ def torture(directory, flags):
 def seen(directory, name):
     """Waits for the second value of a flag, as a service would."""
     board = Board(directory)
+    generation = board.generation()
     flag = board.flag(name)
     first = flag.is_on()
     print("on" if first else "off", flush=True)
     while flag.is_on() == first:
-        board.wait(board.generation() or 0, 1)
+        generation = board.wait(generation, 60)
     board.report(True)
     board.report(False)
     print("off" if first else "on", flush=True)
