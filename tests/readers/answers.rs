@@ -114,7 +114,8 @@ fn the_reader_in_rust_answers_as_the_vectors_say() {
             let answer = |question: &Question| {
                 // The fallback belongs to the handle here, and may be another one with each question.
                 let key = question.flag.to_owned();
-                let flag = flags.remove(&key).unwrap_or_else(|| board.flag(&key)).or(question.fallback == "on");
+                let flag =
+                    flags.remove(&key).unwrap_or_else(|| board.flag(&key)).or(question.fallback == "on");
                 let said = answer(&flag, question);
                 flags.insert(key, flag);
                 said
@@ -138,8 +139,7 @@ fn the_readers_in_c_and_python_answer_as_the_vectors_say() {
             |running, questions| {
                 let lines: String = questions.iter().map(Question::line).collect();
                 running.say(&(lines + "!\n"));
-                let answers = std::iter::repeat_with(|| running.hear()).take_while(|line| line != "!").collect();
-                answers
+                std::iter::repeat_with(|| running.hear()).take_while(|line| line != "!").collect::<Vec<_>>()
             },
             Running::end,
         );
@@ -191,7 +191,11 @@ fn positions_are_those_of_the_table() {
     for row in boards::vectors()["positions"].as_array().expect("positions") {
         let [salt, id, hash] = [0, 1, 2].map(|at| row[at].as_str().expect("a string"));
         let prefix = Prefix::new(salt).unwrap();
-        assert_eq!(prefix.hash(id).map(|hash| format!("{hash:#010x}")).as_deref(), Some(hash), "{salt}, {id}");
+        assert_eq!(
+            prefix.hash(id).map(|hash| format!("{hash:#010x}")).as_deref(),
+            Some(hash),
+            "{salt}, {id}"
+        );
         assert_eq!(prefix.position(id).map(u64::from), row[3].as_u64(), "{salt}, {id}");
     }
 }

@@ -27,7 +27,10 @@ impl Reader {
         let mut command = match self {
             Reader::Python => {
                 let mut python = Command::new("python3");
-                python.arg(path("tests/readers/reader.py")).arg(verb).env("PYTHONPATH", path("readers/python"));
+                python
+                    .arg(path("tests/readers/reader.py"))
+                    .arg(verb)
+                    .env("PYTHONPATH", path("readers/python"));
                 python.env("PYTHONDONTWRITEBYTECODE", "1");
                 python
             }
@@ -59,7 +62,16 @@ fn compiled(sanitized: bool) -> &'static Path {
         // Under a name of its own first: another run of the tests may be executing the old one.
         let new = program.with_extension(std::process::id().to_string());
         let mut compiler = Command::new("cc");
-        compiler.args(["-std=c11", "-O2", "-Wall", "-Wextra", "-Wpedantic", "-Wshadow", "-Wconversion", "-Werror"]);
+        compiler.args([
+            "-std=c11",
+            "-O2",
+            "-Wall",
+            "-Wextra",
+            "-Wpedantic",
+            "-Wshadow",
+            "-Wconversion",
+            "-Werror",
+        ]);
         if sanitized {
             compiler.args(["-g", "-fsanitize=address,undefined", "-fno-sanitize-recover=all"]);
         }
@@ -119,7 +131,18 @@ impl Drop for Running {
 #[test]
 fn the_header_compiles_without_a_warning_and_the_analyzer_finds_nothing() {
     let output = Command::new("cc")
-        .args(["-std=c11", "-O2", "-fanalyzer", "-Wall", "-Wextra", "-Wpedantic", "-Werror", "-c", "-o", "/dev/null"])
+        .args([
+            "-std=c11",
+            "-O2",
+            "-fanalyzer",
+            "-Wall",
+            "-Wextra",
+            "-Wpedantic",
+            "-Werror",
+            "-c",
+            "-o",
+            "/dev/null",
+        ])
         .arg("-I")
         .arg(path("readers/c"))
         .arg(path("tests/readers/reader.c"))
