@@ -478,7 +478,8 @@ static inline void mainstay_note_(mainstay_board *board, uint64_t hash, uint32_t
     }
     bool timed = false;
     for (tries = 64; tries > 0; tries--) {
-        uint64_t time = atomic_load(&cells[2]), check = atomic_load(&cells[3]);
+        /* In this order: see docs/blackbox.md. */
+        uint64_t check = atomic_load(&cells[3]), time = atomic_load(&cells[2]);
         if (atomic_load(&cells[1]) != value) return;
         if (!timed)
             timed = atomic_compare_exchange_strong(&cells[2], &time, at > time + 1 ? at : time + 1);

@@ -123,8 +123,9 @@ fn is_newer(standing: u64, time: u64, new: u64, at: u64) -> bool {
 fn complete(cells: &[AtomicU64; ENTRY], entry: usize, key: u64, new: u64, at: u64, generation_high: u32) {
     let mut timed = false;
     for _ in 0..TRIES {
-        let [_, _, time, old_check] = load(cells);
-        // After the others: while this is the value, nobody later had touched them when they were loaded.
+        // The check before the time: a check that somebody completes meanwhile for a later time must not be replaced by one for
+        // the time that was. The value last: while it is this one, nobody later had touched them when they were loaded.
+        let (old_check, time) = (cells[CHECK].load(Ordering::Acquire), cells[TIME].load(Ordering::Acquire));
         if cells[VALUE].load(Ordering::Acquire) != new {
             return;
         }

@@ -41,6 +41,16 @@ pub fn act(step: &Json, writer: &mut Writer, directory: &Path) {
         let to = if to == 0 { file.metadata().expect("its length").len() } else { to };
         file.write_all_at(&vec![number(&fill[2]) as u8; (to - from) as usize], from).expect("written");
     }
+    if step.get("copy").is_some() {
+        fs::copy(directory.join("board"), directory.join("copy")).expect("copied");
+        for name in [".kept/board", "board"] {
+            fs::remove_file(directory.join(name)).expect("removed");
+            fs::hard_link(directory.join("copy"), directory.join(name)).expect("linked");
+        }
+    }
+    if let Some(mode) = step.get("mode") {
+        fs::set_permissions(directory, fs::Permissions::from_mode(number(mode) as u32)).expect("ours");
+    }
     for name in step.get("unlink").and_then(Json::as_array).into_iter().flatten() {
         fs::remove_file(directory.join(name.as_str().expect("a name"))).expect("removed");
     }
