@@ -40,7 +40,10 @@ pub const DAMAGE: &[Damage] = &[
         Ok(())
     }),
     ("truncate to nothing", |d, _| board_file(d)?.set_len(0)),
-    ("truncate to something", |d, r| board_file(d)?.set_len(r.below(25_000))),
+    ("truncate to something", |d, r| {
+        let file = board_file(d)?;
+        file.set_len(r.below(file.metadata()?.len() + 4096))
+    }),
     ("truncate and grow again", |d, _| {
         let file = board_file(d)?;
         let length = file.metadata()?.len();
@@ -50,11 +53,12 @@ pub const DAMAGE: &[Damage] = &[
     ("punch a page", |d, r| {
         let file = board_file(d)?;
         let how = rustix::fs::FallocateFlags::PUNCH_HOLE | rustix::fs::FallocateFlags::KEEP_SIZE;
-        Ok(rustix::fs::fallocate(&file, how, 4096 * r.below(6), 4096)?)
+        Ok(rustix::fs::fallocate(&file, how, 4096 * r.below(file.metadata()?.len() / 4096 + 1), 4096)?)
     }),
     ("scribble", |d, r| {
         let bytes: Vec<u8> = (0..r.below(2000)).map(|_| r.below(256) as u8).collect();
-        board_file(d)?.write_all_at(&bytes, r.below(20_000))
+        let file = board_file(d)?;
+        file.write_all_at(&bytes, r.below(file.metadata()?.len() + 1))
     }),
     ("rename garbage over it", |d, r| {
         let bytes: Vec<u8> = (0..r.below(30_000)).map(|_| r.below(256) as u8).collect();
