@@ -468,7 +468,11 @@ class Board:
                 continue
             old = self._view
             if old is not None and (old.identity, old.incarnation) == (view.identity, view.incarnation):
-                return False
+                try:
+                    old.check_live()
+                    return False
+                except _Lost:
+                    pass  # somebody closed our descriptor
             self._view = view
             return True
         return False

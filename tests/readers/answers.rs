@@ -1,7 +1,7 @@
 //! Every reader gives the answers of `readers/vectors.json`.
 
 use super::boards;
-use super::programs::{EVERY, Running};
+use super::programs::{EVERY, Reader, Running};
 use mainstay::board::{Board, Flag, Options, Reading, Source};
 use mainstay::flags::{Packed, Prefix, Value};
 use serde_json::Value as Json;
@@ -30,11 +30,11 @@ impl<'a> Question<'a> {
 }
 
 /// Goes through the boards: `start` opens one, `ask` is asked each question.
-fn check<Reader>(
+fn check<Opened>(
     who: &str,
-    start: impl Fn(&Path, Option<&str>) -> Reader,
-    ask: impl Fn(&mut Reader, &[Question]) -> Vec<String>,
-    end: impl Fn(Reader),
+    start: impl Fn(&Path, Option<&str>) -> Opened,
+    ask: impl Fn(&mut Opened, &[Question]) -> Vec<String>,
+    end: impl Fn(Opened),
 ) {
     let (vectors, mut wrong, mut asked) = (boards::vectors(), Vec::new(), 0);
     for board in vectors["boards"].as_array().expect("boards") {
@@ -188,6 +188,8 @@ fn the_command_line_answers_as_the_vectors_say() {
 
 #[test]
 fn positions_are_those_of_the_table() {
+    let start = |reader: Reader| (reader, Running::start(&mut reader.command("answer", &["/nowhere"])));
+    let mut others: Vec<_> = EVERY.map(start).into();
     for row in boards::vectors()["positions"].as_array().expect("positions") {
         let [salt, id, hash] = [0, 1, 2].map(|at| row[at].as_str().expect("a string"));
         let prefix = Prefix::new(salt).unwrap();
@@ -197,5 +199,26 @@ fn positions_are_those_of_the_table() {
             "{salt}, {id}"
         );
         assert_eq!(prefix.position(id).map(u64::from), row[3].as_u64(), "{salt}, {id}");
+        for (_, others) in &mut others {
+            others.say(&format!("{salt}\tposition\t{id}\toff\n!\n"));
+        }
+        for (reader, others) in &mut others {
+            assert_eq!(others.hear(), row[3].to_string(), "{reader:?}: {salt}, {id}");
+            assert_eq!(others.hear(), "!");
+        }
+    }
+    others.into_iter().for_each(|(_, other)| other.end());
+}
+
+#[test]
+fn a_reader_whose_descriptors_were_closed_reads_on_and_touches_no_other_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let vectors = boards::vectors();
+    let _writer = boards::build(&vectors["boards"][0], folder.path());
+    for reader in EVERY {
+        let mut running =
+            Running::start(&mut reader.command("closed", &[folder.path().to_str().unwrap(), "on"]));
+        assert_eq!(running.hear(), "proven proven", "{reader:?}");
+        running.end();
     }
 }

@@ -58,7 +58,11 @@ impl Reader {
 fn compiled(sanitized: bool) -> &'static Path {
     static PROGRAMS: [OnceLock<PathBuf>; 2] = [const { OnceLock::new() }; 2];
     PROGRAMS[usize::from(sanitized)].get_or_init(|| {
-        let program = path("target").join(if sanitized { "reader-sanitized" } else { "reader-c" });
+        let program = Path::new(env!("CARGO_TARGET_TMPDIR")).join(if sanitized {
+            "reader-sanitized"
+        } else {
+            "reader-c"
+        });
         // Under a name of its own first: another run of the tests may be executing the old one.
         let new = program.with_extension(std::process::id().to_string());
         let mut compiler = Command::new("cc");

@@ -103,7 +103,10 @@ static int answers(void) {
             if (parts[at] == NULL) return 95;
             *parts[at]++ = 0;
         }
-        answer(handle(parts[0]), parts[1], parts[2], strcmp(parts[3], "on") == 0);
+        if (strcmp(parts[1], "position") == 0)
+            printf("%" PRIu32 "\n", mainstay_position(parts[0], parts[2], strlen(parts[2])));
+        else
+            answer(handle(parts[0]), parts[1], parts[2], strcmp(parts[3], "on") == 0);
     }
     return 0;
 }
@@ -194,6 +197,22 @@ static int torture(int flags) {
     }
 }
 
+/* --- closed: reads on after every descriptor was closed and its number became another file's --- */
+
+static int closed(const char *name) {
+    mainstay_reading reading;
+    mainstay_flag *flag = handle(name);
+    int others[8];
+    if (mainstay_read(flag, &reading) != MAINSTAY_PROVEN) return 87;
+    for (int fd = 3; fd < 64; fd++) close(fd);
+    for (int at = 0; at < 8; at++) others[at] = open("/dev/null", O_WRONLY);
+    printf("%s ", sources[mainstay_read(flag, &reading)]);
+    puts(sources[mainstay_read(flag, &reading)]);
+    for (int at = 0; at < 8; at++)
+        if (write(others[at], "still open", 10) != 10) return 86;
+    return 0;
+}
+
 /* --- seen: waits for the second value of a flag, as a service would --- */
 
 static int seen(const char *name) {
@@ -220,6 +239,7 @@ int main(int count, char **words) {
     int code = 90;
     if (strcmp(words[1], "answer") == 0) code = answers();
     if (strcmp(words[1], "torture") == 0) code = torture(atoi(words[4]));
+    if (strcmp(words[1], "closed") == 0) code = closed(words[4]);
     if (strcmp(words[1], "seen") == 0) code = seen(words[4]);
     mainstay_close(&board);
     return code;

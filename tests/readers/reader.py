@@ -1,5 +1,6 @@
 """What tests/readers runs to see that mainstay_flags.py answers as the reader in Rust does. Not an example."""
 
+import os
 import select
 import sys
 
@@ -37,6 +38,9 @@ def answers(directory):
             print("!", flush=True)
             continue
         name, ask, id, fallback = line.split("\t")
+        if ask == "position":
+            print(position(name, id))
+            continue
         if name not in handles:
             handles[name] = board.flag(name)
         print(answer(board, handles[name], ask, id, fallback == "on"))
@@ -93,6 +97,18 @@ def torture(directory, flags):
             print(proven, reads, stale, *(numbers[0] for numbers in newest), flush=True)
 
 
+def closed(directory, name):
+    """Reads on after every descriptor was closed and its number became another file's."""
+    board = Board(directory)
+    flag = board.flag(name)
+    assert flag.read().source is Source.PROVEN
+    os.closerange(3, 64)
+    others = [os.open("/dev/null", os.O_WRONLY) for _ in range(8)]
+    print(flag.read().source.value, flag.read().source.value)
+    for other in others:
+        os.write(other, b"still open")
+
+
 def seen(directory, name):
     """Waits for the second value of a flag, as a service would."""
     board = Board(directory)
@@ -116,5 +132,7 @@ if __name__ == "__main__":
         answers(rest[0])
     elif verb == "torture":
         torture(rest[0], int(rest[1]))
+    elif verb == "closed":
+        closed(rest[0], rest[1])
     elif verb == "seen":
         seen(rest[0], rest[1])
