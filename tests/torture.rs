@@ -10,8 +10,12 @@
 //! `TORTURE_FAULTS` is the number of faults (default 300), `TORTURE_SEED` repeats their order. The same
 //! binary is harness, reader and writer, by `TORTURE_ROLE`. What they share is one mapped file.
 
+#[path = "support/damage.rs"]
+mod damage;
+
+use damage::{DAMAGE, Random};
 use mainstay::board::{Board, Entry, Flag, Options, Reading, Setting, Source, Writer};
-use mainstay::flags::{Packed, Truth, Value, mix};
+use mainstay::flags::{Packed, Truth, Value};
 use mainstay::sys::mapping::WriteMapping;
 use mainstay::sys::{clock, futex};
 use nix::sys::signal::{Signal, kill};
@@ -19,7 +23,7 @@ use nix::unistd::Pid;
 use std::env;
 use std::fs::{self, File, OpenOptions};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, ExitStatus};
@@ -167,15 +171,6 @@ fn entry_of(flag: usize, version: u64) -> Entry {
 
 fn name_of(flag: usize) -> String {
     format!("flag-{flag}")
-}
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        mix(self.0) % bound
-    }
 }
 
 // --- writer ---------------------------------------------------------------------------------------------
@@ -388,70 +383,6 @@ impl Drop for Guarded {
         let _ = self.0.wait();
     }
 }
-
-/// What is done to the files; errors are fine: somebody else was faster.
-type Damage = (&'static str, fn(&Path, &mut Random) -> std::io::Result<()>);
-
-fn board_file(directory: &Path) -> std::io::Result<File> {
-    // Not blocking: a fifo of the fault before may stand there.
-    let flags = rustix::fs::OFlags::WRONLY | rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOFOLLOW;
-    Ok(File::from(rustix::fs::open(directory.join("board"), flags, rustix::fs::Mode::empty())?))
-}
-
-const DAMAGE: &[Damage] = &[
-    ("unlink", |d, _| fs::remove_file(d.join("board"))),
-    ("unlink both links", |d, _| {
-        fs::remove_file(d.join(".kept/board"))?;
-        fs::remove_file(d.join("board"))
-    }),
-    ("remove everything", |d, _| {
-        for entry in fs::read_dir(d)? {
-            let path = entry?.path();
-            if path.is_dir() { fs::remove_dir_all(path)? } else { fs::remove_file(path)? }
-        }
-        Ok(())
-    }),
-    ("truncate to nothing", |d, _| board_file(d)?.set_len(0)),
-    ("truncate to something", |d, r| board_file(d)?.set_len(r.below(100_000))),
-    ("truncate and grow again", |d, _| {
-        let file = board_file(d)?;
-        let length = file.metadata()?.len();
-        file.set_len(0)?;
-        file.set_len(length)
-    }),
-    ("punch a page", |d, r| {
-        let file = board_file(d)?;
-        let how = rustix::fs::FallocateFlags::PUNCH_HOLE | rustix::fs::FallocateFlags::KEEP_SIZE;
-        Ok(rustix::fs::fallocate(&file, how, 4096 * r.below(22), 4096)?)
-    }),
-    ("scribble", |d, r| {
-        let bytes: Vec<u8> = (0..r.below(2000)).map(|_| r.below(256) as u8).collect();
-        board_file(d)?.write_all_at(&bytes, r.below(88_000))
-    }),
-    ("rename garbage over it", |d, r| {
-        let bytes: Vec<u8> = (0..r.below(30_000)).map(|_| r.below(256) as u8).collect();
-        fs::write(d.join("garbage"), bytes)?;
-        fs::rename(d.join("garbage"), d.join("board"))
-    }),
-    ("directory in its place", |d, _| {
-        fs::remove_file(d.join("board"))?;
-        fs::create_dir(d.join("board"))
-    }),
-    ("fifo in its place", |d, _| {
-        fs::remove_file(d.join("board"))?;
-        Ok(nix::unistd::mkfifo(&d.join("board"), nix::sys::stat::Mode::from_bits_truncate(0o644))?)
-    }),
-    ("link to itself in its place", |d, _| {
-        fs::remove_file(d.join("board"))?;
-        symlink("board", d.join("board"))
-    }),
-    ("move away", |d, _| fs::rename(d.join("board"), d.join("away"))),
-    ("take the mode", |d, _| fs::set_permissions(d.join("board"), fs::Permissions::from_mode(0o000))),
-    ("file in the place of .kept", |d, _| {
-        fs::remove_dir_all(d.join(".kept"))?;
-        fs::write(d.join(".kept"), "")
-    }),
-];
 
 fn torture(place: &str, folder: tempfile::TempDir, faults: u64) {
     let seed =

@@ -188,12 +188,18 @@ impl Attachment {
         self.instance.as_deref()
     }
 
+    /// What a sighting begins with, before its word is loaded: the number of the last change, and the moment. `None`: nobody
+    /// wants to know.
+    #[inline]
+    pub(super) fn before_sighting(&self) -> Option<(u64, Instant)> {
+        self.witness.map(|_| (self.generation().unwrap_or_default(), clock::now()))
+    }
+
     /// Says to whom it may concern that a handle proved a word that differs from the last one it proved.
     #[inline]
-    pub(super) fn note(&self, name: u64, slot: usize, word: u64) {
+    pub(super) fn note(&self, sighting: Sighting) {
         if let Some(witness) = self.witness {
-            let generation = self.generation().unwrap_or_default();
-            witness.seen(Sighting { name, slot: slot as u32, word, generation });
+            witness.seen(sighting);
         }
     }
 

@@ -11,9 +11,11 @@ use super::kept::{self, Kept};
 use super::look::look_sometimes;
 use super::proof::Sought;
 use super::reader::{Reading, Source};
+use super::witness::Sighting;
 use crate::flags::{Body, Cell, Held, NAME_MAX, Name, Packed, Prefix, Seal, Truth, Value};
 use crate::sys::clock;
 use crate::sys::mapping::Spot;
+use crate::time::Instant;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
@@ -338,6 +340,7 @@ impl Flag {
         let Facts { view, slot, seal, .. } = *facts;
         for _ in 0..TRIES {
             let last = self.last.load(Ordering::Relaxed);
+            let before = self.attachment.before_sighting();
             // B7: the state first. A board that is live now has every value that was published before now.
             if self.attachment.view() != Some(view) {
                 return None;
@@ -355,7 +358,7 @@ impl Flag {
                 if let kept::Value::Share(_, own) = value {
                     self.keep_own(word, own);
                 }
-                self.noted(slot, word);
+                self.noted(slot, word, before);
                 return Some(word);
             }
         }
@@ -391,11 +394,13 @@ impl Flag {
         }
     }
 
-    fn noted(&self, slot: usize, word: u64) {
+    fn noted(&self, slot: usize, word: u64, before: Option<(u64, Instant)>) {
+        let Some((generation, at)) = before else { return };
         let mut buffer = [0; NAME_MAX];
         let name = self.name.as_ref().and_then(|name| name.packed().text_in(&mut buffer));
         if let Some(name) = name.and_then(Sought::new) {
-            self.attachment.note(name.hash(), slot, word);
+            let (name, slot) = (name.hash(), slot as u32);
+            self.attachment.note(Sighting { name, slot, word, generation, at });
         }
     }
 
