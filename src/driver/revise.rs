@@ -369,11 +369,11 @@ impl Driver {
         let goes = |child: &u32| {
             let child = ChildId(*child);
             let policy = tree.children.get(child.0 as usize);
-            let kept = |policy: &crate::supervisor::spec::Child| {
-                policy.added || how.otp || tree.groups[policy.group.0 as usize].otp
-            };
             // Who is gone already left no policy behind.
-            !self.core.is_child(child) || !policy.is_some_and(kept)
+            let is_kept = policy.is_some_and(|policy| {
+                policy.added || how.otp || tree.groups[policy.group.0 as usize].otp
+            });
+            !self.core.is_child(child) || !is_kept
         };
         let gone = before.iter().filter(|child| !stays.contains(child)).filter(|child| goes(child));
         told.extend(gone.map(|child| acted(self, ChildId(*child), "removed")));
