@@ -8,7 +8,7 @@ use crate::flags::{ID_MAX, Seal, mix};
 /// Cells that a check covers at most: a head, and the bytes of the longest id.
 const LONGEST: usize = 1 + ID_MAX / 8;
 
-/// Multipliers of [`check`] and [`Name`]: odd, so that no change of one cell cancels out.
+/// Multipliers of [`check`] and of the hash of a name: odd, so that no change of one cell cancels out.
 pub(super) const FACTORS: [u64; LONGEST] = {
     let mut factors = [0; LONGEST];
     let mut at = 0;

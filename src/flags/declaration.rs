@@ -96,12 +96,6 @@ pub struct Declaration {
     pub why: bool,
 }
 
-impl Default for Value {
-    fn default() -> Value {
-        Value::Off
-    }
-}
-
 impl Declaration {
     /// What holds while nobody has set it.
     pub fn unset(&self) -> Value {

@@ -6,10 +6,11 @@ use serde::{Deserialize, Serialize};
 
 /// What a flag is set to. Which of these it takes is its [`Kind`](super::Kind)'s business.
 #[derive(
-    Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize, bincode::Encode, bincode::Decode,
+    Clone, Copy, Debug, Default, PartialEq, Eq, Hash, Serialize, Deserialize, bincode::Encode, bincode::Decode,
 )]
 pub enum Value {
     /// False for everybody.
+    #[default]
     Off,
     /// True for everybody.
     On,
