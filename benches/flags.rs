@@ -1,8 +1,8 @@
 //! What a read of a flag costs, beside a bare atomic load. `cargo bench --bench flags`.
 
 use divan::{Bencher, black_box};
-use mainstay::board::{Board, Entry, Flag, Writer};
-use mainstay::flags::{Prefix, Value};
+use mainstay::board::{Board, Entry, Flag, Options, Setting, Writer};
+use mainstay::flags::{Packed, Prefix, Value};
 use std::sync::atomic::{AtomicU64, Ordering};
 use tempfile::TempDir;
 
@@ -23,9 +23,22 @@ fn scene(flags: usize) -> Scene {
     let folder = tempfile::tempdir_in("/dev/shm").expect("a tmpfs");
     let entry = |name: String, value: Value| Entry::new(&name, value);
     let mut entries = vec![entry(NAME.into(), Value::On), entry("rollout".into(), Value::Share(12_500))];
+    entries.push(Entry::new("limit", Value::Int(4711)));
+    entries.push(Entry::new(
+        "level",
+        Value::Text(Packed::new("a text of some 30 bytes, or so").expect("short")),
+    ));
+    let stages = (1..10).map(|n| format!("stage-{n}")).collect();
+    entries.push(Entry { stages, ..Entry::new("cleanup", Value::Stage(4)) });
+    let deny = (0..64).map(|n| format!("user:{n}")).collect();
+    entries.push(Entry { deny, ..Entry::new("listed", Value::Share(12_500)) });
+    let instances = Some((0..10).map(|n| format!("web#{n}")).collect());
+    let by_instance = Setting { truth: Value::Share(10_000).into(), instances };
+    entries.push(Entry::new("by-instance", by_instance));
     entries.extend((0..flags).map(|n| entry(format!("flag-number-{n}"), Value::Off)));
     let (writer, _) = Writer::create(folder.path(), &entries, 0).expect("a board");
-    Scene { writer, board: Board::open(folder.path()), _folder: folder }
+    let options = Options { instance: Some("web#7".to_owned()), ..Options::default() };
+    Scene { writer, board: Board::open_by(folder.path(), options), _folder: folder }
 }
 
 fn main() {
@@ -95,10 +108,70 @@ fn by_name_over_10000_flags_x1000(bencher: Bencher) {
     bencher.bench(|| names.iter().filter(|name| scene.board.is_on(name, true)).count());
 }
 
+#[divan::bench]
+fn a_number_by_handle_x1000(bencher: Bencher) {
+    let scene = scene(100);
+    let flag = scene.board.flag("limit");
+    bencher.bench(|| (0..READS).filter(|_| black_box(&flag).int() == Some(4711)).count());
+}
+
+#[divan::bench]
+fn a_number_by_name_x1000(bencher: Bencher) {
+    let scene = scene(100);
+    bencher.bench(|| (0..READS).filter(|_| scene.board.int(black_box("limit")) == Some(4711)).count());
+}
+
+#[divan::bench]
+fn a_text_of_30_bytes_by_handle_x1000(bencher: Bencher) {
+    let scene = scene(100);
+    let flag = scene.board.flag("level");
+    bencher.bench(|| (0..READS).filter(|_| black_box(&flag).text().is_some()).count());
+}
+
+#[divan::bench]
+fn a_stage_by_handle_x1000(bencher: Bencher) {
+    let scene = scene(100);
+    let migration = scene.board.migration("cleanup");
+    bencher.bench(|| (0..READS).filter(|_| black_box(&migration).stage() == 4).count());
+}
+
+#[divan::bench]
+fn a_share_by_instances_by_handle_x1000(bencher: Bencher) {
+    let scene = scene(100);
+    let flag = scene.board.flag("by-instance");
+    assert!(flag.is_on());
+    bencher.bench(|| (0..READS).filter(|_| black_box(&flag).is_on()).count());
+}
+
+#[divan::bench]
+fn a_share_behind_64_listed_ids_x1000(bencher: Bencher) {
+    let scene = scene(100);
+    let flag = scene.board.flag("listed");
+    bencher.bench(|| (0..READS).filter(|_| black_box(&flag).is_on_for(black_box(ID))).count());
+}
+
+#[divan::bench(args = [100, 10_000])]
+fn a_latch_while_nothing_changes(bencher: Bencher, flags: usize) {
+    let scene = scene(flags);
+    bencher.bench(|| scene.board.latch());
+}
+
 #[divan::bench(args = [100, 10_000])]
 fn a_snapshot(bencher: Bencher, flags: usize) {
     let scene = scene(flags);
     bencher.bench(|| scene.board.snapshot());
+}
+
+#[divan::bench]
+fn a_change_of_a_number_x1000(bencher: Bencher) {
+    let mut scene = scene(100);
+    let mut n = 0;
+    bencher.bench_local(|| {
+        for _ in 0..READS {
+            n += 1;
+            scene.writer.set("limit", Value::Int(n).into()).expect("a board");
+        }
+    });
 }
 
 #[divan::bench]

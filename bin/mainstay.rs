@@ -3,6 +3,15 @@
 use mainstay::{cli, embed, run};
 use std::process::ExitCode;
 
+mainstay::before_main!(early);
+
+/// Shells ask `flag on` in loops: it is answered before anything else is done.
+fn early() {
+    if let Some(code) = cli::flag::fast::answer(std::env::args_os().skip(1)) {
+        std::process::exit(code.number().into());
+    }
+}
+
 fn main() -> ExitCode {
     let mut words = std::env::args_os();
     let name = words.next().unwrap_or_default();

@@ -40,7 +40,7 @@ TOML
 
 m run -d --wait
 export ROUNDS=${ROUNDS:-20} KILLS=${KILLS:-300}
-[ $# -gt 0 ] || set -- kill-service.sh kill-builtin.sh damage-board.sh kill-everything.sh storm.sh
+[ $# -gt 0 ] || set -- kill-service.sh kill-builtin.sh damage-board.sh kill-everything.sh storm.sh rollback.sh
 for script; do "$here/$script"; done
 end_project
 holds "nothing is left, after ${SECONDS}s"

@@ -297,19 +297,23 @@ fn b2_a_damaged_page_reads_as_right_or_lost_and_is_mended() {
         for (pattern, name) in
             ["zeros", "ones", "small", "pattern", "random", "next page", "inverted"].iter().enumerate()
         {
+            let mut changed = false;
             for cell in at * page..((at + 1) * page).min(words.words()) {
                 random = mix(random + 1);
                 let next = copy[(cell + page) % copy.len()];
                 let word = [0, u64::MAX, 1, 0xa5a5_a5a5_a5a5_a5a5, random, next, !copy[cell]][pattern];
                 if cell != FUTEX {
                     words.store(cell, word);
+                    changed |= word != copy[cell];
                 }
             }
             let proven = judge(&scene, FLAGS, &format!("page {at} {name}"));
             lost += all - proven;
             // The header is read at opening only, so its damage shows as a board that cannot be opened.
             let repairs = writer.scrub().unwrap();
-            assert!(matches!(repairs[..], [Repair::Cells(n)] if n > 0), "page {at} {name}: {repairs:?}");
+            // Zeros over an arena that was never used change nothing.
+            let mended = matches!(repairs[..], [Repair::Cells(n)] if n > 0);
+            assert!(mended || (!changed && repairs.is_empty()), "page {at} {name}: {repairs:?}");
             assert_eq!(judge(&scene, FLAGS, "mended"), all, "page {at} {name} is mended");
         }
     }
@@ -903,7 +907,10 @@ fn b7_nobody_is_asked_while_a_value_was_proven() {
     let board = Board::open_with(scene.path(), Box::new(told));
     let flag = board.flag("flag-1");
     flag.read();
-    scene.words().store(STATE, 0);
+    let words = scene.words();
+    words.store(STATE, 0);
+    assert_eq!(flag.read().source, Source::Proven, "a word that is as it was needs no state");
+    words.store(Layout::of(64).word(1), 0);
     assert_eq!(flag.read().source, Source::Stale);
     writer.scrub().unwrap();
     assert_eq!((flag.read().source, asked.load(Ordering::Relaxed)), (Source::Proven, 0));

@@ -6,7 +6,7 @@
 //! `BOARD_KILL_POINTS` is the number of points for each operation; a huge one is every instruction.
 
 use mainstay::board::{Board, Entry, Flag, Setting, Source, Writer};
-use mainstay::flags::Value;
+use mainstay::flags::{Packed, Value};
 use nix::sys::ptrace;
 use nix::sys::signal::{Signal, raise};
 use nix::sys::wait::{WaitPidFlag, WaitStatus, waitpid};
@@ -26,6 +26,8 @@ enum Operation {
     Set,
     /// Three flags at once.
     SetAll,
+    /// A number, a text, a share by instances.
+    SetWide,
     /// A new flag in a free slot, another one gone.
     Declare,
     /// A successor at twice the size.
@@ -37,9 +39,10 @@ enum Operation {
 }
 
 impl Operation {
-    const ALL: [Operation; 6] = [
+    const ALL: [Operation; 7] = [
         Operation::Set,
         Operation::SetAll,
+        Operation::SetWide,
         Operation::Declare,
         Operation::Grow,
         Operation::TakeOver,
@@ -47,7 +50,11 @@ impl Operation {
     ];
 
     fn before(self) -> Vec<Entry> {
-        (0..FLAGS).map(|n| entry(n, Value::Off)).collect()
+        let mut all: Vec<Entry> = (0..FLAGS).map(|n| entry(n, Value::Off)).collect();
+        if self == Operation::SetWide {
+            wide(1).into_iter().for_each(|(n, setting)| all[n as usize].setting = setting);
+        }
+        all
     }
 
     /// The truth after it.
@@ -58,9 +65,12 @@ impl Operation {
             Operation::SetAll | Operation::TakeOver => {
                 [1, 2, 3].into_iter().for_each(|n: usize| all[n].setting = Value::On.into());
             }
+            Operation::SetWide => {
+                wide(2).into_iter().for_each(|(n, setting)| all[n as usize].setting = setting);
+            }
             Operation::Declare => {
                 all.remove(2);
-                all.push(entry(FLAGS, Value::On));
+                all.push(Entry { deny: vec!["somebody".into()], ..entry(FLAGS, Value::Int(7)) });
             }
             Operation::Grow => all.extend((FLAGS..200).map(|n| entry(n, Value::On))),
             Operation::LinkBack => {}
@@ -84,9 +94,12 @@ impl Operation {
             let on = || Setting::from(Value::On);
             let (name1, name2, name3) = (name(1), name(2), name(3));
             let (changes, after) = ([(&*name1, on()), (&*name2, on()), (&*name3, on())], self.after());
+            let wide = wide(2).map(|(n, setting)| (name(n), setting));
+            let wide = wide.each_ref().map(|(name, setting)| (&**name, setting.clone()));
             raise(Signal::SIGSTOP).expect("stopped");
             match self {
                 Operation::Set => drop(writer.set(&name1, on()).expect("a board")),
+                Operation::SetWide => drop(writer.set_all(&wide).expect("a board")),
                 Operation::SetAll => drop(writer.set_all(&changes).expect("a board")),
                 Operation::Declare | Operation::Grow => drop(writer.declare(&after).expect("a board")),
                 Operation::LinkBack => {
@@ -102,6 +115,17 @@ impl Operation {
 
 fn name(n: u32) -> String {
     format!("flag-{n}")
+}
+
+/// Three flags whose values do not fit in a word.
+fn wide(round: u32) -> [(u32, Setting); 3] {
+    let text = "text ".repeat(round as usize);
+    let instances = Some(vec![format!("web#{round}")]);
+    [
+        (1, Value::Int(i64::from(round) - 3).into()),
+        (2, Value::Text(Packed::new(&text).expect("short")).into()),
+        (3, Setting { truth: Value::Share(round).into(), instances }),
+    ]
 }
 
 fn entry(n: u32, value: Value) -> Entry {
@@ -266,6 +290,11 @@ fn b2_killed_at_any_instruction_of_a_change_a_reader_sees_the_old_or_the_new_val
 #[test]
 fn b4_killed_at_any_instruction_of_a_change_of_three_flags_a_snapshot_has_all_or_nothing() {
     kill_after_each(Operation::SetAll, points());
+}
+
+#[test]
+fn b4_killed_at_any_instruction_of_a_change_of_wide_values_none_is_torn() {
+    kill_after_each(Operation::SetWide, points());
 }
 
 #[test]

@@ -153,7 +153,7 @@ fn groups_flags_templates_and_the_own_log_are_in_place() {
     let flag = |keys: &str| format!("[flag.f]\n{keys}\n");
     assert_eq!(
         lines(&flag("owner = 'ana'"), &flag("percent = 12.5\nsafe = true\nsalt = 's'")),
-        ["~ flag f: default off → 12.5%; safe off → on; salt \"f\" → \"s\"; owner \"ana\" → none"]
+        ["~ flag f: value none → 12.5%; safe off → on; salt \"f\" → \"s\"; owner \"ana\" → none"]
     );
     assert_eq!(lines(&flag(""), ""), ["- flag f"]);
     assert_eq!(lines("", "[log]\nfiles = 9\n"), ["~ mainstay.log: files 5 → 9"]);
@@ -171,6 +171,91 @@ fn groups_flags_templates_and_the_own_log_are_in_place() {
         ["~ w@: environment SECRET changed"]
     );
     assert_eq!(lines("", &template("command = 'x'")), ["+ w@"]);
+}
+
+#[test]
+fn flags_migrations_and_the_guard_are_told_in_words_and_ids_are_counted() {
+    let flag = |keys: &str| format!("[service.web]\ncommand = 'x'\n[flag.other]\n[flag.f]\n{keys}\n");
+    let check = |old: &str, new: &str, expected: &str| {
+        assert_eq!(lines(&flag(old), &flag(new)), [format!("~ flag f: {expected}")], "{old} → {new}");
+    };
+    check("", "default = true", "default off → on");
+    check("percent = 10", "percent = 12.5", "value 10% → 12.5%");
+    check("value = true", "", "value on → none");
+    check("default = 1", "default = 'a'", "kind int → text; default 1 → \"a\"; safe 1 → \"a\"");
+    check("", "kind = 'bool'", "kind percent → bool");
+    check("", "requires = 'other'", "requires none → other");
+    check("requires = 'other'", "requires = 'not other'", "requires other → not other");
+    check(
+        "allow = ['a', 'b']",
+        "allow = ['b', 'c', 'd']\ndeny = ['a']",
+        "allow: 2 ids added, 1 id removed; deny: 1 id added",
+    );
+    check("allow = ['a', 'b']", "allow = ['b', 'a']", "order of allow changed");
+    check("", "unit = 'host'", "unit id → host");
+    check(
+        "",
+        "services = ['web']\nenv = true\nwhy = true",
+        "services none → web; env false → true; why false → true",
+    );
+    check("", "expires = '2026-12-31'", "expires none → 2026-12-31");
+    check("", "guard = true", "guard none → on");
+    check("guard = true", "guard = 'observe'", "guard on → observe");
+    check(
+        "guard = true",
+        "guard = { services = ['web'], crashes = 5, within = '1s', bake = '10s', ready = false, health = 0 }",
+        "guard.services none → web; guard.crashes 3 → 5; guard.within 1m → 1s; guard.bake 5m → 10s; guard.ready true → false; \
+         guard.health 3 → 0",
+    );
+    check(
+        "guard = {}",
+        "guard = { errors = { delta = 1.5 } }",
+        "guard.errors none → 1.5% above, 200 samples",
+    );
+    check("guard = {}", "guard = { command = 'a b' }", "guard.command none → \"a b\"");
+    check(
+        "guard = { command = 'a b' }",
+        "guard = { command = 'c', every = '1m', timeout = '1s' }",
+        "guard.command changed; guard.every 30s → 1m; guard.timeout 10s → 1s",
+    );
+    let migration = |keys: &str| format!("[flag.a]\n[flag.b]\n[migration.m]\n{keys}\n");
+    let check = |old: &str, new: &str, expected: &str| {
+        assert_eq!(
+            lines(&migration(old), &migration(new)),
+            [format!("~ migration m: {expected}")],
+            "{old} → {new}"
+        );
+    };
+    let one = "stage = [{ name = 's', on = ['a'] }]\n";
+    check(one, &format!("{one}at = 1"), "at 0 → 1 (s)");
+    check(one, &format!("{one}guard = false"), "guard on → off");
+    check(
+        one,
+        "stage = [{ name = 's', on = ['a', 'b'], steps = [1, 12.5], bake = '10m', one_way = true }]",
+        "stage s: on a → a, b; stage s: steps none → 1%, 12.5%, 100%; stage s: bake none → 10m; stage s: one_way false → true",
+    );
+    check(one, "stage = [{ name = 't', on = ['b'] }, { name = 's', on = ['a'] }]", "stages s → t, s");
+    assert_eq!(lines("[flag.a]", &migration(one)), ["+ flag b", "+ migration m"]);
+    assert_eq!(lines(&migration(one), "[flag.a]\n[flag.b]"), ["- migration m"]);
+    assert_eq!(lines("", "[guard]\nmode = 'observe'"), ["~ the guard: mode on → observe"]);
+}
+
+#[test]
+fn health_checks_change_in_place_and_a_watchdog_needs_a_new_process() {
+    check("", "health = { tcp = 80 }", "~ web: health none → tcp 80");
+    check(
+        "health = { tcp = 80 }",
+        "health = { http = 'http://127.0.0.1/x', every = '20s', timeout = '1s', failures = 1, restart = false }",
+        "~ web: health tcp 80 → http \"http://127.0.0.1/x\"; health.every 10s → 20s; health.timeout 5s → 1s; \
+         health.failures 3 → 1; health.restart true → false",
+    );
+    check("health = { exec = 'a b' }", "health = { exec = ['a b'] }", "~ web: health: what is asked changed");
+    check("", "watchdog = '10s'", "! web: watchdog none → 10s");
+    let template = |keys: &str| format!("[service.'w@']\ncommand = 'x'\n{keys}\n");
+    assert_eq!(
+        lines(&template("health = { tcp = '80%i' }"), &template("health = { tcp = '81%i' }")),
+        ["~ w@: health tcp 80%i → tcp 81%i"]
+    );
 }
 
 #[test]
@@ -219,6 +304,17 @@ const SERVICE_KEYS: &[(&str, &[&str])] = &[
     ("umask", &["'077'"]),
     ("log", &["'none'", "'inherit'", "{ files = 2 }"]),
     ("condition", &["{ exists = 'k' }"]),
+    (
+        "health",
+        &[
+            "{ tcp = 80 }",
+            "{ tcp = 81 }",
+            "{ exec = 'x y' }",
+            "{ exec = ['x y'] }",
+            "{ tcp = 80, failures = 1 }",
+        ],
+    ),
+    ("watchdog", &["'1s'", "'2s'"]),
 ];
 const ONLY_SERVICES: &[(&str, &[&str])] = &[("instances", &["1", "2", "3"]), ("autostart", &["false"])];
 const GROUP_KEYS: &[(&str, &[&str])] = &[
@@ -229,7 +325,44 @@ const GROUP_KEYS: &[(&str, &[&str])] = &[
     ("backoff", &["'none'", "{ first = '1s' }"]),
     ("auto_shutdown", &["'never'"]),
 ];
-const FLAG_KEYS: &[(&str, &[&str])] = &[("default", &["true"]), ("safe", &["true"]), ("owner", &["'ana'"])];
+const FLAG_KEYS: &[(&str, &[&str])] = &[
+    ("default", &["true"]),
+    ("percent", &["1", "100"]),
+    ("safe", &["true"]),
+    ("salt", &["'s'"]),
+    ("owner", &["'ana'"]),
+    ("expires", &["'2026-12-31'"]),
+    ("requires", &["'z'", "'not z'"]),
+    ("allow", &["['s3cret-1']", "['s3cret-1', 's3cret-2']", "['s3cret-2', 's3cret-1']"]),
+    ("guard", GUARDS),
+    ("env", &["true"]),
+    ("why", &["true"]),
+];
+const GUARDS: &[&str] = &[
+    "true",
+    "'observe'",
+    "{ crashes = 4 }",
+    "{ within = '1s', bake = '2s', ready = false, health = 1 }",
+    "{ errors = { delta = 1 } }",
+    "{ errors = { delta = 2 }, command = 'a b' }",
+    "{ command = ['a b'] }",
+    "{ command = 'a b', every = '1m', timeout = '1s' }",
+];
+const MIGRATION_KEYS: &[(&str, &[&str])] = &[
+    (
+        "stage",
+        &[
+            "[{ name = 's', on = ['z'] }]",
+            "[{ name = 't', on = ['z'] }]",
+            "[{ name = 's', on = ['z'], steps = [1], bake = '3m', one_way = true }]",
+            "[{ name = 's', on = ['z'], steps = [2] }, { name = 't', on = ['w'] }]",
+            "[{ name = 't', on = ['w'] }, { name = 's', on = ['z'] }]",
+        ],
+    ),
+    ("at", &["0", "1"]),
+    ("guard", GUARDS),
+    ("description", &["'d'"]),
+];
 
 type Keys = Vec<(&'static str, &'static [&'static str])>;
 /// A value for some keys, those of a table.
@@ -246,6 +379,9 @@ fn tables() -> Vec<(String, Keys)> {
     tables.extend(["i", "j"].map(|name| (format!("[group.{name}]"), nested.clone())));
     tables.extend(["x", "y"].map(|name| (format!("[flag.{name}]"), FLAG_KEYS.to_vec())));
     tables.push(("[log]".to_owned(), vec![("files", &["2", "3"])]));
+    tables.push(("[migration.m]".to_owned(), MIGRATION_KEYS.to_vec()));
+    tables.push(("[guard]".to_owned(), vec![("mode", &["'on'", "'observe'", "'off'"])]));
+    tables.extend(["z", "w"].map(|name| (format!("[flag.{name}]"), vec![("kind", &["'percent'"] as &[_])])));
     tables
 }
 
@@ -261,6 +397,9 @@ fn rendered(header: &str, chosen: &Chosen) -> String {
     let mut out = format!("{header}\n");
     if header.starts_with("[service") && !chosen.iter().flatten().any(|(key, _)| *key == "command") {
         out.push_str("command = './x'\n");
+    }
+    if header.starts_with("[migration") && !chosen.iter().flatten().any(|(key, _)| *key == "stage") {
+        out.push_str("stage = [{ name = 's', on = ['z'] }]\n");
     }
     for (key, value) in chosen.iter().flatten() {
         out.push_str(&format!("{key} = {value}\n"));
@@ -281,8 +420,8 @@ fn near() -> impl proptest::strategy::Strategy<Value = (String, String)> {
                     .zip(changes)
                     .map(|((old, other), other_is)| if other_is { other } else { *old });
                 let new = rendered(&header, &new.collect());
-                // Groups that others are in are always there.
-                let always = matches!(header.as_str(), "[group.g]" | "[group.h]");
+                // Groups that others are in, and flags that others name, are always there.
+                let always = matches!(header.as_str(), "[group.g]" | "[group.h]" | "[flag.z]" | "[flag.w]");
                 ((kept || always).then(|| rendered(&header, &old)), ((kept ^ flip) || always).then_some(new))
             },
         )
@@ -317,7 +456,7 @@ fn view(plan: &Plan) -> BTreeMap<String, (String, String)> {
             Log::Logger { .. } => Log::default(),
             ref other => other.clone(),
         };
-        let started_with = Program { condition: None, log: kind, ..program.clone() };
+        let started_with = Program { condition: None, health: None, log: kind, ..program.clone() };
         let policy = Child { group: GroupId::ROOT, needs: Vec::new(), ..child.clone() };
         let all = format!("{program:?} {policy:?} {env:?} {} {needs:?} {more}", group(child.group));
         (format!("{started_with:?} {env:?}"), all)
@@ -341,6 +480,10 @@ fn view(plan: &Plan) -> BTreeMap<String, (String, String)> {
     for flag in &plan.flags {
         view.insert(format!("flag {}", flag.name), (String::new(), format!("{flag:?}")));
     }
+    for migration in &plan.migrations {
+        view.insert(format!("migration {}", migration.name), (String::new(), format!("{migration:?}")));
+    }
+    view.insert("the guard".to_owned(), (String::new(), format!("{:?}", plan.guard)));
     view.insert("mainstay.log".to_owned(), (String::new(), format!("{:?}", plan.log)));
     view
 }

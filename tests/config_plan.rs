@@ -91,6 +91,8 @@ fn a_service_that_says_nothing_but_its_command_has_every_default() {
             user: None,
             umask: None,
             ready: Ready::Nothing,
+            health: None,
+            watchdog: None,
             condition: None,
             part: 0,
             log: Log::Logger { max_size: 10 << 20, files: 5 },
@@ -332,16 +334,17 @@ fn flags_have_a_default_a_safe_value_and_a_salt() {
         "[flag.a]\n[flag.'b.c']\ndefault = true\nsafe = true\nsalt = 's'\nowner = 'ana'\ndescription = 'd'\n\
          [flag.share]\npercent = 12.5\n[flag.none]\npercent = 0\n[flag.all]\npercent = 100.0\n[flag.least]\npercent = 0.001\n",
     );
-    let values: Vec<_> = plan.flags.iter().map(|f| (f.name.as_str(), f.default, f.safe)).collect();
+    let values: Vec<_> =
+        plan.flags.iter().map(|f| (f.name.as_str(), f.default, f.configured, f.safe)).collect();
     assert_eq!(
         values,
         [
-            ("a", Value::Off, Value::Off),
-            ("b.c", Value::On, Value::On),
-            ("share", Value::Share(12_500), Value::Off),
-            ("none", Value::Off, Value::Off),
-            ("all", Value::On, Value::Off),
-            ("least", Value::Share(1), Value::Off),
+            ("a", Value::Off, None, Value::Off),
+            ("b.c", Value::On, None, Value::On),
+            ("share", Value::Off, Some(Value::Share(12_500)), Value::Off),
+            ("none", Value::Off, Some(Value::Off), Value::Off),
+            ("all", Value::Off, Some(Value::On), Value::Off),
+            ("least", Value::Off, Some(Value::Share(1)), Value::Off),
         ]
     );
     assert_eq!((plan.flags[0].salt.as_str(), plan.flags[1].salt.as_str()), ("a", "s"));
@@ -832,12 +835,13 @@ fn every_example_of_the_manual_is_a_configuration() {
 fn every_key_that_is_read_stands_in_the_manual() {
     let manual = include_str!("../docs/configuration.md");
     let text = "zzzzzzzz = 1\n[service.a]\ncommand = 'a'\nzzzzzzzz = 1\nrestart = { zzzzzzzz = 1 }\nbackoff = { zzzzzzzz = 1 }\n\
-        ready = { zzzzzzzz = 1 }\nstop = { zzzzzzzz = 1 }\nlog = { zzzzzzzz = 1 }\ncondition = { zzzzzzzz = 1 }\n[group.b]\nzzzzzzzz = 1\n\
-        restart = { zzzzzzzz = 1 }\n[flag.c]\nzzzzzzzz = 1\n[defaults]\nzzzzzzzz = 1\nready = { zzzzzzzz = 1 }\n[log]\nzzzzzzzz = 1\n";
+        ready = { zzzzzzzz = 1 }\nhealth = { zzzzzzzz = 1 }\nstop = { zzzzzzzz = 1 }\nlog = { zzzzzzzz = 1 }\ncondition = { zzzzzzzz = 1 }\n[group.b]\nzzzzzzzz = 1\n\
+        restart = { zzzzzzzz = 1 }\n[flag.c]\nzzzzzzzz = 1\nguard = { zzzzzzzz = 1, errors = { zzzzzzzz = 1 } }\n\
+        [guard]\nzzzzzzzz = 1\n[migration.d]\nzzzzzzzz = 1\nstage = [{ zzzzzzzz = 1 }]\n[defaults]\nzzzzzzzz = 1\nready = { zzzzzzzz = 1 }\n[log]\nzzzzzzzz = 1\n";
     let found = parse_bytes(text.as_bytes()).unwrap_err();
     let lists: Vec<_> =
         found.list.iter().filter_map(|d| d.help.as_deref()?.strip_prefix("known here: ")).collect();
-    assert_eq!(lists.len(), 14, "each table says what it knows");
+    assert_eq!(lists.len(), 20, "each table says what it knows");
     for key in lists.iter().flat_map(|list| list.split(", ")) {
         let written = manual.contains(&format!("`{key}`")) || manual.contains(&format!("`[{key}"));
         assert!(written, "`{key}` is not in docs/configuration.md");

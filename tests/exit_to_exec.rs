@@ -23,10 +23,21 @@ mod otp {
 
     #[test]
     fn o01_a_restart_allocates_only_names_for_the_logger() {
-        let project = Project::new(
+        check("");
+    }
+
+    /// A black box for each life, and a keeper that is told of it, cost no memory on the way.
+    #[test]
+    fn o01_a_black_box_allocates_nothing_more() {
+        check("[flag.checkout]\ndefault = false\n");
+    }
+
+    #[track_caller]
+    fn check(more: &str) {
+        let project = Project::new(&format!(
             "name = \"count\"\n[service.one]\ncommand = [\"sleep\", \"100000\"]\n\
-         restart = { policy = \"permanent\", max = 100000, within = \"1s\" }\nbackoff = \"none\"\n",
-        );
+         restart = {{ policy = \"permanent\", max = 100000, within = \"1s\" }}\nbackoff = \"none\"\n{more}"
+        ));
         let counter = project.path("allocations.so");
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/allocations.c");
         let built =

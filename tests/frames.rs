@@ -33,6 +33,7 @@ fn last_exit() -> impl Strategy<Value = LastExit> {
             time: Wall(time),
             crash: nanos / 3,
             asked: !core,
+            oom: core,
         })
 }
 
@@ -55,6 +56,9 @@ fn what() -> impl Strategy<Value = What> {
                 restart: 0,
                 max: 0,
                 shutdown_error: false,
+                oom: core,
+                watchdog: !core,
+                unhealthy: false,
             }
         ),
         (any::<u32>(), any::<u64>()).prop_map(|(max, within_ns)| What::GaveUp { max, within_ns }),

@@ -136,6 +136,134 @@ fn b5_who_sees_a_board_retired_finds_its_successor_whole() {
     assert!(breaks(|| succession(false, false)), "no fence after the state");
 }
 
+/// B4: a value in a record is changed by one store of the word that leads to it; the old record stays.
+fn wide_value(publish: Ordering, word_first: bool, acquire: bool) {
+    // Two records of two cells each, and the word: which record.
+    let cells: Arc<[AtomicU64; 5]> =
+        Arc::new(std::array::from_fn(|n| AtomicU64::new(if n < 2 { 5 } else { 0 })));
+    let writer = cells.clone();
+    let thread = thread::spawn(move || {
+        if word_first {
+            writer[4].store(2, publish);
+        }
+        writer[2].store(7, publish);
+        writer[3].store(7, publish);
+        if !word_first {
+            writer[4].store(2, publish);
+        }
+    });
+    let at = cells[4].load(Ordering::Relaxed) as usize;
+    if acquire {
+        fence(Ordering::Acquire);
+    }
+    let record = (cells[at].load(Ordering::Relaxed), cells[at + 1].load(Ordering::Relaxed));
+    assert!(record == if at == 0 { (5, 5) } else { (7, 7) }, "{record:?} at {at}");
+    thread.join().unwrap();
+}
+
+#[test]
+fn b4_who_follows_a_word_finds_its_record_whole_and_the_old_one_as_it_was() {
+    loom::model(|| wide_value(Ordering::Release, false, true));
+    assert!(breaks(|| wide_value(Ordering::Release, true, true)), "word before record");
+    assert!(breaks(|| wide_value(Ordering::Relaxed, false, true)), "relaxed stores");
+    assert!(breaks(|| wide_value(Ordering::Release, false, false)), "no acquire fence");
+}
+
+/// Where a handle keeps what does not fit in a word, as in `board::kept`.
+struct Kept {
+    last: AtomicU64,
+    places: [KeptPlace; 2],
+}
+
+struct KeptPlace {
+    taken: AtomicU64,
+    word: AtomicU64,
+    cells: [AtomicU64; 2],
+}
+
+impl Kept {
+    fn new() -> Kept {
+        let place = |n: u64| KeptPlace {
+            taken: AtomicU64::new(0),
+            word: AtomicU64::new(n),
+            cells: [AtomicU64::new(n), AtomicU64::new(n)],
+        };
+        Kept { last: AtomicU64::new(1), places: [place(1), place(0)] }
+    }
+
+    fn replace(&self, word: u64, spare_last: bool, clear: bool) {
+        let known = self.last.load(Ordering::Acquire);
+        let take = |place: &&KeptPlace| {
+            if place.taken.swap(1, Ordering::Acquire) == 1 {
+                return false;
+            }
+            let free = !spare_last || place.word.load(Ordering::Relaxed) != self.last.load(Ordering::Relaxed);
+            if !free {
+                place.taken.store(0, Ordering::Release);
+            }
+            free
+        };
+        let place = self.places.iter().find(take);
+        if let Some(place) = place {
+            if clear {
+                place.word.store(0, Ordering::Relaxed);
+                fence(Ordering::Release);
+            }
+            place.cells.iter().for_each(|cell| cell.store(word, Ordering::Relaxed));
+            place.word.store(word, Ordering::Release);
+        }
+        let _ = self.last.compare_exchange(known, word, Ordering::Release, Ordering::Relaxed);
+        if let Some(place) = place {
+            place.taken.store(0, Ordering::Release);
+        }
+    }
+
+    fn get(&self, word: u64) -> Option<(u64, u64)> {
+        let place = self.places.iter().find(|place| place.word.load(Ordering::Acquire) == word)?;
+        let value = (place.cells[0].load(Ordering::Relaxed), place.cells[1].load(Ordering::Relaxed));
+        fence(Ordering::Acquire);
+        (place.word.load(Ordering::Relaxed) == word).then_some(value)
+    }
+}
+
+/// Two changes are kept one after the other while somebody reads.
+fn kept(spare_last: bool, clear: bool) {
+    let all = Arc::new(Kept::new());
+    let keeper = all.clone();
+    let thread = thread::spawn(move || {
+        keeper.replace(2, spare_last, clear);
+        keeper.replace(3, spare_last, clear);
+    });
+    for word in [1, 2, 3] {
+        if let Some(value) = all.get(word) {
+            assert_eq!(value, (word, word), "a mixture");
+        }
+    }
+    thread.join().unwrap();
+    let last = all.last.load(Ordering::Relaxed);
+    assert_eq!(all.get(last), Some((last, last)), "the last value is kept");
+}
+
+/// The value of the last word is never taken away while nobody has another.
+fn kept_while_replaced(spare_last: bool) {
+    let all = Arc::new(Kept::new());
+    let keeper = all.clone();
+    let thread = thread::spawn(move || keeper.replace(2, spare_last, true));
+    let last = all.last.load(Ordering::Acquire);
+    let value = all.get(last);
+    let again = all.last.load(Ordering::Acquire);
+    assert!(last != again || value == Some((last, last)), "the last value is gone: {value:?}");
+    thread.join().unwrap();
+}
+
+#[test]
+fn b7_what_a_handle_keeps_is_whole_and_there_while_others_replace_it() {
+    loom::model(|| kept(true, true));
+    assert!(breaks(|| kept(true, false)), "a place that is filled still shows its old word");
+    loom::model(|| kept_while_replaced(true));
+    assert!(breaks(|| kept_while_replaced(false)), "the last value is written over");
+}
+
 /// How a handle notes the last proven word.
 #[derive(Clone, Copy)]
 enum Note {

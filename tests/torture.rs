@@ -1,6 +1,8 @@
 //! Torture of the board: two reader processes and a writer process, while the harness damages the files in
 //! every way it knows, and kills and stops the writer. On a tmpfs and on the disk.
 //!
+//! The flags are of five kinds: a share of ids with a list, a number, a text, a share by instances, a stage with a name.
+//!
 //! What must hold: no reader crashes; no read is a value that was never set; none goes back in time; none
 //! says "unknown"; after each fault the readers come back to proven values, and at the end to exactly the
 //! truth. Every value carries a version that only rises, so each of these is seen exactly.
@@ -8,8 +10,12 @@
 //! `TORTURE_FAULTS` is the number of faults (default 300), `TORTURE_SEED` repeats their order. The same
 //! binary is harness, reader and writer, by `TORTURE_ROLE`. What they share is one mapped file.
 
-use mainstay::board::{Board, Entry, Flag, Setting, Source, Writer};
-use mainstay::flags::{Truth, Value, mix};
+#[path = "support/damage.rs"]
+mod damage;
+
+use damage::{DAMAGE, Random};
+use mainstay::board::{Board, Entry, Flag, Options, Reading, Setting, Source, Writer};
+use mainstay::flags::{Packed, Truth, Value};
 use mainstay::sys::mapping::WriteMapping;
 use mainstay::sys::{clock, futex};
 use nix::sys::signal::{Signal, kill};
@@ -17,7 +23,7 @@ use nix::unistd::Pid;
 use std::env;
 use std::fs::{self, File, OpenOptions};
 use std::os::fd::AsFd;
-use std::os::unix::fs::{FileExt, PermissionsExt, symlink};
+use std::os::unix::fs::PermissionsExt;
 use std::os::unix::process::ExitStatusExt;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitCode, ExitStatus};
@@ -27,7 +33,16 @@ use std::time::Duration;
 const FLAGS: usize = 64;
 const READERS: usize = 2;
 /// Shares 1 to 99,999 carry a version modulo this.
-const VERSIONS: u64 = 99_999;
+const SHARES: u64 = 99_999;
+/// Stages 0 to 99 carry a version modulo this.
+const STAGES: u64 = 100;
+/// Numbers and texts carry all of it.
+const WHOLE: u64 = u64::MAX;
+/// The instance that the readers are, and one that they are not.
+const OWN: &str = "web#1";
+const OTHER: &str = "web#2";
+/// An id that is denied wherever there is a list.
+const DENIED: &str = "user:denied";
 /// How long readers may need to come back before the test fails; only a bug needs it.
 const WATCHDOG: Duration = Duration::from_secs(60);
 
@@ -112,25 +127,50 @@ impl Shared {
     }
 
     fn truth(&self, flag: usize) -> Truth {
-        value_of(self.get(ANNOUNCED + flag)).into()
+        value_of(flag, self.get(ANNOUNCED + flag)).into()
     }
 }
 
-fn value_of(version: u64) -> Value {
-    Value::Share((version % VERSIONS) as u32 + 1)
+/// What a flag is set to in a version of it.
+fn value_of(flag: usize, version: u64) -> Value {
+    let share = Value::Share((version % SHARES) as u32 + 1);
+    match flag % 5 {
+        0 | 3 => share,
+        1 => Value::Int(version as i64 - 1000),
+        // Of different lengths.
+        2 => Value::Text(
+            Packed::new(&format!("{version}{}", "x".repeat(version as usize % 90))).expect("short"),
+        ),
+        _ => Value::Stage((version % STAGES) as u32),
+    }
+}
+
+/// The remainder of a version that a value of a flag carries, and of which modulus.
+fn carried(flag: usize, value: Value) -> Option<(u64, u64)> {
+    Some(match (flag % 5, value) {
+        (0 | 3, Value::Share(share)) => (u64::from(share) - 1, SHARES),
+        (1, Value::Int(number)) => (u64::try_from(number + 1000).ok()?, WHOLE),
+        (2, Value::Text(text)) => (text.text()?.trim_end_matches('x').parse().ok()?, WHOLE),
+        (4, Value::Stage(stage)) => (stage.into(), STAGES),
+        _ => return None,
+    })
+}
+
+fn setting_of(flag: usize, version: u64) -> Setting {
+    // By what the share carries, so that the two can be told to belong together.
+    let on = if (version % SHARES).is_multiple_of(2) { OWN } else { OTHER };
+    let instances = (flag % 5 == 3).then(|| vec![on.to_owned()]);
+    Setting { truth: value_of(flag, version).into(), instances }
+}
+
+fn entry_of(flag: usize, version: u64) -> Entry {
+    let deny = if flag.is_multiple_of(5) { vec![DENIED.to_owned()] } else { Vec::new() };
+    let stages = if flag % 5 == 4 { (1..STAGES).map(|n| format!("stage-{n}")).collect() } else { Vec::new() };
+    Entry { deny, stages, ..Entry::new(&name_of(flag), setting_of(flag, version)) }
 }
 
 fn name_of(flag: usize) -> String {
     format!("flag-{flag}")
-}
-
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        mix(self.0) % bound
-    }
 }
 
 // --- writer ---------------------------------------------------------------------------------------------
@@ -141,7 +181,7 @@ fn writer() -> ExitCode {
     let mut random = Random(std::process::id().into());
     let mut writer = loop {
         let entries: Vec<Entry> =
-            (0..FLAGS).map(|flag| Entry::new(&name_of(flag), shared.truth(flag))).collect();
+            (0..FLAGS).map(|flag| entry_of(flag, shared.get(ANNOUNCED + flag))).collect();
         match Writer::create(&directory, &entries, shared.get(CHANGES)) {
             Ok((writer, _)) => break writer,
             // A fault of this very moment; a real keeper would try again, too.
@@ -152,15 +192,15 @@ fn writer() -> ExitCode {
     shared.tell();
     loop {
         if shared.get(STOP) == 0 {
-            let changes: Vec<(String, Truth)> = (0..1 + random.below(4))
+            let changes: Vec<(String, Setting)> = (0..1 + random.below(4))
                 .map(|_| {
                     let flag = random.below(FLAGS as u64) as usize;
                     shared.set(ANNOUNCED + flag, shared.get(ANNOUNCED + flag) + 1);
-                    (name_of(flag), shared.truth(flag))
+                    (name_of(flag), setting_of(flag, shared.get(ANNOUNCED + flag)))
                 })
                 .collect();
             let changes: Vec<(&str, Setting)> =
-                changes.iter().map(|(n, t)| (n.as_str(), (*t).into())).collect();
+                changes.iter().map(|(n, s)| (n.as_str(), s.clone())).collect();
             // An error means that the board went away and no new one could be made yet: look() goes on.
             if let Ok(generation) = writer.set_all(&changes) {
                 shared.set(CHANGES, generation);
@@ -188,7 +228,8 @@ struct Reader {
 fn reader() -> ExitCode {
     let (directory, shared) = Shared::from_environment();
     let index: usize = env::var("TORTURE_INDEX").expect("set by the harness").parse().expect("a number");
-    let board = Board::open(&directory);
+    let options = Options { instance: Some(OWN.to_owned()), ..Options::default() };
+    let board = Board::open_by(&directory, options);
     let handles: Vec<Flag> = (0..FLAGS).map(|flag| board.flag(&name_of(flag))).collect();
     let mut reader = Reader {
         shared,
@@ -205,7 +246,15 @@ fn reader() -> ExitCode {
         let fault = reader.shared.get(FAULT);
         let mut all_proven = true;
         for (flag, handle) in handles.iter().enumerate() {
-            let reading = handle.read();
+            let (reading, own) = handle.read_for(None);
+            opinion_is_of(flag, reading, own);
+            if flag % 5 == 0 {
+                assert!(!handle.is_on_for(DENIED), "a denied id is on by flag {flag}");
+            }
+            if let Some((stage, name)) = handle.stage_and_name() {
+                let expected = if stage == 0 { String::new() } else { format!("stage-{stage}") };
+                assert_eq!(name.text(), Some(expected), "flag {flag}");
+            }
             let proven = reader.check(flag, reading.truth, reading.source, true, "handle");
             if proven != outage.is_none() && (proven || outage.is_none()) {
                 outage = match outage.take() {
@@ -220,7 +269,8 @@ fn reader() -> ExitCode {
             all_proven &= proven;
         }
         let flag = rounds as usize % FLAGS;
-        let reading = board.read(&name_of(flag));
+        let (reading, own) = board.read_for(&name_of(flag), None);
+        opinion_is_of(flag, reading, own);
         all_proven &= reader.check(flag, reading.truth, reading.source, false, "name");
         if rounds % 16 == 0 {
             let snapshot = board.snapshot();
@@ -255,6 +305,14 @@ fn reader() -> ExitCode {
     }
 }
 
+/// What a share by instances means for the reader's own goes with its share.
+fn opinion_is_of(flag: usize, reading: Reading, own: Option<bool>) {
+    if let (3, Some(Truth { value: Value::Share(share), .. })) = (flag % 5, reading.truth) {
+        let even = (share - 1).is_multiple_of(2);
+        assert!(own.is_none_or(|on| on == even), "flag {flag}: {share} is {own:?}");
+    }
+}
+
 impl Reader {
     /// Judges one answer; true when it is proven.
     fn check(&mut self, flag: usize, truth: Option<Truth>, source: Source, handle: bool, way: &str) -> bool {
@@ -267,10 +325,14 @@ impl Reader {
             (None, Source::Lost) if !handle || self.by_handle[flag] == 0 => return false,
             other => panic!("{way}: flag {flag} is {other:?}; newest {}", self.newest[flag]),
         };
-        let Value::Share(share) = value else { panic!("{way}: flag {flag} was never {value:?}") };
-        // The newest version up to `most` that has this share.
-        let remainder = u64::from(share) - 1;
-        let back = (most % VERSIONS + VERSIONS - remainder) % VERSIONS;
+        let Some((remainder, modulus)) = carried(flag, value) else {
+            panic!("{way}: flag {flag} was never {value:?}")
+        };
+        // The newest version up to `most` that has this value.
+        let back = match modulus {
+            WHOLE => most.wrapping_sub(remainder),
+            _ => (most % modulus + modulus - remainder) % modulus,
+        };
         let version = most.checked_sub(back);
         let version = version.unwrap_or_else(|| panic!("{way}: flag {flag} was never {value:?} of {most}"));
         let proven = source == Source::Proven;
@@ -322,70 +384,6 @@ impl Drop for Guarded {
     }
 }
 
-/// What is done to the files; errors are fine: somebody else was faster.
-type Damage = (&'static str, fn(&Path, &mut Random) -> std::io::Result<()>);
-
-fn board_file(directory: &Path) -> std::io::Result<File> {
-    // Not blocking: a fifo of the fault before may stand there.
-    let flags = rustix::fs::OFlags::WRONLY | rustix::fs::OFlags::NONBLOCK | rustix::fs::OFlags::NOFOLLOW;
-    Ok(File::from(rustix::fs::open(directory.join("board"), flags, rustix::fs::Mode::empty())?))
-}
-
-const DAMAGE: &[Damage] = &[
-    ("unlink", |d, _| fs::remove_file(d.join("board"))),
-    ("unlink both links", |d, _| {
-        fs::remove_file(d.join(".kept/board"))?;
-        fs::remove_file(d.join("board"))
-    }),
-    ("remove everything", |d, _| {
-        for entry in fs::read_dir(d)? {
-            let path = entry?.path();
-            if path.is_dir() { fs::remove_dir_all(path)? } else { fs::remove_file(path)? }
-        }
-        Ok(())
-    }),
-    ("truncate to nothing", |d, _| board_file(d)?.set_len(0)),
-    ("truncate to something", |d, r| board_file(d)?.set_len(r.below(25_000))),
-    ("truncate and grow again", |d, _| {
-        let file = board_file(d)?;
-        let length = file.metadata()?.len();
-        file.set_len(0)?;
-        file.set_len(length)
-    }),
-    ("punch a page", |d, r| {
-        let file = board_file(d)?;
-        let how = rustix::fs::FallocateFlags::PUNCH_HOLE | rustix::fs::FallocateFlags::KEEP_SIZE;
-        Ok(rustix::fs::fallocate(&file, how, 4096 * r.below(6), 4096)?)
-    }),
-    ("scribble", |d, r| {
-        let bytes: Vec<u8> = (0..r.below(2000)).map(|_| r.below(256) as u8).collect();
-        board_file(d)?.write_all_at(&bytes, r.below(20_000))
-    }),
-    ("rename garbage over it", |d, r| {
-        let bytes: Vec<u8> = (0..r.below(30_000)).map(|_| r.below(256) as u8).collect();
-        fs::write(d.join("garbage"), bytes)?;
-        fs::rename(d.join("garbage"), d.join("board"))
-    }),
-    ("directory in its place", |d, _| {
-        fs::remove_file(d.join("board"))?;
-        fs::create_dir(d.join("board"))
-    }),
-    ("fifo in its place", |d, _| {
-        fs::remove_file(d.join("board"))?;
-        Ok(nix::unistd::mkfifo(&d.join("board"), nix::sys::stat::Mode::from_bits_truncate(0o644))?)
-    }),
-    ("link to itself in its place", |d, _| {
-        fs::remove_file(d.join("board"))?;
-        symlink("board", d.join("board"))
-    }),
-    ("move away", |d, _| fs::rename(d.join("board"), d.join("away"))),
-    ("take the mode", |d, _| fs::set_permissions(d.join("board"), fs::Permissions::from_mode(0o000))),
-    ("file in the place of .kept", |d, _| {
-        fs::remove_dir_all(d.join(".kept"))?;
-        fs::write(d.join(".kept"), "")
-    }),
-];
-
 fn torture(place: &str, folder: tempfile::TempDir, faults: u64) {
     let seed =
         env::var("TORTURE_SEED").ok().and_then(|n| n.parse().ok()).unwrap_or(std::process::id().into());
@@ -430,6 +428,7 @@ fn torture(place: &str, folder: tempfile::TempDir, faults: u64) {
     let (mut kills, mut stops) = (0, 0);
     for fault in 1..=faults {
         let (name, damage) = DAMAGE[random.below(DAMAGE.len() as u64) as usize];
+        let changes = shared.get(CHANGES);
         match random.below(4) {
             // Killed, before or after the damage, and started again.
             0 => {
@@ -461,6 +460,12 @@ fn torture(place: &str, folder: tempfile::TempDir, faults: u64) {
         }
         // Some faults meet the mending of the one before.
         if random.below(4) > 0 {
+            // A word that is as it was tells nobody of the damage around it: only a change shows that all is mended.
+            shared.until(&format!("a change after fault {fault}, {name}"), |shared| {
+                check_alive(&mut readers);
+                shared.get(CHANGES) > changes
+            });
+            a_round(&shared, &mut readers);
             recovered(&shared, &mut readers, fault, &format!("recovery of fault {fault}, {name}"));
         }
     }

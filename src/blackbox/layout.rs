@@ -98,7 +98,7 @@ const fn factor(at: usize) -> u64 {
     mix((at as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)) | 1
 }
 
-/// What the key cell of a flag holds: its hash, which is `board::layout::hash` of its name, but never 0.
+/// What the key cell of a flag holds: its hash, which is `board::name_hash` of its name, but never 0.
 #[inline]
 pub const fn key(hash: u64) -> u64 {
     if hash == 0 { 1 } else { hash }

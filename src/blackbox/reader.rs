@@ -26,7 +26,7 @@ pub struct BlackBox {
 /// Which value of a flag a life has seen.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Seen {
-    /// The flag's name, hashed (`board::layout::hash`).
+    /// The flag's name, hashed (`board::name_hash`).
     pub hash: u64,
     /// The body of the word. Compare it with the flag's present one: equal means that the life has the present value.
     pub body: u32,
@@ -52,7 +52,7 @@ impl BlackBox {
     /// No descriptors or memory are left.
     pub fn make() -> io::Result<BlackBox> {
         let memory = memory::zeroed("mainstay.blackbox", BYTES as u64)?;
-        memory::write_at_start(memory.as_fd(), &HEADER.map(u64::to_le_bytes).concat())?;
+        memory::write_at_start(memory.as_fd(), HEADER.map(u64::to_le_bytes).as_flattened())?;
         Ok(BlackBox { memory })
     }
 
@@ -76,7 +76,7 @@ impl BlackBox {
         self.copy(0..CELLS)
     }
 
-    /// What it has seen of one flag, by `board::layout::hash` of its name. `None`: it never read it (or more flags than
+    /// What it has seen of one flag, by `board::name_hash` of its name. `None`: it never read it (or more flags than
     /// there is room for, see [`Image::overflows`]), or was noting it when it died.
     ///
     /// # Errors

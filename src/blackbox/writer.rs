@@ -123,8 +123,9 @@ fn is_newer(standing: u64, time: u64, new: u64, at: u64) -> bool {
 fn complete(cells: &[AtomicU64; ENTRY], entry: usize, key: u64, new: u64, at: u64, generation_high: u32) {
     let mut timed = false;
     for _ in 0..TRIES {
-        let [_, _, time, old_check] = load(cells);
-        // After the others: while this is the value, nobody later had touched them when they were loaded.
+        // The check before the time: a check that somebody completes meanwhile for a later time must not be replaced by one for
+        // the time that was. The value last: while it is this one, nobody later had touched them when they were loaded.
+        let (old_check, time) = (cells[CHECK].load(Ordering::Acquire), cells[TIME].load(Ordering::Acquire));
         if cells[VALUE].load(Ordering::Acquire) != new {
             return;
         }
@@ -189,7 +190,7 @@ mod tests {
 
     #[test]
     fn a_note_is_read_back_and_the_newest_stands() {
-        let wide = (7 << 32) + 1;
+        let wide = (7 << 32) + 9;
         check_notes(&[(BODY, 5, 100)], (BODY, 5, 100));
         check_notes(&[(BODY, 5, 100), (OTHER, 6, 200)], (OTHER, 6, 200));
         check_notes(&[(BODY, 5, 100), (OTHER, wide, 200)], (OTHER, wide, 200));

@@ -32,6 +32,9 @@ const ASK_EVERY: Duration = Duration::from_millis(100);
 /// How long the keeper may take to answer.
 const ASK_LIMIT: Duration = Duration::from_millis(100);
 
+/// How often at most a thread lets others go first while one of them exchanges the board: that takes some 50 µs.
+const YIELDS: usize = 64;
+
 /// Shared by a [`Board`](super::Board) and its handles.
 pub(super) struct Attachment {
     place: Place,
@@ -185,12 +188,18 @@ impl Attachment {
         self.instance.as_deref()
     }
 
+    /// What a sighting begins with, before its word is loaded: the number of the last change, and the moment. `None`: nobody
+    /// wants to know.
+    #[inline]
+    pub(super) fn before_sighting(&self) -> Option<(u64, Instant)> {
+        self.witness.map(|_| (self.generation().unwrap_or_default(), clock::now()))
+    }
+
     /// Says to whom it may concern that a handle proved a word that differs from the last one it proved.
     #[inline]
-    pub(super) fn note(&self, name: u64, slot: usize, word: u64) {
+    pub(super) fn note(&self, sighting: Sighting) {
         if let Some(witness) = self.witness {
-            let generation = self.generation().unwrap_or_default();
-            witness.seen(Sighting { name, slot: slot as u32, word, generation });
+            witness.seen(sighting);
         }
     }
 
@@ -225,13 +234,14 @@ impl Attachment {
         }
     }
 
-    /// Tries to open a board again, unless that was tried a moment ago. True when one is shown that was not
-    /// shown before.
+    /// Tries to open a board again, unless that was tried a moment ago; when another thread does just that, waits a
+    /// little for it. Look again afterwards, whatever it says: true when this call showed a board that was not shown before.
     #[cold]
     pub(super) fn recover(&self, now: Instant) -> bool {
         let now = now.as_nanos();
         let due = self.next_try.load(Ordering::Relaxed);
         if now < due {
+            self.await_exchange();
             return false;
         }
         let pause = match self.pause.load(Ordering::Relaxed) {
@@ -240,6 +250,7 @@ impl Attachment {
             pause => pause,
         };
         if self.next_try.compare_exchange(due, now + pause, Ordering::Relaxed, Ordering::Relaxed).is_err() {
+            self.await_exchange();
             return false; // Another thread does it.
         }
         self.pause.store((2 * pause).min(TRY_MOST.as_nanos() as u64), Ordering::Relaxed);
@@ -251,9 +262,20 @@ impl Attachment {
         changed
     }
 
+    /// Waits until no other thread exchanges the board, but not long: it may be stopped.
+    fn await_exchange(&self) {
+        for _ in 0..YIELDS {
+            if self.holder.load(Ordering::Acquire) != process::id() {
+                return;
+            }
+            std::thread::yield_now();
+        }
+    }
+
     /// Shows the board that the name leads to, or else the second link. True when that is a change.
     fn attach(&self) -> bool {
         if !self.lock() {
+            self.await_exchange();
             return false;
         }
         let changed = [&self.place.board, &self.place.kept_board]

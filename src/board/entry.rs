@@ -86,6 +86,13 @@ pub(super) struct Fixed {
     pub(super) stages: Vec<String>,
 }
 
+impl Flag {
+    /// How many cells of the arena its records take, at most.
+    pub(super) fn cells(&self) -> usize {
+        self.fixed.cells() + self.setting.as_ref().map_or(0, |setting| setting.cells(&self.fixed))
+    }
+}
+
 impl Fixed {
     pub(super) fn prefix(&self, name: &Name) -> Prefix {
         Prefix::of(if self.salt.length() == 0 { name.packed() } else { &self.salt })

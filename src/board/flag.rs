@@ -7,14 +7,15 @@
 
 use super::attachment::{Attachment, Search, View};
 use super::decide::{Hashed, Lost, decide};
-use super::fallback::Answer;
 use super::kept::{self, Kept};
 use super::look::look_sometimes;
 use super::proof::Sought;
 use super::reader::{Reading, Source};
+use super::witness::Sighting;
 use crate::flags::{Body, Cell, Held, NAME_MAX, Name, Packed, Prefix, Seal, Truth, Value};
 use crate::sys::clock;
 use crate::sys::mapping::Spot;
+use crate::time::Instant;
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
@@ -23,8 +24,8 @@ use std::sync::atomic::{AtomicU32, AtomicU64, Ordering, fence};
 pub struct Flag {
     word: Spot,
     /// The word that was last proven, or [`TOLD`] and the body that somebody told us; 0: nothing yet.
-    last: AtomicU64,
-    prefix: AtomicU64,
+    pub(super) last: AtomicU64,
+    pub(super) prefix: AtomicU64,
     default: bool,
     /// The last word of a share by instances, and in [`OWN_IS_ON`] what it means for the reader's own instance.
     own: AtomicU64,
@@ -33,13 +34,13 @@ pub struct Flag {
     live: AtomicU64,
     slot: AtomicU32,
     reference: AtomicU32,
-    name: Option<Name>,
-    attachment: Arc<Attachment>,
-    kept: Box<Kept>,
+    pub(super) name: Option<Name>,
+    pub(super) attachment: Arc<Attachment>,
+    pub(super) kept: Box<Kept>,
 }
 
 /// No word has this upper half and a body by chance more often than any other; a body behind it was told.
-const TOLD: u64 = 0xffff_ffff << 32;
+pub(super) const TOLD: u64 = 0xffff_ffff << 32;
 
 /// A bit that is 0 in the body of a flag that is not disabled.
 const OWN_IS_ON: u64 = 1 << 18;
@@ -66,7 +67,7 @@ enum Found {
 }
 
 /// What a read came to: a word, told apart by where it is from; its body is that of a flag.
-enum Settled {
+pub(super) enum Settled {
     Word(u64, Source),
     Unknown,
     Lost,
@@ -339,6 +340,7 @@ impl Flag {
         let Facts { view, slot, seal, .. } = *facts;
         for _ in 0..TRIES {
             let last = self.last.load(Ordering::Relaxed);
+            let before = self.attachment.before_sighting();
             // B7: the state first. A board that is live now has every value that was published before now.
             if self.attachment.view() != Some(view) {
                 return None;
@@ -356,7 +358,7 @@ impl Flag {
                 if let kept::Value::Share(_, own) = value {
                     self.keep_own(word, own);
                 }
-                self.noted(slot, word);
+                self.noted(slot, word, before);
                 return Some(word);
             }
         }
@@ -392,11 +394,13 @@ impl Flag {
         }
     }
 
-    fn noted(&self, slot: usize, word: u64) {
+    fn noted(&self, slot: usize, word: u64, before: Option<(u64, Instant)>) {
+        let Some((generation, at)) = before else { return };
         let mut buffer = [0; NAME_MAX];
         let name = self.name.as_ref().and_then(|name| name.packed().text_in(&mut buffer));
         if let Some(name) = name.and_then(Sought::new) {
-            self.attachment.note(name.hash(), slot, word);
+            let (name, slot) = (name.hash(), slot as u32);
+            self.attachment.note(Sighting { name, slot, word, generation, at });
         }
     }
 
@@ -447,9 +451,8 @@ impl Flag {
         if let Some(settled) = self.found_again() {
             return settled;
         }
-        if self.attachment.recover(now)
-            && let Some(settled) = self.found_again()
-        {
+        self.attachment.recover(now);
+        if let Some(settled) = self.found_again() {
             return settled;
         }
         match self.last.load(Ordering::Acquire) {
@@ -471,53 +474,6 @@ impl Flag {
         let word = self.attachment.region.load(facts.view.header.layout.word(facts.slot));
         let removed = Body::from_bits(facts.seal.open(word)?) == Some(Body::Removed);
         removed.then_some(Settled::Unknown)
-    }
-
-    #[cold]
-    fn ask(&self) -> Settled {
-        let Some(name) = &self.name else { return Settled::Unknown };
-        let known = match self.asked() {
-            None => return Settled::Lost,
-            Some(Answer::Unknown) => return Settled::Unknown,
-            Some(Answer::Known(known)) => known,
-        };
-        let (held, disabled) = (known.held(), known.truth.disabled);
-        let value = match known.truth.value {
-            Value::Int(number) => kept::Value::Int(number),
-            Value::Text(text) => kept::Value::Text(text),
-            Value::Share(share) if matches!(held, Held::Instances(_)) => {
-                kept::Value::Share(share, known.decide(name.packed(), None, self.attachment.instance()))
-            }
-            Value::Stage(stage) if stage > 0 => {
-                let stage = known.stages.get(stage as usize - 1).and_then(|stage| Packed::new(stage));
-                stage.map_or(kept::Value::Nothing, kept::Value::Text)
-            }
-            _ => kept::Value::Nothing,
-        };
-        self.prefix.store(known.prefix(name.packed()).to_bits(), Ordering::Relaxed);
-        let told = TOLD | u64::from(Body::Flag { held, disabled }.to_bits());
-        // Only while nothing is proven: another thread may have read the board meanwhile.
-        match self.kept.replace(&self.last, 0, told, value) {
-            true => Settled::Word(told, Source::Asked),
-            false => Settled::Word(self.last.load(Ordering::Acquire), Source::Stale),
-        }
-    }
-
-    /// What somebody else says of an id, when only he knows the lists or instances.
-    #[cold]
-    fn ask_for(&self, id: Option<&str>) -> Option<bool> {
-        match self.asked()? {
-            Answer::Known(known) => {
-                known.decide(self.name.as_ref()?.packed(), id, self.attachment.instance())
-            }
-            Answer::Unknown => None,
-        }
-    }
-
-    fn asked(&self) -> Option<Answer> {
-        let mut buffer = [0; NAME_MAX];
-        let name = self.name.as_ref()?.packed().text_in(&mut buffer)?;
-        self.attachment.ask(name, clock::coarse())
     }
 }
 

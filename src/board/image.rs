@@ -13,7 +13,7 @@ use super::name_record::{LENGTHS, NameRecord};
 use super::proof::Sought;
 use super::record::{self, Arena};
 use crate::flags::{Body, Cell, Held, Name, Packed, Value};
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 
 /// A board in memory.
@@ -133,6 +133,23 @@ impl Image {
         self.cells[entry] = self.header.seal(entry).close(entry_body(hash, slot));
         order.push(entry..entry + 1);
         Ok(())
+    }
+
+    /// Whether slots, arena and index have room for these flags, which are new.
+    pub(super) fn has_room(&self, added: &[&Flag], cells: usize) -> bool {
+        let layout = self.header.layout;
+        if self.slots.len() + added.len() > layout.slots || cells > self.room() {
+            return false;
+        }
+        let empty = |cell: usize| self.header.seal(cell).open(self.cells[cell]) == Some(EMPTY);
+        let mut taken = HashSet::new();
+        added.iter().all(|flag| {
+            let text = flag.name.to_string();
+            let hash = Sought::new(&text).map_or(0, |name| name.hash());
+            let free = |cell: &usize| empty(*cell) && !taken.contains(cell);
+            let entry = (0..PROBES).map(|probe| layout.entry(hash, probe)).find(free);
+            entry.is_some_and(|entry| taken.insert(entry))
+        })
     }
 
     /// Gives a flag another setting.

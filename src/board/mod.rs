@@ -24,6 +24,7 @@ mod reader;
 mod record;
 mod snapshot;
 mod standing;
+mod told;
 mod witness;
 mod writer;
 

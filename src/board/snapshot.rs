@@ -139,7 +139,7 @@ pub(super) fn take(attachment: &Attachment) -> Snapshot {
                     break;
                 }
             }
-            None if !attachment.recover(clock::coarse()) => break,
+            None if !attachment.recover(clock::coarse()) && attempt >= 8 => break,
             None => {}
         }
     }

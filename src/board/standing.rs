@@ -95,10 +95,7 @@ pub(super) fn take_over(
 /// A complete board at its place: reserved, filled, checked, named (B5).
 pub(super) fn build(place: &Place, flags: &[Flag], generation: u64, commit: u32) -> Result<Standing, Error> {
     let flags = || flags.iter().filter(|flag| flag.setting.is_some());
-    let cells = |flag: &Flag| {
-        flag.fixed.cells() + flag.setting.as_ref().map_or(0, |setting| setting.cells(&flag.fixed))
-    };
-    let (count, records) = (flags().count(), flags().map(cells).sum());
+    let (count, records) = (flags().count(), flags().map(Flag::cells).sum());
     let mut layout = Layout::for_flags(count, records).ok_or(Error::TooLong(8 * records))?;
     let Place { board, kept, kept_board, next, displaced, .. } = place;
     let incarnation = shared_file::random().map_err(Error::at("numbering", board))?;

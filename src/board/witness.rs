@@ -1,6 +1,8 @@
 //! How a board is opened, and who is told of what was read.
 
 use super::fallback::Fallback;
+use crate::blackbox;
+use crate::time::Instant;
 use std::env;
 use std::fmt;
 
@@ -16,8 +18,10 @@ pub struct Sighting {
     pub slot: u32,
     /// The word, body and seal.
     pub word: u64,
-    /// The number of the last change when it was read; 0 when that could not be read.
+    /// The number of the last change before the word was loaded, so the word is at least as new; 0 when that could not be read.
     pub generation: u64,
+    /// When that was.
+    pub at: Instant,
 }
 
 /// Who is told of the words that handles read. Called from inside a read, by any thread and in forked children: it must not
@@ -25,6 +29,17 @@ pub struct Sighting {
 pub trait Witness: Sync {
     /// A handle has proven this word.
     fn seen(&self, sighting: Sighting);
+}
+
+/// Notes in the black box of this life.
+struct OwnBlackBox;
+
+impl Witness for OwnBlackBox {
+    fn seen(&self, Sighting { name, word, generation, at, .. }: Sighting) {
+        if let Some(noter) = blackbox::seen() {
+            noter.note(name, word as u32, generation, at);
+        }
+    }
 }
 
 /// How a board is opened.
@@ -39,10 +54,12 @@ pub struct Options {
 }
 
 impl Options {
-    /// As a process of this kind reads: for its own instance, if it is one's.
+    /// As a process of this kind reads: for its own instance, if it is one's, and noting what it reads in its black box, if
+    /// it has one.
     pub fn of_this_process() -> Options {
         let instance = env::var(INSTANCE).ok().filter(|instance| !instance.is_empty());
-        Options { fallback: None, witness: None, instance }
+        let witness = blackbox::seen().map(|_| &OwnBlackBox as &'static dyn Witness);
+        Options { fallback: None, witness, instance }
     }
 }
 

@@ -202,6 +202,13 @@ impl Writer {
         if flags.iter().any(|flag| known(flag).is_some_and(|old| old.fixed != flag.fixed)) {
             return self.replace_with(&flags, generation);
         }
+        let added: Vec<&Flag> = flags.iter().filter(|flag| known(flag).is_none()).collect();
+        let changes = |flag: &&Flag| known(flag).is_some_and(|old| old.setting != flag.setting);
+        let changed = flags.iter().filter(changes).filter_map(|f| Some(f.setting.as_ref()?.cells(&f.fixed)));
+        let cells = changed.sum::<usize>() + added.iter().map(|flag| flag.cells()).sum::<usize>();
+        if !image.has_room(&added, cells) {
+            return self.replace_with(&flags, generation);
+        }
         let mut order = Order::new();
         let names: HashSet<_> = flags.iter().map(|flag| flag.name).collect();
         for slot in 0..image.slots.len() {
@@ -210,17 +217,14 @@ impl Writer {
                 image.remove(slot, &mut order);
             }
         }
-        // In the image only: nobody sees anything of it before all of it is there.
         let insert_or_set = |flag: &Flag| match (image.find(&flag.name), &flag.setting) {
             (Some(at), setting) if image.slots[at].flag.setting == *setting => Ok(()),
             (Some(at), Some(setting)) => image.set(at, setting.clone(), &mut order),
             _ => image.push(flag.clone(), &mut order),
         };
-        match flags.iter().try_for_each(insert_or_set) {
-            Ok(()) => self.change(generation, order),
-            // Slots, arena, or a crowded stretch of the index.
-            Err(Full) => self.replace_with(&flags, generation),
-        }
+        let stored: Result<(), Full> = flags.iter().try_for_each(insert_or_set);
+        debug_assert!(stored.is_ok(), "there was room");
+        self.change(generation, order)
     }
 
     /// Compares every cell with the truth, and mends what differs.

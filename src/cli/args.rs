@@ -1,9 +1,13 @@
 //! What was typed: the command line as `clap` reads it, and nothing of what it means (that is
 //! [`super::command`]).
 
+use super::audit::AuditCommand;
 use super::crash::Crash;
+use super::emergency::Emergency;
 use super::flag::FlagCommand;
+use super::guard::GuardCommand;
 use super::logs::Logs;
+use super::stage::StageCommand;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::ffi::OsString;
@@ -118,6 +122,17 @@ pub enum Verb {
     /// Read and set feature flags.
     #[command(subcommand)]
     Flag(FlagCommand),
+    /// Move migrations from stage to stage, and back.
+    #[command(subcommand)]
+    Stage(StageCommand),
+    /// Put one migration, or every flag, on its safe value: at once, whatever was set.
+    Emergency(Emergency),
+    /// The guard: what it watches, what it has banned, its switch.
+    #[command(subcommand)]
+    Guard(GuardCommand),
+    /// The log of all changes of flags: show it, and prove that nobody changed it.
+    #[command(subcommand)]
+    Audit(AuditCommand),
     /// Print a completion script for a shell.
     Completions(Completions),
     /// Print the version.

@@ -11,6 +11,7 @@ use crate::config::plan::Program;
 use crate::config::{self, Configuration, Diagnostic, Diagnostics, Origin, PlaceOf, Places, Severity};
 use crate::exit_code::ExitCode;
 use crate::paths::{self, Choice, PathError, Project};
+use crate::sys::clock;
 use nix::unistd::{Group, Uid, User};
 use std::io::{self, Read, Write};
 use std::os::unix::fs::PermissionsExt;
@@ -59,6 +60,9 @@ pub fn run(choice: &Choice, style: Style, out: &mut dyn Write, err: &mut dyn Wri
                 line.push_str(&format!(", {}", count(plan.templates.len(), "template")));
             }
             line.push_str(&format!(", {}", count(plan.flags.len(), "flag")));
+            if !plan.migrations.is_empty() {
+                line.push_str(&format!(", {}", count(plan.migrations.len(), "migration")));
+            }
             if found.warnings() > 0 {
                 line.push_str(&format!(", {}", count(found.warnings(), "warning")));
             }
@@ -83,7 +87,12 @@ pub fn load(project: &Project, here: &Path) -> Result<Configuration, Diagnostics
         String::from_utf8(bytes).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "it is not UTF-8"))
     };
     let parts = parts::beside(file, here).map_err(|error| only(shown.clone(), error))?;
-    let origin = Origin { env_files: &read_env, parts: &parts, ..Origin::new(file, &shown, &project.name) };
+    let origin = Origin {
+        env_files: &read_env,
+        parts: &parts,
+        today: today(),
+        ..Origin::new(file, &shown, &project.name)
+    };
     let mut configuration = config::parse(&text, &origin)?;
     // `--project` may give the tree another name than the file does.
     let groups = &mut configuration.plan.tree.groups;
@@ -93,6 +102,12 @@ pub fn load(project: &Project, here: &Path) -> Result<Configuration, Diagnostics
     groups[0].name.clone_from(&project.name);
     configuration.plan.project.clone_from(&project.name);
     Ok(configuration)
+}
+
+/// The day in UTC: the same on every machine that reads the file. `None`: the clock is out of all bounds.
+fn today() -> Option<config::Date> {
+    let now = jiff::Timestamp::from_microsecond(clock::wall().0).ok()?;
+    Some(jiff::tz::Offset::UTC.to_datetime(now).date())
 }
 
 /// Adds a warning for whatever this machine does not have.
@@ -216,7 +231,7 @@ fn refuse(error: &PathError, style: Style, out: &mut dyn Write, err: &mut dyn Wr
     Ok(error.exit_code())
 }
 
-/// One object: `{schema, ok, project, config, parts, services, templates, instances, flags, errors, warnings, diagnostics}`.
+/// One object: `{schema, ok, project, config, parts, services, templates, instances, flags, migrations, errors, warnings, diagnostics}`.
 fn json(project: &Project, plan: Option<&config::Plan>, found: &Diagnostics) -> serde_json::Value {
     let locator = found.locator();
     let diagnostics: Vec<_> = found
@@ -251,6 +266,7 @@ fn json(project: &Project, plan: Option<&config::Plan>, found: &Diagnostics) -> 
         "templates": plan.map(|plan| plan.templates.len()),
         "instances": plan.map(|plan| plan.programs.len()),
         "flags": plan.map(|plan| plan.flags.len()),
+        "migrations": plan.map(|plan| plan.migrations.len()),
         "errors": found.errors(),
         "warnings": found.warnings(),
         "diagnostics": diagnostics,

@@ -2,14 +2,18 @@
 
 use super::act::Act;
 use super::args::{self, Verb};
+use super::audit::AuditCommand;
 use super::crash::Crash;
+use super::emergency::Emergency;
 use super::events::Events;
 use super::flag::FlagCommand;
+use super::guard::GuardCommand;
 use super::kill::Kill;
 use super::logs::Logs;
 use super::revise::Revise;
 use super::roll::Roll;
 use super::shutdown::Shutdown;
+use super::stage::StageCommand;
 use super::start_child::StartChild;
 use super::wait::Wait;
 use crate::config::plan::DEFAULT_TIMEOUT;
@@ -34,6 +38,14 @@ pub enum Command {
     Crash(Crash),
     /// `flag …`
     Flag(FlagCommand),
+    /// `stage …`
+    Stage(StageCommand),
+    /// `emergency`
+    Emergency(Emergency),
+    /// `guard …`
+    Guard(GuardCommand),
+    /// `audit …`
+    Audit(AuditCommand),
     /// What a running supervisor is asked.
     Ask(Ask),
 }
@@ -125,6 +137,10 @@ impl Command {
             Verb::Logs(logs) => return Command::Logs(logs),
             Verb::Crash(crash) => return Command::Crash(crash),
             Verb::Flag(flag) => return Command::Flag(flag),
+            Verb::Stage(stage) => return Command::Stage(stage),
+            Verb::Emergency(emergency) => return Command::Emergency(emergency),
+            Verb::Guard(guard) => return Command::Guard(guard),
+            Verb::Audit(audit) => return Command::Audit(audit),
             Verb::Status(status) => Ask::Status { patterns: status.patterns, all: status.all },
             Verb::Tree(tree) => Ask::Tree { all: tree.all },
             Verb::Why(why) => Ask::Why { patterns: why.patterns },

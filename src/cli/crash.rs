@@ -152,6 +152,12 @@ fn text(record: &Record, look: &Look) -> String {
         let memory = record.memory_max as f64 / 1e6;
         row("used", &format!("cpu {cpu}, at most {memory:.1} MB of memory"));
     }
+    let arrow = if look.glyphs { "→" } else { "->" };
+    for (n, change) in record.changed.iter().enumerate() {
+        let [flag, old, new] = [&change.flag, &change.old, &change.new].map(|text| harmless(text.as_bytes()));
+        let before = duration(Duration::from_nanos(change.before_ns));
+        row(if n == 0 { "changed" } else { "" }, &format!("{flag} {old}{arrow}{new}  {before} before"));
+    }
     let bar = Glyph::Bar.text(look);
     for (n, word) in record.words.iter().enumerate() {
         let time = local(look, &word.time);
@@ -181,7 +187,7 @@ pub(super) fn local(look: &Look, time: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::crash::LastWord;
+    use crate::crash::{Change, LastWord};
 
     fn record(number: u64) -> Record {
         Record {
@@ -200,6 +206,14 @@ mod tests {
             restarts_max: 5,
             cpu_ns: 1_500_000_000,
             memory_max: 212_000_000,
+            changed: vec![Change {
+                flag: "new-checkout".into(),
+                old: "off".into(),
+                new: "on".into(),
+                before_ns: 1_240_000_000,
+                generation: 7,
+                actor: "ann".into(),
+            }],
             words: vec![LastWord {
                 time: "2026-11-23T12:14:44.217Z".into(),
                 stream: "err".into(),
@@ -216,6 +230,7 @@ c-13  web#7  SIGSEGV  2026-11-23 12:14:44.218  lived 6m 12s  restart 2 of 5
   cause     killed by SIGSEGV
   process   pid 4188, life 17
   used      cpu 1.5 s, at most 212.0 MB of memory
+  changed   new-checkout off->on  1.2 s before
   words     12:14:44.217 stderr | index 9 out of range\\u{1b}[2J
 next  mainstay logs 'web#7' --until 2026-11-23T12:14:44.218Z
 ";

@@ -59,6 +59,15 @@ pub enum Error {
         /// What the system said.
         source: io::Error,
     },
+    /// What is wrong with a file, as it is shown: whole lines, without a last newline.
+    Shown {
+        /// The lines.
+        text: String,
+        /// What to tell the shell.
+        code: ExitCode,
+    },
+    /// Ctrl-C, and what there is to say was said.
+    Interrupted,
     /// Nobody reads our stdout any more: not worth a word.
     ClosedOutput,
 }
@@ -82,10 +91,11 @@ impl Error {
                 | PathError::NoConfiguration { .. },
             ) => ExitCode::Configuration,
             Error::NoSuch { .. } => ExitCode::NotFound,
-            Error::Failed { .. } => ExitCode::Failed,
+            Error::Failed { .. } | Error::Interrupted => ExitCode::Failed,
             Error::NotAsWanted { .. } => ExitCode::NotAsWanted,
             Error::TimedOut { .. } => ExitCode::TimedOut,
             Error::Run(failure) => failure.code,
+            Error::Shown { code, .. } => *code,
             Error::Ended { .. } => ExitCode::Unreachable,
             Error::System { .. } => ExitCode::System,
             Error::ClosedOutput => ExitCode::Done,
@@ -124,6 +134,8 @@ impl Error {
             | Error::TimedOut { .. }
             | Error::Ended { .. }
             | Error::System { .. }
+            | Error::Interrupted
+            | Error::Shown { .. }
             | Error::ClosedOutput => String::new(),
         }
     }
@@ -145,6 +157,8 @@ impl fmt::Display for Error {
             Error::Run(failure) => f.write_str(&failure.message),
             Error::Ended { awaited } => write!(f, "the supervisor ended while waiting for {awaited}"),
             Error::System { doing, source } => write!(f, "{doing} failed: {source}"),
+            Error::Shown { text, .. } => f.write_str(text),
+            Error::Interrupted => f.write_str("interrupted"),
             Error::ClosedOutput => f.write_str("nobody reads the output"),
         }
     }
@@ -200,6 +214,8 @@ mod tests {
             (Error::Run(Failure { code: ExitCode::AlreadyRunning, message: text(), hint: text() }), 75),
             (Error::Ended { awaited: text() }, 69),
             (Error::System { doing: "", source: io() }, 71),
+            (Error::Interrupted, 1),
+            (Error::Shown { text: text(), code: ExitCode::Configuration }, 78),
             (Error::ClosedOutput, 0),
         ] {
             assert_eq!(error.code().number(), code, "{error:?}");

@@ -7,14 +7,20 @@
 pub mod act;
 pub mod args;
 pub mod ask;
+pub mod audit;
+pub mod bar;
 pub mod caller;
+pub mod changed;
+pub mod changing;
 pub mod check;
 pub mod command;
 pub mod crash;
 pub mod duration;
+pub mod emergency;
 pub mod error;
 pub mod events;
 pub mod flag;
+pub mod guard;
 pub mod here;
 pub mod json;
 pub mod kill;
@@ -25,9 +31,11 @@ pub mod output;
 pub mod revise;
 pub mod revision;
 pub mod roll;
+pub mod rollout;
 pub mod select;
 pub mod shutdown;
 pub mod signal;
+pub mod stage;
 pub mod start_child;
 pub mod status;
 pub mod table;
@@ -66,6 +74,9 @@ pub fn main(words: impl IntoIterator<Item = OsString>, detached: bool) -> ExitCo
     let done = done.and_then(|code| output.flush().map(|()| code));
     done.unwrap_or_else(|error| {
         report(&error, &mut output);
+        if matches!(error, Error::Interrupted) {
+            crate::sys::signal::end_by_interrupt();
+        }
         error.code()
     })
 }
@@ -86,6 +97,10 @@ fn carry_out(
         Command::Logs(logs) => logs::run(logs, &find()?, output)?,
         Command::Crash(crash) => crash::run(crash, &find()?, output)?,
         Command::Flag(flag) => return flag::run(flag, &find()?, output),
+        Command::Stage(stage) => return stage::run(stage, &find()?, output),
+        Command::Emergency(emergency) => return emergency::run(emergency, &find()?, output),
+        Command::Guard(guard) => return guard::run(guard, &find()?, output),
+        Command::Audit(audit) => return audit::run(audit, &find()?, output),
         Command::Ask(ask) => return put(ask, &find()?, output),
     }
     Ok(ExitCode::Done)
@@ -156,12 +171,15 @@ fn check(choice: &Choice, output: &mut Output<'_>) -> Result<ExitCode, Error> {
 /// Says on stderr what went wrong and what to do.
 fn report(error: &Error, output: &mut Output<'_>) {
     let said = match error {
-        Error::ClosedOutput => true,
+        Error::ClosedOutput | Error::Interrupted => true,
         Error::Run(failure) => failure.message.is_empty(),
         _ => false,
     };
     if said {
         return;
+    }
+    if let Error::Shown { text, .. } = error {
+        return output.say(text);
     }
     let style = output.talk_style;
     output.say(&format!("{} {error}", style.bad("mainstay:")));

@@ -149,14 +149,35 @@ pub fn told(event: &Event) -> Told {
         }
         What::Stopping => minor("stopping"),
         What::Killing => news(Glyph::Bad, "does not stop, killing it".to_owned()),
-        What::Exited { code, signal, core, lived_ns, asked, abnormal, crash, restart, max, .. } => {
+        What::Exited {
+            code,
+            signal,
+            core,
+            lived_ns,
+            asked,
+            abnormal,
+            crash,
+            restart,
+            max,
+            oom,
+            watchdog,
+            unhealthy,
+            ..
+        } => {
             let lived = nanos(*lived_ns);
             let how = match (code, signal) {
                 (Some(code), _) => format!("exited {code}"),
                 (None, Some(signal)) => {
-                    format!("killed by {signal}{}", if *core { ", core dumped" } else { "" })
+                    let core = if *core { ", core dumped" } else { "" };
+                    let memory = if *oom { ", out of memory" } else { "" };
+                    format!("killed by {signal}{core}{memory}")
                 }
                 (None, None) => "ended, nobody saw how".to_owned(),
+            };
+            let how = match (watchdog, unhealthy) {
+                (true, _) => format!("missed its watchdog, {how}"),
+                (false, true) => format!("unhealthy, {how}"),
+                (false, false) => how,
             };
             match (asked, signal) {
                 (true, Some(signal)) => news(Glyph::End, format!("stopped by {signal} after {lived}")),
@@ -247,7 +268,9 @@ pub fn told(event: &Event) -> Told {
                 true => format!("the guard would roll back: {}", one_line(why)),
                 false => format!("rolled back in {}: {}", nanos(*took_ns), one_line(why)),
             };
-            let detail = evidence.first().map_or_else(String::new, |c| format!("mainstay crash show c-{c}"));
+            let crashes: String = evidence.iter().map(|crash| format!(" c-{crash}")).collect();
+            let detail =
+                if evidence.is_empty() { String::new() } else { format!("mainstay crash show{crashes}") };
             Told { detail, level: 4, ..news(Glyph::Bad, text) }
         }
         What::Proven { generation } => {
@@ -372,6 +395,9 @@ mod tests {
             restart: 0,
             max: 0,
             shutdown_error: false,
+            oom: false,
+            watchdog: false,
+            unhealthy: false,
         };
         check(
             killed,

@@ -271,6 +271,9 @@ mod tests {
             restart: 0,
             max: 0,
             shutdown_error: false,
+            oom: false,
+            watchdog: false,
+            unhealthy: false,
         }
     }
 

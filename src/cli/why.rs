@@ -147,7 +147,14 @@ impl<'a> Past<'a> {
                     continue;
                 }
                 What::Exited { .. } if unready.is_some() => unready.take().unwrap_or_default(),
-                What::Exited { asked: false, code, signal, .. } => match (signal, code) {
+                What::Exited { asked: false, watchdog: true, .. } => "missed its watchdog".to_owned(),
+                What::Exited { asked: false, unhealthy: true, .. } => {
+                    "was ended because its health checks failed".to_owned()
+                }
+                What::Exited { asked: false, code, signal, oom, .. } => match (signal, code) {
+                    (Some(signal), _) if *oom => {
+                        format!("was killed by {}, out of memory", printable(signal))
+                    }
                     (Some(signal), _) => format!("was killed by {}", printable(signal)),
                     (None, Some(code)) => format!("exited {code}"),
                     (None, None) => "ended, nobody saw how".to_owned(),
@@ -236,7 +243,9 @@ fn ending(exit: &LastExit) -> String {
     match (exit.signal, exit.code) {
         (Some(_), _) | (_, Some(_)) if !exit.error.is_empty() => format!("was {}", printable(&exit.error)),
         (Some(number), _) => {
-            format!("was killed by {}{}", signal::name(number), if exit.core { " (core dumped)" } else { "" })
+            let memory = if exit.oom { ", out of memory" } else { "" };
+            let core = if exit.core { " (core dumped)" } else { "" };
+            format!("was killed by {}{memory}{core}", signal::name(number))
         }
         (None, Some(code)) => format!("exited {code}"),
         (None, None) if !exit.error.is_empty() => {

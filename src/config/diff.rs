@@ -4,21 +4,21 @@
 //! place. Values of variables are never told: they may be secrets. Equal plans have no difference, and whatever differs
 //! between two plans is named by one; where a service stands in its file is not part of what it means.
 
+mod flag;
 mod group;
 mod service;
 mod value;
 
 use super::Plan;
 use super::plan::Log;
-use crate::flags::Declaration;
 use std::collections::{HashMap, HashSet};
 use value::Reasons;
 
 /// One thing that is not the same in both.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
-    /// A service (`web`), a template (`worker@`), a group (`@app`), a flag (`flag new-checkout`), or the supervisor's own
-    /// log (`mainstay.log`).
+    /// A service (`web`), a template (`worker@`), a group (`@app`), a flag (`flag new-checkout`), a migration
+    /// (`migration otp-cleanup`), the guard's switch (`the guard`), or the supervisor's own log (`mainstay.log`).
     pub name: String,
     /// What becomes of it.
     pub what: What,
@@ -44,7 +44,7 @@ pub enum What {
 }
 
 /// What it takes to come from `old` to `new`: services in the order of the new file, then those that are gone;
-/// templates, groups and flags likewise.
+/// templates, groups, flags and migrations likewise.
 pub fn diff(old: &Plan, new: &Plan) -> Vec<Difference> {
     let mut found = Vec::new();
     let sides = Sides { old, new };
@@ -57,7 +57,12 @@ pub fn diff(old: &Plan, new: &Plan) -> Vec<Difference> {
     let groups = |plan: &'_ Plan| plan.tree.groups.iter().skip(1).map(|g| g.name.clone()).collect::<Vec<_>>();
     compare(&mut found, "@", &groups(old), &groups(new), |o, n| sides.group(o + 1, n + 1));
     let flags = |plan: &'_ Plan| plan.flags.iter().map(|f| f.name.clone()).collect::<Vec<_>>();
-    compare(&mut found, "flag ", &flags(old), &flags(new), |o, n| flag(&old.flags[o], &new.flags[n]));
+    compare(&mut found, "flag ", &flags(old), &flags(new), |o, n| flag::flag(&old.flags[o], &new.flags[n]));
+    let names = |plan: &'_ Plan| plan.migrations.iter().map(|m| m.name.clone()).collect::<Vec<_>>();
+    compare(&mut found, "migration ", &names(old), &names(new), |o, n| {
+        flag::migration(&old.migrations[o], &new.migrations[n])
+    });
+    found.extend(flag::switch(old.guard, new.guard).difference("the guard"));
     let mut log = Reasons::default();
     sizes(&mut log, "", &old.log, &new.log);
     found.extend(log.difference("mainstay.log"));
@@ -89,17 +94,6 @@ fn compare(
 struct Sides<'a> {
     old: &'a Plan,
     new: &'a Plan,
-}
-
-fn flag(old: &Declaration, new: &Declaration) -> Reasons {
-    let mut why = Reasons::default();
-    why.in_place("default", &old.default, &new.default, |v| value::of_flag(*v));
-    why.in_place("safe", &old.safe, &new.safe, |v| value::of_flag(*v));
-    why.in_place("salt", &old.salt, &new.salt, |salt| value::quoted(salt));
-    let text = |text: &Option<String>| text.as_deref().map_or_else(value::none, value::quoted);
-    why.in_place("owner", &old.owner, &new.owner, text);
-    why.in_place("description", &old.description, &new.description, text);
-    why
 }
 
 /// Sizes of two logs of the same kind: the logger takes new ones while it runs.

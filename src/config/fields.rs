@@ -305,7 +305,7 @@ pub(super) fn array<'i, T>(
 }
 
 /// How a value is called in a message.
-fn describe(value: &DeValue<'_>) -> &'static str {
+pub(super) fn describe(value: &DeValue<'_>) -> &'static str {
     match value {
         DeValue::String(_) => "a string",
         DeValue::Integer(_) => "a whole number",

@@ -8,8 +8,12 @@ pub mod declared;
 pub mod diagnostic;
 pub mod diff;
 mod env_file;
+pub mod exchange;
 mod fields;
 mod flag;
+mod guard;
+mod health;
+mod migration;
 mod order;
 pub mod plan;
 mod policy;
@@ -21,6 +25,7 @@ pub mod units;
 pub mod words;
 
 pub use diagnostic::{Diagnostic, Diagnostics, Severity, Source};
+pub use jiff::civil::Date;
 pub use plan::Plan;
 pub use resolve::{PlaceOf, Places};
 pub use template::Template;
@@ -47,8 +52,10 @@ pub struct Origin<'a> {
     pub project: &'a str,
     /// Reads an environment file; the path is absolute when `file` is.
     pub env_files: &'a dyn Fn(&Path) -> io::Result<String>,
-    /// The files of `conf.d`, in order. They add services, groups and flags.
+    /// The files of `conf.d`, in order. They add services, groups, flags and migrations.
     pub parts: &'a [Part],
+    /// Which day it is: flags that expired before it get a warning. `None`: none does.
+    pub today: Option<Date>,
 }
 
 /// A file of `conf.d`.
@@ -65,7 +72,8 @@ pub struct Part {
 impl<'a> Origin<'a> {
     /// The text of `file`, called `shown` in messages; no environment file can be read.
     pub fn new(file: &'a Path, shown: &'a str, project: &'a str) -> Origin<'a> {
-        Origin { file, shown, project, env_files: &|_| Err(io::ErrorKind::NotFound.into()), parts: &[] }
+        let env_files = &|_: &Path| Err(io::ErrorKind::NotFound.into());
+        Origin { file, shown, project, env_files, parts: &[], today: None }
     }
 
     /// The folder of the file itself (0), or of one of its parts.
@@ -119,7 +127,9 @@ pub fn parse(text: &[u8], origin: &Origin<'_>) -> Result<Configuration, Diagnost
         match readable {
             Ok(text) => {
                 let start = found.add_source(shown, text);
-                whole &= source::read(&mut found.list, &mut document, text, start, number != 0);
+                whole &= source::read(&mut found.list, text, start, |problems, root| {
+                    read::document(problems, &mut document, root, number != 0);
+                });
             }
             Err(unreadable) => {
                 let start = found.add_source(shown, unreadable.shown.as_str());

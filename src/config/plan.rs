@@ -6,6 +6,7 @@ use crate::flags::guard::Mode;
 use crate::flags::{Declaration, Migration};
 use crate::supervisor::spec::{Child, ChildId, Group, Node, Tree};
 use crate::time::Duration;
+use core::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 /// A whole configuration, checked.
@@ -91,6 +92,11 @@ pub struct Program {
     pub umask: Option<u32>,
     /// How it says that it is ready.
     pub ready: Ready,
+    /// How it is asked, while it runs, whether it is healthy.
+    pub health: Option<Health>,
+    /// It says `WATCHDOG=1` at least so often once it is up (ready, when it declares that), or it is killed: an
+    /// abnormal end.
+    pub watchdog: Option<Duration>,
     /// What must hold for it to be started; else there is nothing to run (OTP `ignore`, A12).
     pub condition: Option<Condition>,
     /// Where its output goes.
@@ -114,6 +120,8 @@ impl Default for Program {
             user: None,
             umask: None,
             ready: Ready::Nothing,
+            health: None,
+            watchdog: None,
             condition: None,
             log: Log::default(),
             part: 0,
@@ -141,6 +149,50 @@ pub enum Ready {
     Output(String),
     /// It sends `READY=1` to `$NOTIFY_SOCKET`, as `sd_notify(3)` does.
     Notify,
+}
+
+/// How a service is asked whether it is healthy, once it is up (ready, when it declares that).
+#[derive(Clone, Debug, PartialEq, Eq, bincode::Encode, bincode::Decode)]
+pub struct Health {
+    /// What is done.
+    pub how: Check,
+    /// From the beginning of one check to that of the next, and from being up to the first; at least [`Health::EVERY_MIN`].
+    pub every: Duration,
+    /// A check without an answer for so long has failed; longer than nothing, at most `every`.
+    pub timeout: Duration,
+    /// So many failures in a row are too many; at least 1.
+    pub failures: u32,
+    /// After too many it is killed, an abnormal end; else they are only told.
+    pub restart: bool,
+}
+
+impl Health {
+    /// More often would cost more than it tells.
+    pub const EVERY_MIN: Duration = Duration::from_millis(100);
+}
+
+/// One check of a service's health.
+#[derive(Clone, Debug, PartialEq, Eq, bincode::Encode, bincode::Decode)]
+pub enum Check {
+    /// This port of the loopback address, 127.0.0.1, accepts a connection. Never 0, except in a template whose port
+    /// depends on the argument.
+    Tcp(u16),
+    /// A `GET` is answered with a status from 200 to 399.
+    Http(Http),
+    /// A command, run as the service's user in its directory with its environment, exits with 0. At least one word; the
+    /// program is looked for as that of the service.
+    Exec(Vec<String>),
+}
+
+/// What a check asks for, over plain HTTP/1.1; made by [`Http::parse`].
+#[derive(Clone, Debug, PartialEq, Eq, bincode::Encode, bincode::Decode)]
+pub struct Http {
+    /// Where to connect.
+    pub address: SocketAddr,
+    /// The `Host` header: the host and the port as they were written.
+    pub host: String,
+    /// What follows `GET`: begins with a slash, has no blanks and no control characters.
+    pub path: String,
 }
 
 /// Where the output of a service goes.

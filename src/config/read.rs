@@ -6,14 +6,16 @@ mod group;
 mod service;
 
 pub(super) use group::{GroupPart, Semantics};
-pub(super) use service::ServicePart;
+pub(super) use service::{ServicePart, command};
 
 use super::diagnostic::{Diagnostic, Diagnostics};
 use super::fields::{Context, Fields, Located, Span, Value, boolean, in_order, shorten, table, text};
-use super::flag;
+use super::flag::{self, FlagPart};
+use super::guard;
+use super::migration::{self, MigrationPart};
 use super::policy::{self, BackoffPart, LogPart, ReadyOf, RestartPart, StopPart};
 use super::words::{self, RESERVED_PREFIX};
-use crate::flags::Declaration;
+use crate::flags::guard::Mode;
 use crate::time::Duration;
 use std::collections::HashMap;
 use toml::de::DeTable;
@@ -28,7 +30,10 @@ pub(super) struct Document {
     pub(super) log: Option<LogPart>,
     pub(super) groups: Vec<GroupPart>,
     pub(super) services: Vec<ServicePart>,
-    pub(super) flags: Vec<Located<Declaration>>,
+    pub(super) flags: Vec<FlagPart>,
+    pub(super) migrations: Vec<MigrationPart>,
+    /// The guard's switch for the whole host.
+    pub(super) guard: Option<Mode>,
 }
 
 /// `[defaults]`
@@ -44,7 +49,8 @@ pub(super) struct Defaults {
 }
 
 /// What only the main file says: a key that decides for all must stand in one place.
-const ONLY_IN_MAIN: &str = "write it in mainstay.toml; a file in conf.d has services, groups and flags";
+const ONLY_IN_MAIN: &str =
+    "write it in mainstay.toml; a file in conf.d has services, groups, flags and migrations";
 const NOT_IN_PARTS: &[(&str, &str)] = &[
     ("name", ONLY_IN_MAIN),
     ("strategy", ONLY_IN_MAIN),
@@ -56,6 +62,7 @@ const NOT_IN_PARTS: &[(&str, &str)] = &[
     ("auto_shutdown", ONLY_IN_MAIN),
     ("defaults", ONLY_IN_MAIN),
     ("log", ONLY_IN_MAIN),
+    ("guard", ONLY_IN_MAIN),
 ];
 
 /// Reads one file into the document; what is wrong goes to `problems`.
@@ -66,7 +73,6 @@ pub(super) fn document(
     is_part: bool,
 ) {
     let mut fields = Fields::new(problems, root, "the file").unavailable(&[
-        "migration",
         "gateway",
         "include",
         "on_supervisor_death",
@@ -82,13 +88,12 @@ pub(super) fn document(
         document.defaults = defaults.map(|l| l.value).unwrap_or_default();
         let example = "a table such as { max_size = \"10MiB\", files = 5 }";
         document.log = fields.take("log", |c, v| policy::log_table(c, v, example)).map(|l| l.value);
+        document.guard = fields.take("guard", guard::host).map(|l| l.value);
     }
     document.groups.extend(named(&mut fields, "group", group::read));
     document.services.extend(named(&mut fields, "service", service::read));
-    document.flags.extend(named(&mut fields, "flag", |problems, name, at, table| Located {
-        value: flag::read(problems, name, at.clone(), table),
-        span: at,
-    }));
+    document.flags.extend(named(&mut fields, "flag", flag::read));
+    document.migrations.extend(named(&mut fields, "migration", migration::read));
     fields.finish(None);
 }
 
@@ -116,7 +121,9 @@ impl Document {
         let mut seen = HashMap::new();
         self.services.retain(|service| keep_first("service", &mut seen, &service.name, &service.at));
         let mut seen = HashMap::new();
-        self.flags.retain(|flag| keep_first("flag", &mut seen, &flag.value.name, &flag.span));
+        self.flags.retain(|flag| keep_first("flag", &mut seen, &flag.declaration.name, &flag.at));
+        let mut seen = HashMap::new();
+        self.migrations.retain(|part| keep_first("migration", &mut seen, &part.migration.name, &part.at));
         super::in_file_order(&mut problems);
         found.list.append(&mut problems);
     }

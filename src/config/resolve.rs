@@ -4,6 +4,8 @@
 //! once, so ten thousand services cost ten thousand steps.
 
 mod build;
+mod flags;
+mod migrations;
 mod needs;
 mod rules;
 
@@ -50,6 +52,8 @@ pub(super) struct Resolver<'a> {
     problems: &'a mut Vec<Diagnostic>,
     groups: HashMap<&'a str, usize>,
     services: HashMap<&'a str, usize>,
+    flags: HashMap<&'a str, usize>,
+    migrations: HashMap<&'a str, usize>,
     /// For each group (0 is the root) the group it is in.
     parents: Vec<usize>,
     /// For each service the group it is in.
@@ -78,6 +82,13 @@ impl<'a> Resolver<'a> {
             problems,
             groups,
             services,
+            flags: document.flags.iter().enumerate().map(|(i, f)| (f.declaration.name.as_str(), i)).collect(),
+            migrations: document
+                .migrations
+                .iter()
+                .enumerate()
+                .map(|(i, m)| (m.migration.name.as_str(), i))
+                .collect(),
             parents: vec![0; document.groups.len() + 1],
             homes: vec![0; document.services.len()],
             semantics: vec![Semantics::Mainstay; document.groups.len() + 1],
@@ -106,6 +117,8 @@ impl<'a> Resolver<'a> {
         self.check_rules();
         let needs = self.find_needs();
         let (services, templates, prototypes) = self.build_services(needs);
+        let flags = self.find_flags();
+        let migrations = self.find_migrations();
         let mut plan = Plan {
             project: project.clone(),
             file: Some(self.origin.file.to_owned()),
@@ -113,7 +126,9 @@ impl<'a> Resolver<'a> {
             tree: Tree { groups: self.build_groups(project), children: Vec::new() },
             declared: Declared { services, members: self.declared_members() },
             templates,
-            flags: self.document.flags.iter().map(|flag| flag.value.clone()).collect(),
+            flags,
+            migrations,
+            guard: self.document.guard.unwrap_or_default(),
             log: self.log_base(),
             ..Plan::default()
         };
@@ -167,6 +182,10 @@ impl<'a> Resolver<'a> {
 
     fn nearest_service(&self, wanted: &str) -> Option<&'a str> {
         suggest(self.problems.len(), wanted, self.document.services.iter().map(|s| s.name.as_str()))
+    }
+
+    fn nearest_flag(&self, wanted: &str) -> Option<&'a str> {
+        suggest(self.problems.len(), wanted, self.document.flags.iter().map(|f| f.declaration.name.as_str()))
     }
 
     /// After this, following `parents` always ends at the root, after at most [`DEPTH_MAX`] steps.

@@ -1,10 +1,10 @@
 //! One file: bytes → text → table → document, with every place in it counted from where its text begins among all.
 //!
 //! The TOML parser counts from the beginning of its own text, so the places of a second file are shifted once, right
-//! after parsing; nobody after that asks which file a span belongs to. It must not judge what keys mean: that is `read`'s.
+//! after parsing; nobody after that asks which file a span belongs to. It must not judge what keys mean: that is its
+//! caller's.
 
 use super::diagnostic::{Diagnostic, Lines};
-use super::read::{self, Document};
 use super::{FILE_MAX, RECOVER_MAX, in_file_order, units};
 use std::collections::HashSet;
 use toml::Spanned;
@@ -56,14 +56,13 @@ pub(super) fn readable(bytes: &[u8]) -> Result<&str, Unreadable> {
     })
 }
 
-/// Reads one more file into the document. False when its TOML is broken: then what is missing in the document may
-/// only be what could not be read.
+/// Reads one more file with `read_root`. False when its TOML is broken: then what is missing may only be what could not be
+/// read.
 pub(super) fn read(
     problems: &mut Vec<Diagnostic>,
-    document: &mut Document,
     text: &str,
     start: usize,
-    is_part: bool,
+    read_root: impl FnOnce(&mut Vec<Diagnostic>, &DeTable<'_>),
 ) -> bool {
     let (root, syntax) = if text.len() <= RECOVER_MAX {
         DeTable::parse_recoverable(text)
@@ -78,7 +77,7 @@ pub(super) fn read(
         root = shift_table(root, start, DEPTH_MAX);
     }
     let mut found = Vec::new();
-    read::document(&mut found, document, &root, is_part);
+    read_root(&mut found, &root);
     in_file_order(&mut found);
     if syntax.is_empty() {
         problems.append(&mut found);

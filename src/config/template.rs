@@ -5,7 +5,7 @@
 
 use super::declared::Need;
 use super::plan::{Condition, Program, Ready};
-use super::words;
+use super::{health, words};
 use crate::supervisor::spec::Child;
 use std::fmt;
 use std::path::PathBuf;
@@ -36,6 +36,8 @@ pub struct Blanks {
     pub exists: Option<String>,
     /// The port of `ready = { tcp = "80%i" }`, which is a number only with the argument in it.
     pub port: Option<String>,
+    /// The port or the address of `health`, when it depends on the argument.
+    pub health: Option<String>,
     /// In the program's `env` from here on, values hold `%i`; those before are taken as they are.
     pub own_env: usize,
 }
@@ -64,6 +66,13 @@ pub enum InstanceError {
         /// What it is.
         text: String,
     },
+    /// What `health` asks makes no sense with the argument in it.
+    Health {
+        /// What it is.
+        text: String,
+        /// The rule.
+        reason: String,
+    },
 }
 
 impl fmt::Display for InstanceError {
@@ -78,6 +87,9 @@ impl fmt::Display for InstanceError {
             InstanceError::Nul => f.write_str("an argument holds a NUL byte, which no process can receive"),
             InstanceError::Port { text } => {
                 write!(f, "`ready` waits for the port `{text}`, expected 1 to 65535")
+            }
+            InstanceError::Health { text, reason } => {
+                write!(f, "`health` would ask `{}`: {reason}", text.escape_debug())
             }
         }
     }
@@ -128,6 +140,10 @@ impl Template {
             let text = fill(port);
             let number = text.parse().ok().filter(|port| *port != 0);
             program.ready = Ready::Tcp(number.ok_or(InstanceError::Port { text })?);
+        }
+        if let Some(health) = &mut program.health {
+            health::fill(&mut health.how, blanks.health.as_deref(), fill)
+                .map_err(|(text, reason)| InstanceError::Health { text, reason })?;
         }
         Ok((Child { name, added: true, ..self.child.clone() }, program))
     }

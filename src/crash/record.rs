@@ -1,5 +1,6 @@
 //! One death.
 
+use super::Change;
 use crate::ipc::builtin::Death;
 use crate::time::Duration;
 use serde::{Deserialize, Serialize};
@@ -45,6 +46,9 @@ pub struct Record {
     pub memory_max: u64,
     /// The newest event when it died.
     pub cursor: u64,
+    /// Flags and stages that were changed in the minute before it, the last first.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub changed: Vec<Change>,
     /// Its last lines, oldest first.
     pub words: Vec<LastWord>,
 }
@@ -62,7 +66,7 @@ pub struct LastWord {
 
 impl Record {
     /// The record of this death. `time` is its moment as text.
-    pub fn new(death: &Death, time: String, words: Vec<LastWord>) -> Record {
+    pub fn new(death: &Death, time: String, changed: Vec<Change>, words: Vec<LastWord>) -> Record {
         Record {
             schema: 1,
             id: format!("c-{}", death.crash),
@@ -83,6 +87,7 @@ impl Record {
             cpu_ns: death.cpu_ns,
             memory_max: death.memory_max,
             cursor: death.cursor,
+            changed,
             words,
         }
     }
@@ -94,7 +99,8 @@ pub fn cause(death: &Death) -> String {
         (Some(code), _) => format!("exited {code}"),
         (None, Some(signal)) => {
             let core = if death.core { ", core dumped" } else { "" };
-            format!("killed by {}{core}", crate::sys::signal::name(signal))
+            let memory = if death.oom { ", out of memory" } else { "" };
+            format!("killed by {}{core}{memory}", crate::sys::signal::name(signal))
         }
         (None, None) if death.pid == 0 && !death.error.is_empty() => return death.error.clone(),
         (None, None) => "ended, nobody saw how".to_owned(),
@@ -142,6 +148,7 @@ mod tests {
         check(&Death { code: Some(3), ..death.clone() }, "exited 3");
         check(&Death { signal: Some(9), ..death.clone() }, "killed by SIGKILL");
         check(&Death { signal: Some(11), core: true, ..death.clone() }, "killed by SIGSEGV, core dumped");
+        check(&Death { signal: Some(9), oom: true, ..death.clone() }, "killed by SIGKILL, out of memory");
         check(&death, "ended, nobody saw how");
         let error = "not ready within 30 s".to_owned();
         check(&Death { signal: Some(9), error, ..death }, "killed by SIGKILL (not ready within 30 s)");

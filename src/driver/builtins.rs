@@ -1,18 +1,20 @@
 //! Keeper and logger as the driver sees them: children like any other, with a line to each.
 
 use super::link::Link;
+use super::ring::Note;
 use super::roster::Builtin;
-use super::{Driver, Rooms, Source};
+use super::{Driver, Rooms, Source, public};
 use crate::config::plan::{Log, Plan, Ready};
-use crate::ipc::builtin::{Death, FromKeeper, FromLogger, ToKeeper, ToLogger};
+use crate::crash;
+use crate::ipc::builtin::{Death, FromLogger, ToKeeper, ToLogger};
 use crate::ipc::declared::Declarations;
 use crate::supervisor::spec::{ChildId, Incarnation};
 use crate::supervisor::{Cause, Event};
 use crate::sys::launch::{Environment, Launch, Request, StartError};
 use crate::sys::log_pipe::LogPipe;
 use crate::sys::pidfd::{self, Usage};
-use crate::sys::{self, memory, process};
-use crate::time::Duration;
+use crate::sys::{self, clock, memory, process};
+use crate::time::{Duration, Instant};
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fs::File;
@@ -154,7 +156,7 @@ pub struct Deaths {
 
 impl Driver {
     /// A built-in is started anew from its parts each time: its line is a fresh one.
-    fn prepare(&mut self, child: ChildId, builtin: Builtin) {
+    pub(super) fn prepare(&mut self, child: ChildId, builtin: Builtin) {
         let launch = self.program.launch(builtin, &self.rooms, self.link_to(builtin));
         self.slot(child).launch = launch;
     }
@@ -176,6 +178,7 @@ impl Driver {
             project: self.rooms.project().name.clone(),
         };
         self.logger.say(&hello, Vec::new());
+        self.say_recent_changes();
         let users = self.roster.users(&self.core);
         for child in &users {
             self.say_stream(*child);
@@ -199,6 +202,19 @@ impl Driver {
             if self.slots[child.0 as usize].pipes.is_some() {
                 self.say_gone(child);
             }
+        }
+    }
+
+    /// What the last life of the logger knew of flags that were changed before somebody died.
+    fn say_recent_changes(&mut self) {
+        // Deaths that nobody has recorded yet may be a while ago.
+        let now = clock::now().as_nanos();
+        let since = Instant::from_nanos(now.saturating_sub(2 * crash::SHORTLY.as_nanos() as u64));
+        let is_change = |note: &Note| matches!(note, Note::Other(other) if crash::is_change(&other.1));
+        let changes = self.ring.since(since).filter(|entry| is_change(&entry.note)).take(crash::REMEMBERED);
+        let events: Vec<_> = changes.map(|entry| public::event(entry, &self.roster, &self.core)).collect();
+        for event in events.into_iter().rev() {
+            self.logger.say(&ToLogger::Changed(event), Vec::new());
         }
     }
 
@@ -232,7 +248,7 @@ impl Driver {
     }
 
     /// A fresh pair for the next life: what the last one had taken and not done is said again.
-    fn renew(&mut self, builtin: Builtin) {
+    pub(super) fn renew(&mut self, builtin: Builtin) {
         let (link, source) = match builtin {
             Builtin::Logger => (Some(&self.logger), Source::Logger),
             Builtin::Keeper => (self.keeper.as_ref(), Source::Keeper),
@@ -270,15 +286,17 @@ impl Driver {
             instance: self.roster.instance(child).to_owned(),
             incarnation: incarnation.0,
             pid: self.deaths.pid,
-            code: ended.cause.and_then(super::public::code),
-            signal: ended.cause.and_then(super::public::signal),
+            code: ended.cause.and_then(public::code),
+            signal: ended.cause.and_then(public::signal),
             core: matches!(ended.cause, Some(Cause::Signal(_, true))),
+            oom: ended.out_of_memory,
             error: ended.error.clone(),
-            lived_ns: super::public::nanos(ended.lived),
+            lived_ns: public::nanos(ended.lived),
             time: ended.time,
+            at_ns: ended.at.as_nanos(),
             restarts: self.core.restarts(child, ended.at),
             restarts_max: policy.limit.map_or(0, |l| l.max),
-            cpu_ns: super::public::nanos(self.deaths.usage.cpu),
+            cpu_ns: public::nanos(self.deaths.usage.cpu),
             memory_max: self.deaths.usage.memory_max,
             cursor: self.ring.newest(),
         };
@@ -316,15 +334,6 @@ impl Driver {
         }
     }
 
-    pub(super) fn on_keeper(&mut self) {
-        while let Some(message) = self.keeper.as_mut().and_then(Link::hear) {
-            match message {
-                FromKeeper::Noted { name, what } => self.note_other(name, what),
-                FromKeeper::Feed { .. } | FromKeeper::Enough | FromKeeper::Fresh { .. } => {}
-            }
-        }
-    }
-
     /// The keeper looks at the board now, instead of at its next look.
     pub(super) fn ask_keeper_to_look(&mut self) {
         if let Some(link) = &mut self.keeper {
@@ -339,14 +348,9 @@ impl Driver {
         }
     }
 
-    /// Before a new life of the keeper: nothing that was said to the last one holds.
-    pub(super) fn greet_keeper(&mut self, child: ChildId) {
-        self.renew(Builtin::Keeper);
-        self.prepare(child, Builtin::Keeper);
-    }
-
     pub(super) fn flush_links(&mut self) {
         self.logger.flush();
+        self.tell_keeper();
         if let Some(keeper) = &mut self.keeper {
             keeper.flush();
         }
@@ -359,7 +363,7 @@ impl Driver {
     /// Other flags: a keeper that begins anew reads them. One that is not there yet is given its line.
     pub(super) fn declare_flags(&mut self, declared: &Declarations) -> io::Result<()> {
         self.program.declare(declared)?;
-        if self.keeper.is_none() && !declared.flags.is_empty() {
+        if self.keeper.is_none() && !(declared.flags.is_empty() && declared.migrations.is_empty()) {
             self.keeper = Some(Link::new()?);
             self.watch_link(Source::Keeper);
         }

@@ -31,17 +31,24 @@ impl Driver {
         if self.slots.len() <= at {
             self.slots.resize_with(at + 1, Slot::empty);
         }
-        let Prepared { launch, pipes, entry } = prepared;
+        let Prepared { launch, pipes, check, entry } = prepared;
         let is_new = self.roster.instance(child) != entry.instance();
         if is_new {
-            self.slots[at] = Slot { launch, pipes, ..Slot::empty() };
+            self.slots[at] = Slot { launch, pipes, check, ..Slot::empty() };
         } else {
-            (self.slots[at].launch, self.slots[at].pipes) = (launch, pipes);
+            (self.slots[at].launch, self.slots[at].pipes, self.slots[at].check) = (launch, pipes, check);
         }
+        let is_checked_anew = !is_new && self.roster.of(child).health != entry.health;
         self.roster.put(child, entry, rank);
+        if is_checked_anew {
+            self.check_anew(child);
+        }
         // Tried again when it is started, which fails then with the reason.
         let _ = self.enter_in_ledger(child);
         self.say_stream(child);
+        if is_new {
+            self.tell_keeper_of_instance(child);
+        }
     }
 
     /// The entry that a start needs (S3). When there is no room for it, the start says so and may be tried again.
@@ -63,6 +70,7 @@ impl Driver {
     /// The core has removed a child: nothing of its last life is left.
     pub(super) fn removed(&mut self, child: ChildId) {
         self.probes.forget(child);
+        self.watch_no_more(child);
         let at = child.0 as usize;
         if let Some(emptiness) = self.slots[at].emptiness.take() {
             self.unwatch(&emptiness);
@@ -71,6 +79,7 @@ impl Driver {
         if self.slots[at].in_ledger {
             self.ledger.remove(child);
         }
+        self.tell_keeper_of_end(child);
         self.past_pids.remove(&self.slots[at].last_pid);
         self.descriptors.give_back(&self.roster.of(child).log);
         self.roster.remove(child);

@@ -145,6 +145,11 @@ impl Link {
         None
     }
 
+    /// How many messages wait.
+    pub fn messages(&self) -> usize {
+        self.messages
+    }
+
     /// How many messages were dropped since the last call.
     pub fn take_dropped(&mut self) -> u64 {
         std::mem::take(&mut self.dropped)

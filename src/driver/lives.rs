@@ -1,18 +1,20 @@
 //! Lives: starting them, signals to them, their exits, and what they leave behind (S2–S5).
 
-use super::ring::{Note, Subject};
+use super::keeper;
+use super::ring::{Fault, Note, Subject};
 use super::roster::Builtin;
 use super::slot::{Ended, Life};
 use super::{Driver, Source};
 use crate::config::plan::{Condition, Ready};
 use crate::supervisor::spec::{ChildId, Incarnation};
 use crate::supervisor::{Cause, Event};
-use crate::sys::launch::{StartError, Started, Step};
+use crate::sys::launch::{Given, StartError, Started, Step};
 use crate::sys::pidfd::Usage;
 use crate::sys::strays::{self, PastLife};
 use crate::sys::{clock, pidfd};
 use crate::time::Duration;
 use mio::Interest;
+use std::ffi::CStr;
 use std::os::fd::{AsFd, OwnedFd};
 
 /// A guest looks again so long after it found leftovers that are not its children.
@@ -48,6 +50,8 @@ impl Driver {
         }
         self.before_start(child, incarnation);
         self.ledger.intend(child, incarnation);
+        self.make_blackbox(child, incarnation);
+        self.remember_memory(child);
         let at = clock::now();
         match self.fork(child, incarnation) {
             Ok(started) => {
@@ -62,10 +66,14 @@ impl Driver {
                 slot.life = Some(life);
                 slot.error = None;
                 slot.never_ready = None;
+                slot.fault = None;
                 slot.info = None;
                 let past = std::mem::replace(&mut slot.last_pid, pid);
                 self.past_pids.remove(&past);
                 self.pids.insert(pid, child);
+                if self.roster.builtin(child).is_none() {
+                    self.tell_keeper_of_life(child);
+                }
                 self.note(Subject::Child(child, incarnation), Note::Starting { pid });
                 self.await_readiness(child, incarnation, at);
                 self.happened.push_back(Event::Started(child, incarnation));
@@ -77,6 +85,7 @@ impl Driver {
                 slot.cgroup_used_up |= error.step == Step::Cgroup;
                 slot.error = Some(error);
                 slot.never_ready = None;
+                slot.fault = None;
                 self.happened.push_back(Event::StartFailed(child, incarnation));
             }
         }
@@ -106,8 +115,25 @@ impl Driver {
             slot.find_cgroup(self.cgroups.as_ref(), self.roster.instance(child));
         }
         let cgroup = slot.cgroup.as_ref().map(|leaf| leaf.as_fd());
+        let mut given = Given::default();
+        let flags =
+            if self.roster.builtin(child).is_none() { self.flag_variables.assignments() } else { Vec::new() };
+        let mut variables: Vec<&CStr> = flags.iter().map(|one| one.as_c_str()).collect();
+        match &slot.blackbox {
+            Some(of) => {
+                given.descriptor = Some((keeper::BLACKBOX, of.memory.as_fd()));
+                if variables.is_empty() {
+                    given.variables = &[keeper::BLACKBOX_VARIABLE];
+                } else {
+                    variables.push(keeper::BLACKBOX_VARIABLE);
+                    given.variables = &variables;
+                }
+            }
+            None => given.variables = &variables,
+        }
+        given.pid = self.roster.of(child).watchdog.map(|_| c"WATCHDOG_PID=");
         match &mut slot.launch {
-            Ok(launch) => launch.start(&[incarnation.0], cgroup),
+            Ok(launch) => launch.start_with(&[incarnation.0], cgroup, given),
             Err(error) => Err(error.clone()),
         }
     }
@@ -122,7 +148,12 @@ impl Driver {
             // The last that it hears: how everybody else ended.
             self.logger.flush();
         }
-        let signal = self.core.tree().children[child.0 as usize].stop_signal;
+        self.watch_no_more(child);
+        let signal = match self.slots[child.0 as usize].fault {
+            // What it was doing is of interest.
+            Some((Fault::Watchdog, _)) => libc::SIGABRT,
+            _ => self.core.tree().children[child.0 as usize].stop_signal,
+        };
         self.signal_life(child, incarnation, signal);
         self.signal_life(child, incarnation, libc::SIGCONT);
     }
@@ -139,6 +170,7 @@ impl Driver {
 
     /// SIGKILL to the main process and everything around it.
     pub(super) fn kill(&mut self, child: ChildId, incarnation: Incarnation) {
+        self.watch_no_more(child);
         let slot = &self.slots[child.0 as usize];
         let Some(life) = slot.life_of(incarnation) else { return };
         if !life.reaped {
@@ -192,10 +224,18 @@ impl Driver {
             self.past_pids.insert(pid, child);
         }
         self.probes.forget(child);
+        self.watch_no_more(child);
         self.ledger.ended(child);
+        if matches!(cause, Cause::Signal(libc::SIGKILL, _))
+            && self.slots[child.0 as usize].fault.is_none()
+            && self.died_for_memory(child)
+        {
+            self.slot(child).fault = Some((Fault::OutOfMemory, Box::default()));
+        }
         if let Some(life) = &mut self.slot(child).life {
             life.reaped = true;
         }
+        self.tell_keeper_of_death(child, incarnation);
         self.dead.push(Dead { child, incarnation, pid, cause, usage, lived, leftovers: false });
     }
 
@@ -206,6 +246,10 @@ impl Driver {
         }
         // The lists' memory is used again: nothing is allocated between a death and the next life for them.
         let mut dead = std::mem::take(&mut self.dead);
+        if self.keeper.is_some() {
+            // A flag that they may have died of was changed before: that is told first.
+            self.on_keeper();
+        }
         self.find_leftovers(&mut dead);
         self.deaths_to_tell.extend(dead.drain(..));
         dead.shrink_to(64);
@@ -224,6 +268,9 @@ impl Driver {
             self.slot(child).life = None;
         }
         (self.deaths.pid, self.deaths.usage, self.deaths.lived) = (pid, usage, lived);
+        if matches!(self.slots[child.0 as usize].fault, Some((Fault::OutOfMemory, _))) {
+            self.happened.push_back(Event::Failed { child, incarnation, ended: true });
+        }
         self.tell(Event::Exited { child, incarnation, cause, leftovers });
     }
 
@@ -350,15 +397,19 @@ impl Driver {
         asked: bool,
     ) {
         let slot = self.slot(child);
-        let error = match (&slot.error, slot.never_ready) {
-            (_, Some(within)) => {
+        let fault = slot.fault.as_ref().filter(|_| !asked);
+        let error = match (&slot.error, slot.never_ready, fault) {
+            (_, Some(within), _) => {
                 format!("not ready within {}", crate::cli::duration::setting(super::public::nanos(within)))
             }
-            (Some(error), None) if cause.is_none() => error.to_string(),
+            (_, None, Some((_, words))) => words.to_string(),
+            (Some(error), None, None) if cause.is_none() => error.to_string(),
             _ => String::new(),
         };
+        let out_of_memory = matches!(fault, Some((Fault::OutOfMemory, _)));
         let at = clock::now();
         slot.away_since = slot.away_since.or(Some(at));
-        slot.ended = Some(Ended { cause, error, lived, at, time: clock::wall(), crash, asked });
+        slot.ended =
+            Some(Ended { cause, error, lived, at, time: clock::wall(), crash, asked, out_of_memory });
     }
 }

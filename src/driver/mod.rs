@@ -10,20 +10,27 @@
 //! |---|---|
 //! | `lives.rs` | starting, signals, exits, leftovers (S2–S5) |
 //! | `readiness.rs` | ports that are tried, datagrams that arrive |
+//! | `watchdog.rs`, `health.rs`, `alarms.rs` | services that run and are of no use: watchdogs, memory, health checks |
 //! | `reports.rs` | what the core reports → ring, logger, waiting clients |
 //! | `control.rs`, `tell.rs` | requests of clients; long answers |
 //! | `admin.rs`, `new_child.rs`, `comings.rs` | children that are added, ended and removed by hand |
 //! | `revise.rs` | another plan: the file read again, other numbers of instances |
 //! | `workshop.rs`, `stencil.rs` | what a program needs to be started; templates |
 //! | `builtins.rs`, `link.rs` | keeper and logger as children, and the lines to them |
+//! | `flag_variables.rs` | flags in the environment of a life |
+//! | `keeper.rs` | what the keeper is told of lives, and what it asks for; black boxes |
 //! | `rooms.rs`, `mending.rs` | the runtime directory and its sockets, made again when they are gone |
 //! | `ring.rs`, `roster.rs`, `public.rs`, `followers.rs` | events, names |
 
 mod admin;
+mod alarms;
 mod builtins;
 mod comings;
 mod control;
+mod flag_variables;
 mod followers;
+mod health;
+mod keeper;
 mod link;
 mod lives;
 mod mending;
@@ -40,6 +47,7 @@ mod setup;
 mod slot;
 mod stencil;
 mod tell;
+mod watchdog;
 mod workshop;
 
 pub use predecessor::end as end_predecessor;
@@ -54,9 +62,13 @@ use crate::sys::cgroup::Tree;
 use crate::sys::signal::Signals;
 use crate::sys::{clock, memory, pidfd};
 use crate::time::{Duration, Instant};
+use alarms::Alarms;
 use builtins::{Deaths, Program};
 use comings::Retired;
+use flag_variables::FlagVariables;
 use followers::Followers;
+use health::Checks;
+use keeper::Keeping;
 use link::Link;
 use mio::unix::SourceFd;
 use mio::{Interest, Poll, Token};
@@ -70,6 +82,7 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 use stencil::Stencil;
+use watchdog::Memory;
 use workshop::{Descriptors, Workshop};
 
 /// So long is worked in one turn before whoever else wants something is heard: the start of a thousand services, or
@@ -97,6 +110,8 @@ enum Source {
     Revision,
     /// The process that we end with has ended.
     Host,
+    /// The health check of this child.
+    Health(u32),
 }
 
 impl Source {
@@ -114,6 +129,7 @@ impl Source {
             Source::Client(client) => (9, client),
             Source::Revision => (10, 0),
             Source::Host => (11, 0),
+            Source::Health(child) => (12, child),
         };
         Token(kind << 32 | number as usize)
     }
@@ -132,7 +148,8 @@ impl Source {
             8 => Source::Probe(number),
             9 => Source::Client(number),
             10 => Source::Revision,
-            _ => Source::Host,
+            11 => Source::Host,
+            _ => Source::Health(number),
         }
     }
 }
@@ -176,8 +193,13 @@ pub struct Driver {
     program: Program,
     logger: Link,
     keeper: Option<Link>,
+    keeping: Keeping,
+    flag_variables: FlagVariables,
     deaths: Deaths,
     probes: readiness::Probes,
+    watchdogs: Alarms,
+    checks: Checks,
+    memory: Memory,
     cgroups: Option<Tree>,
     /// Main processes that were reaped in this wake-up.
     dead: Vec<lives::Dead>,
@@ -301,6 +323,7 @@ impl Driver {
             Source::Client(client) => self.on_client(client),
             Source::Revision => self.on_revision(),
             Source::Host => self.on_host_death(),
+            Source::Health(child) => self.on_health(ChildId(child)),
         }
     }
 
@@ -311,8 +334,10 @@ impl Driver {
         }
         let revising = self.revising.as_ref().map(|revising| revising.deadline);
         let server = self.server.next_deadline();
+        let watched = [self.watchdogs.next(), self.checks.next_deadline()];
         [self.core.next_deadline(), server, self.probes.next_deadline(), self.look_again, revising]
             .into_iter()
+            .chain(watched)
             .flatten()
             .min()
             .map(|deadline| deadline.since(clock::now()))
@@ -328,6 +353,8 @@ impl Driver {
         if self.probes.next_deadline().is_some_and(|deadline| deadline <= now) {
             self.try_ports(now);
         }
+        self.look_at_watchdogs(now);
+        self.look_at_health(now);
         if self.server.next_deadline().is_some_and(|deadline| deadline <= now) {
             // Left open, its deadline would be over at each turn, and the loop would do nothing but turn.
             for connection in self.server.expire(now) {
@@ -442,11 +469,13 @@ impl Driver {
     /// Orphans that we inherited as the subreaper are reaped; services are not, they have their pidfds.
     fn reap_strangers(&mut self) {
         loop {
-            let pids = &self.pids;
-            match pidfd::reap_strangers(|pid| pids.contains_key(&pid), |_, _| {}) {
-                Ok(pidfd::Reaped::ServiceFirst(pid)) => match self.pids.get(&pid) {
-                    Some(child) => self.on_exit(*child),
-                    None => break,
+            let (pids, checks) = (&self.pids, &self.checks);
+            let is_known = |pid| pids.contains_key(&pid) || checks.command_of(pid).is_some();
+            match pidfd::reap_strangers(is_known, |_, _| {}) {
+                Ok(pidfd::Reaped::ServiceFirst(pid)) => match (self.pids.get(&pid), checks.command_of(pid)) {
+                    (Some(child), _) => self.on_exit(*child),
+                    (None, Some(child)) => self.on_health(child),
+                    (None, None) => break,
                 },
                 Ok(pidfd::Reaped::All) | Err(_) => break,
             }
@@ -495,6 +524,7 @@ mod tests {
             Source::Client(u32::MAX),
             Source::Revision,
             Source::Host,
+            Source::Health(7),
         ] {
             assert_eq!(Source::of(source.token()), source);
         }

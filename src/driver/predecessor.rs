@@ -13,7 +13,7 @@ use crate::sys::{clock, pidfd};
 use crate::time::{Duration, Instant};
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use std::fs;
-use std::io;
+use std::io::{self, Write};
 use std::path::PathBuf;
 
 /// How long what is left may take to end by itself.
@@ -103,12 +103,21 @@ fn wait(mut left: Vec<Former>, deadline: Instant) -> io::Result<Vec<Former>> {
     Ok(left)
 }
 
-/// Marks that a supervisor runs.
+/// Marks that a supervisor runs. `durable`: the mark is there after a loss of power, too, which takes a moment; one
+/// that is there already was made so.
 ///
 /// # Errors
 /// The state directory cannot be written to; then only the ledger tells.
-pub fn begin(project: &Project) -> io::Result<()> {
-    fs::write(mark(project), format!("{}\n", std::process::id()))
+pub fn begin(project: &Project, durable: bool) -> io::Result<()> {
+    let path = mark(project);
+    let is_new = !path.exists();
+    let mut file = fs::File::create(&path)?;
+    file.write_all(format!("{}\n", std::process::id()).as_bytes())?;
+    if durable && is_new {
+        file.sync_all()?;
+        fs::File::open(&project.state)?.sync_all()?;
+    }
+    Ok(())
 }
 
 /// Everything is down.

@@ -1,6 +1,6 @@
 //! Notes of the ring in their public form, with names put in. Pure.
 
-use super::ring::{Entry, Note, Subject};
+use super::ring::{Entry, Fault, Note, Subject};
 use super::roster::Roster;
 use crate::config::plan::Ready;
 use crate::ipc::control::{Event, What};
@@ -54,19 +54,24 @@ fn what(note: &Note, child: Option<ChildId>, roster: &Roster, core: &Supervisor)
         }
         Note::Stopping => What::Stopping,
         Note::Killing => What::Killing,
-        Note::Exited { cause, lived, asked, abnormal, crash, pid, restart, shutdown_error } => What::Exited {
-            code: code(*cause),
-            signal: signal(*cause).map(crate::sys::signal::name),
-            core: matches!(cause, Cause::Signal(_, true)),
-            lived_ns: nanos(*lived),
-            asked: *asked,
-            abnormal: *abnormal,
-            crash: u64::from(*crash),
-            pid: *pid,
-            restart: *restart,
-            max: limit().map_or(0, |l| l.max),
-            shutdown_error: *shutdown_error,
-        },
+        Note::Exited { cause, lived, asked, abnormal, crash, pid, restart, shutdown_error, fault } => {
+            What::Exited {
+                code: code(*cause),
+                signal: signal(*cause).map(crate::sys::signal::name),
+                core: matches!(cause, Cause::Signal(_, true)),
+                lived_ns: nanos(*lived),
+                asked: *asked,
+                abnormal: *abnormal,
+                crash: u64::from(*crash),
+                pid: *pid,
+                restart: *restart,
+                max: limit().map_or(0, |l| l.max),
+                shutdown_error: *shutdown_error,
+                oom: *fault == Some(Fault::OutOfMemory),
+                watchdog: *fault == Some(Fault::Watchdog),
+                unhealthy: *fault == Some(Fault::Unhealthy),
+            }
+        }
         Note::BackingOff { wait, attempt } => {
             What::BackingOff { in_ns: nanos(*wait), attempt: *attempt, max: limit().map_or(0, |l| l.max) }
         }
@@ -84,6 +89,7 @@ fn what(note: &Note, child: Option<ChildId>, roster: &Roster, core: &Supervisor)
         Note::GroupAutoShutdown(by) => What::GroupAutoShutdown { by: roster.instance(*by).to_owned() },
         Note::ShutdownErrors { cause, count } => What::ShutdownErrors { how: ended(*cause), count: *count },
         Note::AllUp { after } => What::AllUp { after_ns: nanos(*after) },
+        Note::Unhealthy(found) => What::Unhealthy { in_a_row: found.0, detail: found.1.clone() },
         Note::ShuttingDown => What::ShuttingDown,
         Note::Other(other) => other.1.clone(),
     }

@@ -159,19 +159,25 @@ impl Driver {
         let mut buffer = [0u8; 4096];
         while let Ok(Some(received)) = self.rooms.receive_notification(&mut buffer) {
             let text = &buffer[..received.length];
-            if received.cut || !text.split(|byte| *byte == b'\n').any(|line| line == b"READY=1") {
+            let lines = || text.split(|byte| *byte == b'\n');
+            let is_ready = lines().any(|line| line == b"READY=1");
+            let watchdog = lines().filter_map(|line| line.strip_prefix(b"WATCHDOG=")).next_back();
+            if received.cut || !(is_ready || watchdog.is_some()) {
                 continue;
             }
             let Some((child, incarnation)) = received.sender.and_then(|sender| self.sender(sender.pid))
             else {
                 continue;
             };
-            if *self.ready_of(child) == Ready::Notify {
+            if is_ready && *self.ready_of(child) == Ready::Notify {
                 // OTP's `{ok, Pid, Info}`: handed to whoever waits, never looked at.
-                let status = text.split(|byte| *byte == b'\n').find_map(|line| line.strip_prefix(b"STATUS="));
+                let status = lines().find_map(|line| line.strip_prefix(b"STATUS="));
                 self.slot(child).info =
                     status.filter(|status| !status.is_empty()).map(|s| String::from_utf8_lossy(s).into());
                 self.tell(Event::Ready(child, incarnation));
+            }
+            if let Some(said) = watchdog {
+                self.on_watchdog(child, incarnation, said);
             }
         }
     }

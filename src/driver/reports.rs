@@ -59,11 +59,13 @@ impl Driver {
             ChildReport::Starting => return,
             ChildReport::Up => {
                 self.count_restart(child, now);
+                self.begin_to_watch(child);
                 Note::Up { after: self.age(child, now) }
             }
             ChildReport::Ready { after } => {
                 let away = self.count_restart(child, now);
                 self.probes.forget(child);
+                self.begin_to_watch(child);
                 Note::Ready { after, away, info: self.slot(child).info.take() }
             }
             ChildReport::StartFailed => self.start_failed(child, incarnation),
@@ -78,7 +80,9 @@ impl Driver {
             ChildReport::Exited { cause, lived: _, asked, abnormal, shutdown_error } => {
                 let lived = self.deaths.lived;
                 self.unsettled = now;
-                let never_ready = self.slot(child).never_ready.is_some();
+                let slot = self.slot(child);
+                let never_ready = slot.never_ready.is_some();
+                let fault = slot.fault.as_ref().map(|(fault, _)| *fault).filter(|_| !asked);
                 let crash = if never_ready || (abnormal && !asked) { self.crash_number() } else { 0 };
                 self.record_end(child, Some(cause), lived, crash, asked && !never_ready);
                 self.bury(child, incarnation);
@@ -94,6 +98,7 @@ impl Driver {
                     pid: self.deaths.pid,
                     restart,
                     shutdown_error,
+                    fault,
                 }
             }
             ChildReport::BackingOff { until, attempt } => {

@@ -8,7 +8,9 @@
 
 use super::builtins::declared_by;
 use super::control::refused;
+use super::flag_variables::FlagVariables;
 use super::roster::{self, Builtin, Entry, FIXED};
+use super::setup::declares;
 use super::stencil::Stencil;
 use super::tell::Tell;
 use super::workshop::Prepared;
@@ -208,18 +210,30 @@ impl Driver {
             at_once: how.at_once.max(1),
             otp_rule: how.otp,
         };
-        let flags_differ = differences.iter().any(|one| one.name.starts_with("flag "));
+        let flags_differ = differences.iter().any(|one| is_about_flags(&one.name));
+        let (boxes, had_boxes) = (declares(&plan), self.keeping.boxes);
+        if boxes != had_boxes
+            && let Err(failed) = self.descriptors.change_boxes(boxes)
+        {
+            self.give_back_prepared(&ready);
+            return Err((refused(failed.to_string(), "raise the hard limit (ulimit -Hn)"), Vec::new()));
+        }
         if flags_differ && let Err(error) = self.declare_flags(&declared_by(&plan)) {
+            self.give_back_boxes(boxes);
             self.give_back_prepared(&ready);
             return Err((refused(format!("cannot declare the flags: {error}"), ""), Vec::new()));
         }
         let reloaded = match self.core.reload(now, revision, &mut actions) {
             Ok(reloaded) => reloaded,
             Err(flaws) => {
+                self.give_back_boxes(boxes);
                 self.give_back_prepared(&ready);
                 return Err((flawed(&ready.tree, &flaws), Vec::new()));
             }
         };
+        // From their next lives on.
+        self.keeping.boxes = boxes;
+        self.flag_variables = FlagVariables::new(&plan, self.rooms.runtime());
         told.extend(self.take_over(now, how, plan, ready, &before, &reloaded, actions));
         told.extend(reloaded.roll.map(|roll| Tell::say(Reply::Rolling { roll })));
         // One that has just begun has read them.
@@ -235,7 +249,7 @@ impl Driver {
     /// Everything that can fail, and changes nothing yet.
     fn prepare_revision(&mut self, another: &Another) -> Result<Ready, Refusal> {
         let plan = &another.plan;
-        let keeper = self.roster.child_of(Builtin::Keeper).is_some() || !plan.flags.is_empty();
+        let keeper = self.roster.child_of(Builtin::Keeper).is_some() || declares(plan);
         let builtins: &[Builtin] =
             if keeper { &[Builtin::Logger, Builtin::Keeper] } else { &[Builtin::Logger] };
         let changed: Vec<&Program> = another.changed.iter().map(|at| &plan.programs[*at as usize]).collect();
@@ -285,6 +299,13 @@ impl Driver {
                 changed.iter().for_each(|program| self.descriptors.give_back(&program.log));
                 Err(refusal)
             }
+        }
+    }
+
+    fn give_back_boxes(&mut self, prepared: bool) {
+        if prepared != self.keeping.boxes {
+            // As many as before, for which there was room.
+            let _ = self.descriptors.change_boxes(self.keeping.boxes);
         }
     }
 
@@ -348,11 +369,11 @@ impl Driver {
         let goes = |child: &u32| {
             let child = ChildId(*child);
             let policy = tree.children.get(child.0 as usize);
-            let kept = |policy: &crate::supervisor::spec::Child| {
-                policy.added || how.otp || tree.groups[policy.group.0 as usize].otp
-            };
             // Who is gone already left no policy behind.
-            !self.core.is_child(child) || !policy.is_some_and(kept)
+            let is_kept = policy.is_some_and(|policy| {
+                policy.added || how.otp || tree.groups[policy.group.0 as usize].otp
+            });
+            !self.core.is_child(child) || !is_kept
         };
         let gone = before.iter().filter(|child| !stays.contains(child)).filter(|child| goes(child));
         told.extend(gone.map(|child| acted(self, ChildId(*child), "removed")));
@@ -430,11 +451,17 @@ impl Driver {
             let prepared = Prepared {
                 launch: super::slot::Slot::empty().launch,
                 pipes: None,
+                check: None,
                 entry: Entry::of_builtin(builtin),
             };
             self.install(child, prepared, Some(0));
         }
     }
+}
+
+/// Whether a difference is one that the keeper has to hear of.
+fn is_about_flags(name: &str) -> bool {
+    name.starts_with("flag ") || name.starts_with("migration ") || name == "the guard"
 }
 
 /// What the core will not take.

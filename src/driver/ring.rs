@@ -24,6 +24,17 @@ pub enum Subject {
     Group(GroupId),
 }
 
+/// Why a death is abnormal whatever its status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// The kernel needed its memory.
+    OutOfMemory,
+    /// It was ended because it missed its watchdog.
+    Watchdog,
+    /// It was ended because too many of its health checks in a row failed.
+    Unhealthy,
+}
+
 /// What happened, compactly. The public form is [`What`].
 #[derive(Clone, Debug, PartialEq)]
 pub enum Note {
@@ -55,6 +66,7 @@ pub enum Note {
         pid: u32,
         restart: u32,
         shutdown_error: bool,
+        fault: Option<Fault>,
     },
     BackingOff {
         wait: Duration,
@@ -76,6 +88,8 @@ pub enum Note {
     AllUp {
         after: Duration,
     },
+    /// A health check failed: how many in a row, and what was found.
+    Unhealthy(Box<(u32, String)>),
     ShuttingDown,
     /// Anything rare: the name that it is about (a flag's, or none), and its public form.
     Other(Box<(String, What)>),
@@ -122,6 +136,11 @@ impl Ring {
         self.next += 1;
         self.entries.push_back(Entry { seq, time, at, subject, note });
         self.entries.back().expect("an entry was just pushed")
+    }
+
+    /// The kept events from this moment on, the newest first.
+    pub fn since(&self, moment: Instant) -> impl Iterator<Item = &Entry> {
+        self.entries.iter().rev().take_while(move |entry| entry.at >= moment)
     }
 
     /// The first kept event after the number `after`, and how many between are gone.

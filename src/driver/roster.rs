@@ -9,7 +9,7 @@
 //! Policies are the core's ([`Supervisor::tree`]), and are not here. Names are in both: the core forgets that of a
 //! removed child at once, while events that tell of it are still to be told.
 
-use crate::config::plan::{Condition, Log, Program, Ready};
+use crate::config::plan::{Condition, Health, Log, Program, Ready};
 use crate::supervisor::Supervisor;
 use crate::supervisor::spec::{Backoff, Child, ChildId, Group, GroupId, Intensity, Node, OnLimit, Tree};
 use crate::time::Duration;
@@ -125,6 +125,10 @@ pub struct Entry {
     builtin: Option<Builtin>,
     /// How it reports readiness.
     pub ready: Ready,
+    /// How it is asked whether it is healthy.
+    pub health: Option<Arc<Health>>,
+    /// How often it says that it is alive.
+    pub watchdog: Option<Duration>,
     /// Where its output goes.
     pub log: Log,
     /// What must hold for it to be started.
@@ -153,6 +157,8 @@ impl Entry {
             rank: 0,
             builtin: None,
             ready: program.ready.clone(),
+            health: program.health.clone().map(Arc::new),
+            watchdog: program.watchdog,
             log: program.log.clone(),
             condition: program.condition.clone(),
             command: line(&program.argv).into(),
@@ -168,6 +174,8 @@ impl Entry {
             rank: 0,
             builtin: Some(builtin),
             ready: Ready::Notify,
+            health: None,
+            watchdog: None,
             log: Log::Inherit,
             condition: None,
             command: builtin.name().into(),
@@ -348,6 +356,15 @@ impl Roster {
     pub fn width(&self, core: &Supervisor) -> usize {
         let users = core.children().filter(|child| self.builtin(*child).is_none());
         users.map(|c| self.instance(c).chars().count()).max().unwrap_or(0).max(BUILTIN.len())
+    }
+
+    /// The instances of a service, in no order that means anything.
+    pub fn instances(&self, service: &str) -> Vec<ChildId> {
+        match self.services.get(service) {
+            None => Vec::new(),
+            Some(Members::One(one)) => vec![ChildId(*one)],
+            Some(Members::More(all)) => all.iter().copied().map(ChildId).collect(),
+        }
     }
 
     /// What `pattern` names: a service (all its instances), an instance, a glob over both, or `@group`.

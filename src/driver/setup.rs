@@ -1,7 +1,11 @@
 //! From a checked plan to a driver that is ready to run.
 
+use super::alarms::Alarms;
 use super::builtins::{Deaths, Program, declared_by};
+use super::flag_variables::FlagVariables;
 use super::followers::Followers;
+use super::health::Checks;
+use super::keeper::Keeping;
 use super::link::Link;
 use super::readiness::Probes;
 use super::ring::Ring;
@@ -9,8 +13,9 @@ use super::rooms::Rooms;
 use super::roster::{self, Builtin, Entry, Roster};
 use super::slot::Slot;
 use super::stencil::Stencil;
+use super::watchdog::Memory;
 use super::workshop::{Descriptors, Prepared, Workshop};
-use super::{Driver, Source};
+use super::{Driver, Source, predecessor};
 use crate::cli::revision;
 use crate::config::plan::Plan;
 use crate::ipc::server::Server;
@@ -71,6 +76,11 @@ impl fmt::Display for Failed {
 
 impl std::error::Error for Failed {}
 
+/// Whether a plan has anything that a keeper keeps, and whose readers somebody asks about.
+pub fn declares(plan: &Plan) -> bool {
+    !(plan.flags.is_empty() && plan.migrations.is_empty())
+}
+
 impl Driver {
     /// Prepares everything; nothing is started before [`Driver::run`].
     ///
@@ -86,11 +96,12 @@ impl Driver {
     ) -> Result<Driver, Failed> {
         // Where there is none, or it is not ours, process groups and sessions have to do.
         let cgroups = Tree::create(&plan.project, rooms.runtime()).ok();
-        let mut descriptors = Descriptors::new(cgroups.is_some(), inherited);
+        let boxes = declares(&plan);
+        let mut descriptors = Descriptors::new(cgroups.is_some(), boxes, inherited);
         descriptors.take(plan.programs.iter())?;
         let in_force = revision::seal(&plan).map_err(|e| Failed::System("keeping the configuration", e))?;
         let builtins: &[Builtin] =
-            if plan.flags.is_empty() { &[Builtin::Logger] } else { &[Builtin::Logger, Builtin::Keeper] };
+            if boxes { &[Builtin::Logger, Builtin::Keeper] } else { &[Builtin::Logger] };
         let workshop = Workshop::new(&rooms, inherited);
         let program = Program::new(
             workshop.environments.inherited.clone(),
@@ -98,8 +109,9 @@ impl Driver {
             options.program.clone(),
         )
         .map_err(|e| Failed::System("preparing the built-in services", e))?;
+        let flag_variables = FlagVariables::new(&plan, rooms.runtime());
         let templates = Stencil::all(&plan);
-        let Plan { tree, programs, file, flags, .. } = plan;
+        let Plan { tree, programs, file, .. } = plan;
         let tree = roster::tree(&tree, builtins);
         let mut roster = Roster::default();
         let mut slots = Vec::with_capacity(tree.children.len());
@@ -109,9 +121,9 @@ impl Driver {
         }
         for (rank, what) in programs.into_iter().enumerate() {
             let prepared = workshop.prepare(&what, &program, None)?;
-            let Prepared { launch, pipes, entry } = prepared;
+            let Prepared { launch, pipes, check, entry } = prepared;
             roster.put(ChildId(slots.len() as u32), entry, Some(rank as u64));
-            slots.push(Slot { launch, pipes, in_ledger: true, ..Slot::empty() });
+            slots.push(Slot { launch, pipes, check, in_ledger: true, ..Slot::empty() });
         }
         let names: Vec<&str> = tree.children.iter().map(|child| child.name.as_str()).collect();
         let ledger = Ledger::create(rooms.runtime_fd(), names.into_iter(), past.numbers)
@@ -127,10 +139,15 @@ impl Driver {
                 .and_then(Server::from_listener)
                 .map_err(system("listening on the control socket"))?,
             logger: Link::new().map_err(system("making the line to the logger"))?,
-            keeper: match flags.is_empty() {
-                true => None,
-                false => Some(Link::new().map_err(system("making the line to the keeper"))?),
+            keeper: match boxes {
+                false => None,
+                true => Some(Link::new().map_err(system("making the line to the keeper"))?),
             },
+            flag_variables,
+            keeping: Keeping::new(
+                past.supervisor.is_some() || predecessor::mark(rooms.project()).exists(),
+                boxes,
+            ),
             poll: Poll::new().map_err(system("making the poller"))?,
             dead: Vec::new(),
             options,
@@ -146,6 +163,9 @@ impl Driver {
             program,
             deaths: Deaths::default(),
             probes: Probes::default(),
+            watchdogs: Alarms::default(),
+            checks: Checks::default(),
+            memory: Memory::new(),
             signals,
             clearing: Vec::new(),
             happened: VecDeque::new(),
@@ -180,7 +200,7 @@ impl Driver {
             reload_again: false,
         };
         // A full disk is no reason not to run: the ledger tells too.
-        let _ = super::predecessor::begin(driver.rooms.project());
+        let _ = predecessor::begin(driver.rooms.project(), boxes);
         driver.watch_all().map_err(system("watching the sockets"))?;
         Ok(driver)
     }

@@ -1,5 +1,7 @@
 //! What the driver keeps of one instance beside the core's state: descriptors, pids, the newest death.
 
+use super::keeper::BlackBox;
+use super::ring::Fault;
 use crate::supervisor::Cause;
 use crate::supervisor::spec::Incarnation;
 use crate::sys::cgroup::{Emptiness, Group, Tree};
@@ -12,6 +14,8 @@ use std::os::fd::OwnedFd;
 pub struct Slot {
     /// How it is started; an error when it cannot be prepared (an unknown user, say): the same each time.
     pub launch: Result<Launch, StartError>,
+    /// How the command of its health check is started, if it has one.
+    pub check: Option<Result<Launch, StartError>>,
     /// Where its output goes; `None` when it has no pipes.
     pub pipes: Option<[LogPipe; 2]>,
     /// Its cgroup, when cgroups are used.
@@ -19,6 +23,8 @@ pub struct Slot {
     /// SIGKILL was sent through it: Linux kills whatever is cloned into such a group from outside (it
     /// compares the group's count of kills with that of ours), so the next life needs a new one.
     pub cgroup_used_up: bool,
+    /// How often the kernel had killed for memory in its control group, or in ours, before the present life.
+    pub oom_kills: u64,
     /// Tells when the last helper of a dead main process is gone.
     pub emptiness: Option<Emptiness>,
     /// The present life, until nothing of it is left.
@@ -31,8 +37,14 @@ pub struct Slot {
     pub error: Option<StartError>,
     /// The life is being ended because it was not ready in time.
     pub never_ready: Option<Duration>,
+    /// Why the present life's end is abnormal whatever its status, with what was found.
+    pub fault: Option<(Fault, Box<str>)>,
     /// What it said with its readiness, until that is told.
     pub info: Option<Box<str>>,
+    /// The black box of the newest life, also when that has ended.
+    pub blackbox: Option<BlackBox>,
+    /// The keeper is going to be told of its newest life.
+    pub untold: bool,
     /// The main process of the newest life, also when it has ended: it names a member of a pool that waits for
     /// its next try (J05). 0: none yet.
     pub last_pid: u32,
@@ -65,6 +77,8 @@ pub struct Ended {
     pub time: Wall,
     pub crash: u64,
     pub asked: bool,
+    /// The kernel needed its memory.
+    pub out_of_memory: bool,
 }
 
 impl Slot {
@@ -72,16 +86,21 @@ impl Slot {
     pub fn empty() -> Slot {
         Slot {
             launch: Err(StartError::new(Step::Arguments, 0, "preparing a built-in service")),
+            check: None,
             pipes: None,
             cgroup: None,
             cgroup_used_up: false,
+            oom_kills: 0,
             emptiness: None,
             life: None,
             ended: None,
             away_since: None,
             error: None,
             never_ready: None,
+            fault: None,
             info: None,
+            blackbox: None,
+            untold: false,
             last_pid: 0,
             in_ledger: false,
         }

@@ -166,7 +166,7 @@ impl Driver {
         let state = self.core.state(child);
         Service {
             service: self.roster.service(child).to_owned(),
-            instance: policy.name.clone(),
+            instance: policy.name.to_string(),
             group: self.roster.group(policy.group).to_owned(),
             state: word(state).to_owned(),
             wanted: if self.core.wanted_up(child) { "up" } else { "down" }.to_owned(),
@@ -260,6 +260,7 @@ fn last_exit(ended: &Ended, now: crate::time::Instant) -> LastExit {
         code: ended.cause.and_then(public::code),
         signal: ended.cause.and_then(public::signal),
         core: matches!(ended.cause, Some(crate::supervisor::Cause::Signal(_, true))),
+        oom: ended.out_of_memory,
         error: ended.error.clone(),
         lived_ns: public::nanos(ended.lived),
         ago_ns: public::nanos(now.since(ended.at)),

@@ -5,7 +5,7 @@ use super::builtins::Program;
 use super::rooms::Rooms;
 use super::roster::Entry;
 use super::setup::Failed;
-use crate::config::plan::{self, Log};
+use crate::config::plan::{self, Check, Log};
 use crate::sys::launch::{self, Environment, Launch, Request, Resource, StartError};
 use crate::sys::log_pipe::LogPipe;
 use crate::sys::process::Inherited;
@@ -19,7 +19,7 @@ const DESCRIPTORS_BASE: u64 = 320;
 /// How many descriptors there may be, and how many the instances take.
 pub struct Descriptors {
     limit: Option<u64>,
-    /// The pidfd of each instance, and its cgroup.
+    /// The pidfd of each instance, its cgroup, and its black box.
     each: u64,
     instances: u64,
     logged: u64,
@@ -27,8 +27,23 @@ pub struct Descriptors {
 
 impl Descriptors {
     /// None taken yet.
-    pub fn new(cgroups: bool, inherited: &Inherited) -> Descriptors {
-        Descriptors { limit: inherited.descriptors, each: 1 + u64::from(cgroups), instances: 0, logged: 0 }
+    pub fn new(cgroups: bool, boxes: bool, inherited: &Inherited) -> Descriptors {
+        let each = 1 + u64::from(cgroups) + u64::from(boxes);
+        Descriptors { limit: inherited.descriptors, each, instances: 0, logged: 0 }
+    }
+
+    /// Each instance takes one more, or one less, than before: its lives have black boxes from now on, or none.
+    ///
+    /// # Errors
+    /// They are too many, with the arithmetic; then nothing is taken.
+    pub fn change_boxes(&mut self, more: bool) -> Result<(), Failed> {
+        let before = self.each;
+        self.each = if more { before + 1 } else { before - 1 };
+        let taken = self.take(std::iter::empty());
+        if taken.is_err() {
+            self.each = before;
+        }
+        taken
     }
 
     /// Takes what these need.
@@ -69,6 +84,8 @@ pub struct Prepared {
     pub launch: Result<Launch, StartError>,
     /// Where its output goes.
     pub pipes: Option<[LogPipe; 2]>,
+    /// How the command of its health check is started, if it has one.
+    pub check: Option<Result<Launch, StartError>>,
     /// What is known of it.
     pub entry: Entry,
 }
@@ -112,7 +129,18 @@ impl Workshop {
         let mut request = request(what, &self.environments, &self.inherited);
         request.descriptors.push((0, program.null()));
         request.descriptors.extend(descriptors);
-        Ok(Prepared { launch: Launch::new(request), pipes, entry: Entry::of(what) })
+        let check = self.check(what, program);
+        Ok(Prepared { launch: Launch::new(request), pipes, check, entry: Entry::of(what) })
+    }
+
+    /// As the service itself, but another command, and not as one of its lives.
+    fn check(&self, what: &plan::Program, program: &Program) -> Option<Result<Launch, StartError>> {
+        let Some(Check::Exec(argv)) = what.health.as_ref().map(|health| &health.how) else { return None };
+        let what = plan::Program { argv: argv.clone(), watchdog: None, ..what.clone() };
+        let mut request = request(&what, &self.environments, &self.inherited);
+        request.numbers.clear();
+        request.descriptors = (0..3).map(|number| (number, program.null())).collect();
+        Some(Launch::new(request))
     }
 }
 
@@ -171,6 +199,9 @@ fn request(what: &plan::Program, environments: &Environments, inherited: &Inheri
         ("MAINSTAY_SERVICE".into(), what.service.clone().into()),
         ("MAINSTAY_INSTANCE".into(), what.instance.clone().into()),
     ];
+    if let Some(every) = what.watchdog {
+        request.variables.push(("WATCHDOG_USEC".into(), every.as_micros().to_string().into()));
+    }
     if let Some(identity) = what.user.as_deref().and_then(|name| user::identity(name).ok()) {
         let home = identity.home.map(OsString::from);
         let shell = identity.shell.map(OsString::from);

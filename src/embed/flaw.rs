@@ -5,7 +5,8 @@ use std::fmt;
 /// One thing that is wrong.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Flaw {
-    /// Which node: "service `web`", "group `app`", "template `worker@`", "flag `x`", "defaults", "tree `shop`".
+    /// Which node: "service `web`", "group `app`", "template `worker@`", "flag `x`",
+    /// "migration `m`", "guard", "defaults", "tree `shop`".
     pub node: String,
     /// Which option, as the configuration file calls it: `ready`, `restart.max`; `name` when it is about the node as such.
     pub option: String,

@@ -1,5 +1,6 @@
 //! `[service.NAME]` as builders: a service that is started with the tree, and a template. Pure.
 
+use super::health::Health;
 use super::keys::{Keys, Value};
 use super::words::{Backoff, Condition, Log, Ready, Signal, User};
 use crate::supervisor::spec::{Grace, Restart};
@@ -134,6 +135,18 @@ macro_rules! service_options {
         /// How it says that it is ready; without, it is up when it runs.
         pub fn ready(mut self, ready: Ready) -> Self {
             self.keys.set("ready", Value::Table(ready.0));
+            self
+        }
+
+        /// How it is asked whether it is of use, once it is up.
+        pub fn health(mut self, health: Health) -> Self {
+            self.keys.set("health", Value::Table(health.0));
+            self
+        }
+
+        /// Once it is up it sends `WATCHDOG=1` to `$NOTIFY_SOCKET` at least so often, or it is killed. At least 100 ms.
+        pub fn watchdog(mut self, every: Duration) -> Self {
+            self.keys.set("watchdog", every);
             self
         }
 

@@ -3,14 +3,17 @@
 use super::flag::Flag;
 use super::flaw::{Flaw, Flaws};
 use super::group::{Group, Member, Pool, group_options, member_options};
+use super::guard;
 use super::host::Host;
 use super::keys::{Keys, Value};
+use super::migration::Migration;
 use super::service::{Template, common_options, program_options};
 use super::text::Writer;
 use super::words::{Backoff, Log, LogFile, Semantics, Signal};
 use crate::cli::check;
 use crate::cli::here::read_bounded;
 use crate::config::{self, Configuration, Diagnostic, Origin, Plan, Severity};
+use crate::flags::guard::Mode;
 use crate::supervisor::spec::{AutoShutdown, Grace, OnLimit, Restart, Strategy};
 use crate::time::Duration;
 use std::collections::HashSet;
@@ -30,6 +33,8 @@ pub struct Tree {
     defaults: Option<Defaults>,
     log: Option<LogFile>,
     flags: Vec<Flag>,
+    migrations: Vec<Migration>,
+    guard: Option<Mode>,
     pub(super) host: Host,
 }
 
@@ -67,6 +72,8 @@ impl Tree {
             defaults: None,
             log: None,
             flags: Vec::new(),
+            migrations: Vec::new(),
+            guard: None,
             host: Host::default(),
         }
     }
@@ -92,6 +99,18 @@ impl Tree {
     /// One more feature flag.
     pub fn flag(mut self, flag: Flag) -> Tree {
         self.flags.push(flag);
+        self
+    }
+
+    /// One more migration.
+    pub fn migration(mut self, migration: Migration) -> Tree {
+        self.migrations.push(migration);
+        self
+    }
+
+    /// The guard's switch for the whole host, until somebody moves it by hand; [`Mode::On`] unless said.
+    pub fn guard(mut self, mode: Mode) -> Tree {
+        self.guard = Some(mode);
         self
     }
 
@@ -185,12 +204,22 @@ impl Tree {
             writer.node("log".to_owned(), Some(("log", None)));
             writer.options(&log.0);
         }
+        if let Some(mode) = self.guard {
+            writer.node("guard".to_owned(), Some(("guard", None)));
+            writer.option("mode", &guard::word(mode).into());
+        }
         let mut names = Names::default();
         self.members.iter().for_each(|member| member.write(None, &mut names, &mut writer));
         for flag in &self.flags {
             let node = format!("flag `{}`", flag.name);
             if names.take("flag", &flag.name, node, &mut writer) {
                 writer.options(&flag.keys);
+            }
+        }
+        for migration in &self.migrations {
+            let node = format!("migration `{}`", migration.name);
+            if names.take("migration", &migration.name, node, &mut writer) {
+                writer.options(&migration.keys);
             }
         }
         writer

@@ -95,16 +95,23 @@ impl Hash {
             24..256 => self.few(0x78 | n << 8, 2),
             _ => self.few(0x79 | (n >> 8) << 8 | (n & 0xff) << 16, 3),
         }
-        self.length += bytes.len() as u32;
-        let shift = 8 * self.waiting_bytes;
-        let (words, rest) = bytes.as_chunks::<4>();
+        let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) else {
+            let few = bytes.iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
+            return self.few(few, bytes.len() as u32);
+        };
+        // What waits is filled up once, so that all blocks after it are loads of four bytes as they stand.
+        let (shift, taken) = (8 * self.waiting_bytes, 4 - self.waiting_bytes as usize);
+        self.waiting |= u64::from(u32::from_le_bytes(*first)) << shift;
+        self.block();
+        let (words, rest) = bytes.get(taken..).unwrap_or_default().as_chunks::<4>();
         for word in words {
-            self.waiting |= u64::from(u32::from_le_bytes(*word)) << shift;
+            self.waiting = u32::from_le_bytes(*word).into();
             self.block();
         }
-        let last = rest.iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
-        self.length -= rest.len() as u32;
-        self.few(last, rest.len() as u32);
+        // The last bytes, of a load that begins before them.
+        self.waiting = u64::from(u32::from_le_bytes(*last)) >> (8 * (4 - rest.len()));
+        self.waiting_bytes = rest.len() as u32;
+        self.length += n as u32;
     }
 
     /// The lowest `count` bytes of `bytes`: three at most.

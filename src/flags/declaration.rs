@@ -107,6 +107,12 @@ impl Declaration {
     pub fn unset(&self) -> Value {
         self.configured.unwrap_or(self.default)
     }
+
+    /// The variable that carries its value to services that start, when `env` is set: `MAINSTAY_FLAG_NEW_CHECKOUT`.
+    pub fn variable(&self) -> String {
+        let letter = |c: char| if c.is_ascii_alphanumeric() { c.to_ascii_uppercase() } else { '_' };
+        format!("MAINSTAY_FLAG_{}", self.name.chars().map(letter).collect::<String>())
+    }
 }
 
 /// An ordered list of stages.

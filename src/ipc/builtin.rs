@@ -8,7 +8,7 @@ use bincode::{Decode, Encode};
 /// Supervisor → logger.
 ///
 /// Order for each new life of the logger (and for an adopted one, after the supervisor's own death; all of
-/// it may be repeated): `Hello`, every `Stream`, every unacknowledged `Death` and after it the `Life` of
+/// it may be repeated): `Hello`, `Changed` as often as there was a change not long ago, every `Stream`, every unacknowledged `Death` and after it the `Life` of
 /// each instance that runs, then `Begin`. Later ones as they come: `Life` before the fork, `Death` after the
 /// reaping and before the next `Life`; `Stream` before the first `Life` of an instance that is added, `Gone` after
 /// the last `Death` of one that is removed. An instance whose `Gone` was not answered yet is told to the next life
@@ -57,6 +57,9 @@ pub enum ToLogger {
     Death(Death),
     /// Something happened that a person wants to see.
     Happened(Event),
+    /// A change of a flag or a stage that happened before this life of the logger began, and not long ago: a death that it
+    /// may be the cause of is told with it. Nobody is shown it again.
+    Changed(Event),
     /// An instance is removed: nothing more will be written by it. What its pipes hold is taken to the last byte,
     /// its line and its life are ended in its log, and all descriptors for it are closed. Always answered by
     /// [`FromLogger::Forgotten`], also when nobody has this number.
@@ -92,12 +95,17 @@ pub struct Death {
     pub signal: Option<i32>,
     /// A core was dumped.
     pub core: bool,
-    /// A start that failed, or a readiness that never came: in words. Else empty.
+    /// The kernel killed it because there was no memory left.
+    pub oom: bool,
+    /// A start that failed, a readiness that never came, a watchdog that was missed, health checks that failed: in
+    /// words. Else empty.
     pub error: String,
     /// From exec to exit.
     pub lived_ns: u64,
     /// When.
     pub time: Wall,
+    /// When, on the monotonic clock.
+    pub at_ns: u64,
     /// Restarts inside its window, this death's included.
     pub restarts: u32,
     /// Its limit; 0: none.
@@ -141,8 +149,10 @@ pub enum FromLogger {
 
 /// Supervisor → keeper.
 ///
-/// Order for each new life of the keeper: `Hello`, every `Instance`, the `Life` of each instance that runs, then `Begin`.
-/// Later ones as they come: `Instance` and `Gone` when a child is added or removed, `Life` before the fork.
+/// Order for each new life of the keeper: `Hello`, every `Instance`, the `Life` of each instance that runs or left a black
+/// box when it ended (then its `Ended` follows), then `Begin`. Later ones as they come: `Instance` and `Gone` when a child
+/// is added or removed, `Life` when one has begun and before anything that happened in it, `Ended` when it is over. A life that is over before it could be told is
+/// told when it is still the newest of its instance. Of the built-in services nothing is told.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
 pub enum ToKeeper {
     /// Said first to each life of the keeper.
@@ -161,7 +171,7 @@ pub enum ToKeeper {
         /// `web#2`
         instance: String,
     },
-    /// A life is about to begin. With it comes its black box, unless none could be made.
+    /// A life has begun; it may be over by now. With it comes its black box, unless none could be made.
     Life {
         /// Whose.
         child: u32,
@@ -182,12 +192,12 @@ pub enum ToKeeper {
     },
     /// All that this life of the keeper must know has been said.
     Begin,
-    /// Events before the next one that are gone from the ring, after [`FromKeeper::Feed`].
+    /// Events before the next one that are gone from the ring, whatever they were about, after [`FromKeeper::Feed`].
     Missed {
         /// How many.
         count: u64,
     },
-    /// The next event, after [`FromKeeper::Feed`].
+    /// The next event about an instance or a group of the user, after [`FromKeeper::Feed`].
     Happened(Event),
     /// A new listening socket comes with this; the old one's name is gone. Both are served.
     Listen,

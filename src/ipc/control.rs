@@ -314,6 +314,9 @@ pub struct LastExit {
     pub crash: u64,
     /// It had been asked to stop.
     pub asked: bool,
+    /// The kernel killed it because there was no memory left.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub oom: bool,
 }
 
 /// One group, as `tree` shows it.
@@ -499,6 +502,16 @@ pub enum What {
         /// It had been asked to stop, and did not end as one does then.
         #[serde(default, skip_serializing_if = "std::ops::Not::not")]
         shutdown_error: bool,
+        /// The kernel killed it because there was no memory left. Then it counts as abnormal, whatever the status.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        oom: bool,
+        /// It missed its watchdog and was ended for that. Then it counts as abnormal, whatever the status.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        watchdog: bool,
+        /// Too many health checks in a row failed and it was ended for that. Then it counts as abnormal, whatever
+        /// the status.
+        #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+        unhealthy: bool,
     },
     /// It will be tried again.
     BackingOff {

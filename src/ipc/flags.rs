@@ -182,6 +182,9 @@ impl Request {
     }
 }
 
+/// What a refusal hints at when nothing but the reason is missing: a client on a terminal asks for it then.
+pub const SAY_WHY: &str = "say it with `--why TEXT`";
+
 /// How a change is to be made.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Encode, Decode, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
@@ -545,6 +548,11 @@ mod tests {
         let expected = Request::Set { how, edits };
         assert_eq!(serde_json::from_str::<Request>(line).unwrap(), expected);
         assert_eq!(codec::decode::<Request>(&codec::encode(&expected).unwrap()), Ok(expected));
+    }
+
+    #[test]
+    fn a_missing_reason_is_hinted_at_in_the_words_that_clients_know() {
+        assert_eq!(crate::flags::Refused::NoReason("it".into()).hint(), SAY_WHY);
     }
 
     #[test]

@@ -4,23 +4,23 @@
 //! refuses circles; the core ignores the need that closes one, so that a shutdown always ends.
 
 use super::group::is_ordered;
-use super::spec::{ChildId, GroupId, Node, Tree};
+use super::spec::{ChildId, Group, GroupId, Node, Tree};
 
 /// Who waits for what.
 type Wish = (Node, Node);
 
-/// The needs of children, and what groups come after, as (who, what): all of `tree` but those that close a
-/// circle.
-pub(super) fn free_of_circles(tree: &Tree) -> Vec<Wish> {
-    let mut graph = Graph::new(tree);
-    let wishes = wishes(tree);
+/// The needs of children, and what groups come after, as (who, what): all but those that close a circle. `needs`: those
+/// of each child.
+pub(super) fn free_of_circles(groups: &[Group], needs: &[&[Node]]) -> Vec<Wish> {
+    let mut graph = Graph::new(groups, needs.len());
+    let wishes = wishes(groups, needs);
     for wish in &wishes {
         graph.add(wish);
     }
     if graph.is_free() {
         return wishes;
     }
-    let mut graph = Graph::new(tree);
+    let mut graph = Graph::new(groups, needs.len());
     let (kept, _) = split(&mut graph, wishes);
     kept
 }
@@ -29,14 +29,16 @@ pub(super) fn free_of_circles(tree: &Tree) -> Vec<Wish> {
 ///
 /// A search for each need: for messages about a configuration, not for every start.
 pub fn circles(tree: &Tree) -> Vec<(Node, Node)> {
-    split(&mut Graph::new(tree), wishes(tree)).1
+    let needs: Vec<&[Node]> = tree.children.iter().map(|child| child.needs.as_slice()).collect();
+    split(&mut Graph::new(&tree.groups, needs.len()), wishes(&tree.groups, &needs)).1
 }
 
-fn wishes(tree: &Tree) -> Vec<Wish> {
-    let children = tree.children.iter().enumerate().flat_map(|(at, child)| {
-        child.needs.iter().map(move |needed| (Node::Child(ChildId(at as u32)), *needed))
-    });
-    let groups = tree.groups.iter().enumerate().flat_map(|(at, group)| {
+fn wishes(groups: &[Group], needs: &[&[Node]]) -> Vec<Wish> {
+    let children = needs
+        .iter()
+        .enumerate()
+        .flat_map(|(at, needs)| needs.iter().map(move |needed| (Node::Child(ChildId(at as u32)), *needed)));
+    let groups = groups.iter().enumerate().flat_map(|(at, group)| {
         group.after.iter().map(move |earlier| (Node::Group(GroupId(at as u32)), *earlier))
     });
     children.chain(groups).collect()
@@ -63,14 +65,14 @@ struct Graph {
 impl Graph {
     /// What the tree itself says: a group begins before its members and is done after them; in a group with
     /// order, each member begins when the one before is done.
-    fn new(tree: &Tree) -> Graph {
-        let (children, nodes) = (tree.children.len(), tree.children.len() + tree.groups.len());
+    fn new(groups: &[Group], children: usize) -> Graph {
+        let nodes = children + groups.len();
         let mut graph = Graph { children, nodes, later: vec![Vec::new(); 2 * nodes] };
         for child in 0..children {
             let child = Node::Child(ChildId(child as u32));
             graph.before(graph.begin(child), graph.done(child));
         }
-        for (at, group) in tree.groups.iter().enumerate() {
+        for (at, group) in groups.iter().enumerate() {
             let this = Node::Group(GroupId(at as u32));
             graph.before(graph.begin(this), graph.done(this));
             for member in &group.members {
@@ -150,11 +152,16 @@ mod tests {
         Node::Child(ChildId(at))
     }
 
+    fn free(tree: &Tree) -> Vec<Wish> {
+        let needs: Vec<&[Node]> = tree.children.iter().map(|child| child.needs.as_slice()).collect();
+        free_of_circles(&tree.groups, &needs)
+    }
+
     #[test]
     fn a_sound_tree_has_no_circle() {
         let sound = tree(vec![group(0, 2)], vec![child(0), child(0).needing(c(0))]);
         assert_eq!(circles(&sound), []);
-        assert_eq!(free_of_circles(&sound), [(c(1), c(0))]);
+        assert_eq!(free(&sound), [(c(1), c(0))]);
     }
 
     #[test]
@@ -164,7 +171,7 @@ mod tests {
             vec![child(0).needing(c(1)), child(0).needing(c(2)), child(0).needing(c(0))],
         );
         assert_eq!(circles(&odd), [(c(2), c(0))]);
-        assert_eq!(free_of_circles(&odd), [(c(0), c(1)), (c(1), c(2))]);
+        assert_eq!(free(&odd), [(c(0), c(1)), (c(1), c(2))]);
     }
 
     #[test]

@@ -8,7 +8,7 @@ use super::group::{Phase, Then, Why};
 use super::service::{self, Goal};
 use super::shape::{self, GROUP};
 use super::spec::{Node, Restart};
-use super::{Command, End, Supervisor};
+use super::{ChildReport, Command, End, Supervisor};
 use std::collections::HashSet;
 
 impl Supervisor {
@@ -17,6 +17,7 @@ impl Supervisor {
             Command::Start(node) => self.with(node, Supervisor::start),
             Command::Stop(node) => self.with(node, Supervisor::want_down),
             Command::Restart(node) => self.with(node, Supervisor::restart),
+            Command::Fresh(node) => self.with(node, Supervisor::begin_with_a_fresh_budget),
             Command::Shutdown => self.end(End::Shutdown),
             Command::Hurry => {
                 self.end(End::Shutdown);
@@ -62,7 +63,7 @@ impl Supervisor {
             self.each_inner(group, &mut |supervisor, inner| {
                 let stopped = std::mem::replace(&mut supervisor.groups[inner].stopped, false);
                 if stopped && supervisor.tree.groups[inner].otp {
-                    supervisor.begin_afresh(inner);
+                    supervisor.begin_when_down(inner);
                 }
                 supervisor.revive(inner);
                 supervisor.line_up(inner);
@@ -72,6 +73,15 @@ impl Supervisor {
             self.join_line_if_later(group, node);
         }
         self.revive_above(node);
+    }
+
+    /// `group`, which somebody stopped, begins a new life when nothing is left of its last one.
+    fn begin_when_down(&mut self, group: usize) {
+        if self.is_alive(group | GROUP) {
+            self.fall(group, 0, Then::Fresh);
+        } else {
+            self.begin_afresh(group);
+        }
     }
 
     /// A group that starts one by one is not over its start: who comes now waits for its turn. Under OTP
@@ -95,6 +105,7 @@ impl Supervisor {
 
     fn want_child_up(&mut self, child: usize) {
         let service = &mut self.services[child];
+        service.stopped_meanwhile = false;
         // A retry is due at once, and takes along whoever waits behind it.
         if service.doomed || self.nodes[child].retry.is_some() {
             return;
@@ -110,7 +121,7 @@ impl Supervisor {
     }
 
     /// What holds members of `group` down ends now, not at its time.
-    fn revive(&mut self, group: usize) {
+    pub(super) fn revive(&mut self, group: usize) {
         let node = self.shape.group_node(group);
         match self.groups[group].phase {
             Phase::Closed(_) => {
@@ -134,14 +145,15 @@ impl Supervisor {
             {
                 self.set_group_phase(group, Phase::Falling { remaining, then: Then::Fresh });
             }
-            Phase::Falling { remaining, then: Then::Park } => {
+            // It could not be started, and somebody wants it all the same.
+            Phase::Falling { remaining, then: Then::Park | Then::End(End::StartFailed(_)) } => {
                 self.set_group_phase(group, Phase::Falling { remaining, then: Then::Fresh });
             }
             Phase::Open | Phase::Falling { .. } => {}
         }
     }
 
-    fn forget(&mut self, node: usize) {
+    pub(super) fn forget(&mut self, node: usize) {
         self.nodes[node].window.clear();
         self.nodes[node].attempt = 0;
     }
@@ -161,8 +173,11 @@ impl Supervisor {
             }
             Phase::BackingOff { .. } | Phase::Closed(_) => supervisor.open(inner),
         });
+        let meanwhile = self.is_taken_down(node);
         self.each_inner(group, &mut |supervisor, inner| {
             supervisor.groups[inner].stopped = true;
+            supervisor.groups[inner].stopped_meanwhile |= meanwhile;
+            supervisor.nodes[inner | GROUP].behind = false;
             supervisor.refresh_group(inner);
         });
         self.let_group_leave(group);
@@ -192,16 +207,33 @@ impl Supervisor {
             self.nodes[member].behind = false;
             match self.shape.as_group(member) {
                 Some(inner) => self.lay_down(inner),
-                None => self.set_goal(member, Goal::Down),
+                None => self.stay_down(member),
             }
         }
         self.nodes[node].retry = None;
     }
 
+    /// `child`, which has no process, is wanted down and keeps its place in the list, also when it is temporary now.
+    pub(super) fn stay_down(&mut self, child: usize) {
+        self.set_phase(child, service::Phase::Idle(service::Rest::Stopped));
+        self.set_goal(child, Goal::Down);
+        self.report_child(child, ChildReport::Stopped);
+    }
+
     /// It is tried no more, and wanted down.
     fn put_down(&mut self, child: usize) {
-        self.nodes[child].retry = None;
+        self.services[child].stopped_meanwhile |= self.is_taken_down(child);
+        (self.nodes[child].retry, self.nodes[child].behind) = (None, false);
         self.set_goal(child, Goal::Down);
+    }
+
+    /// Whether a group around `node` takes it down, and will start it again.
+    fn is_taken_down(&self, node: usize) -> bool {
+        let falls = |group: usize| {
+            let phase = self.groups[group].phase;
+            matches!(phase, Phase::Falling { then: Then::Restart(_) | Then::Fresh, .. })
+        };
+        self.is_held(node) && self.shape.above(node).any(falls)
     }
 
     /// `group`, of which nothing runs, stays down.

@@ -38,6 +38,16 @@ pub enum Event {
         /// Whether helpers live on; then [`Event::Cleared`] follows when the last is gone.
         leftovers: bool,
     },
+    /// Whatever its status will be, the end of this life is an abnormal death: it missed its watchdog, say. `ended`: it
+    /// has ended already, and its [`Event::Exited`] comes next; else it is asked to stop now.
+    Failed {
+        /// Whose.
+        child: ChildId,
+        /// Which life.
+        incarnation: Incarnation,
+        /// Whether there is nobody left to be stopped.
+        ended: bool,
+    },
     /// Nothing of this life is left. Comes after [`Event::Exited`] with `leftovers`.
     Cleared(ChildId, Incarnation),
     /// An operator wants something.
@@ -55,6 +65,9 @@ pub enum Command {
     Stop(Node),
     /// Stopped, then started; never counted as a restart.
     Restart(Node),
+    /// A cause of failures was taken away: whoever gave up or backs off is started again at once, and nobody
+    /// remembers a restart. Who is wanted down stays down. Never counted as a restart.
+    Fresh(Node),
     /// Every member of the root down, in reverse order; then [`super::Action::End`].
     Shutdown,
     /// The shutdown goes too slowly: SIGKILL to what is still there. Implies `Shutdown`.

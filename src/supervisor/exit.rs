@@ -7,7 +7,7 @@
 use super::event::Cause;
 use super::facts::Facts;
 use super::group::{Then, Why};
-use super::service::{Force, Goal, Phase, Rest, is_abnormal};
+use super::service::{Failure, Force, Goal, Phase, Rest, is_abnormal};
 use super::spec::{AutoShutdown, ChildId, DEFAULT_LIMIT, Grace, Intensity, OnLimit, Restart};
 use super::{ChildReport, End, GroupReport, Supervisor, backoff, group, strategy};
 use crate::time::{Duration, Instant};
@@ -40,8 +40,8 @@ impl Supervisor {
 
     fn run(&mut self, child: usize, since: Instant) {
         self.services[child].tried = true;
-        self.services[child].commanded = false;
-        self.services[child].fresh = false;
+        let service = &mut self.services[child];
+        (service.commanded, service.retried, service.fresh) = (false, false, false);
         self.set_phase(child, Phase::Running { since, healthy: self.now });
     }
 
@@ -84,14 +84,36 @@ impl Supervisor {
         self.set_goal(child, Goal::Done { clean: true });
     }
 
+    /// It runs, or ran, and did not do its work. Who is wanted down, or is being stopped, ends as that was asked for.
+    pub(super) fn failed(&mut self, child: usize, ended: bool) {
+        let healthy = match self.services[child].phase {
+            Phase::Running { healthy, .. } => Some(healthy),
+            Phase::Launching | Phase::Starting { .. } => None,
+            Phase::Idle(_)
+            | Phase::Waiting
+            | Phase::BackingOff { .. }
+            | Phase::Stopping { .. }
+            | Phase::Clearing { .. } => return,
+        };
+        if self.desired(child) {
+            self.services[child].failure = Some(Failure { healthy });
+            if !ended {
+                self.stop(child, true);
+            }
+        }
+    }
+
     /// The main process ended.
     pub(super) fn exited(&mut self, child: usize, cause: Cause, leftovers: bool) {
+        let failure = self.services[child].failure.take();
         let (since, healthy, sent, failed) = match self.services[child].phase {
             // The answer to the start was lost; the exit says enough.
-            Phase::Launching => (self.now, None, None, false),
-            Phase::Starting { since, .. } => (since, None, None, false),
-            Phase::Running { since, healthy } => (since, Some(healthy), None, false),
-            Phase::Stopping { since, force, failed } => (since, None, Some(force), failed),
+            Phase::Launching => (self.now, None, None, failure.is_some()),
+            Phase::Starting { since, .. } => (since, None, None, failure.is_some()),
+            Phase::Running { since, healthy } => (since, Some(healthy), None, failure.is_some()),
+            Phase::Stopping { since, force, failed } => {
+                (since, failure.and_then(|failure| failure.healthy), Some(force), failed)
+            }
             // This life ended before.
             Phase::Idle(_) | Phase::Waiting | Phase::BackingOff { .. } | Phase::Clearing { .. } => return,
         };
@@ -169,6 +191,7 @@ impl Supervisor {
     fn failed_start(&mut self, child: usize, abnormal: bool, retry: Option<Instant>) {
         let otp = self.shape.parent(child).filter(|group| self.tree.groups[*group].otp);
         let commanded = std::mem::replace(&mut self.services[child].commanded, false);
+        let retried = std::mem::replace(&mut self.services[child].retried, false);
         if std::mem::replace(&mut self.services[child].fresh, false) {
             // It was never there (C15).
             self.services[child].doomed = true;
@@ -182,11 +205,9 @@ impl Supervisor {
             // Its policy is kept, also that of a temporary child (C16).
             Some(_) if commanded && self.services[child].phase.alive() => self.set_goal(child, Goal::Down),
             Some(_) if commanded => {
-                self.set_phase(child, Phase::Idle(Rest::Stopped));
-                self.set_goal(child, Goal::Down);
-                self.report_child(child, ChildReport::Stopped);
+                self.stay_down(child);
             }
-            Some(group) if self.tree.children[child].restart != Restart::Temporary => {
+            Some(group) if retried || self.tree.children[child].restart != Restart::Temporary => {
                 self.nodes[child].retry = Some(ChildId(child as u32));
                 self.services[child].not_before = Some(self.now);
                 self.stop_short(group, child);

@@ -44,6 +44,10 @@ impl Supervisor {
         if self.shape.ordered(group) {
             self.groups[group].line.remove(self.shape.position(member));
         }
+        // Its own next try is part of the restart that follows.
+        if self.nodes[member].retry.take().is_some() && self.shape.is_child(member) {
+            self.services[member].not_before = None;
+        }
         // A temporary bystander is dropped, not started again (E09).
         if self.shape.is_child(member)
             && self.tree.groups[group].otp
@@ -133,13 +137,13 @@ impl Supervisor {
     }
 
     /// Starts `group` with all its members, as if it had never run: its window is empty, whoever finished runs
-    /// again. Who gave up stays down. Under OTP semantics whoever was added is gone (L02).
+    /// again. Who gave up, or was stopped as a whole, stays down. Under OTP semantics whoever was added is gone (L02).
     pub(super) fn begin_afresh(&mut self, group: usize) {
         let otp = self.tree.groups[group].otp;
         let run = &mut self.groups[group];
         run.window.clear();
         run.healthy = None;
-        run.stopped = false;
+        (run.stopped, run.stopped_meanwhile) = (false, false);
         run.line.clear();
         self.nodes[group | GROUP].retry = None;
         self.set_group_phase(group, Phase::Open);
@@ -175,6 +179,16 @@ impl Supervisor {
                 });
                 self.refresh_below(member);
             }
+            // So does what was stopped, as a whole: under OTP semantics only during this fall.
+            _ if self.groups[inner].stopped && (!otp || self.groups[inner].stopped_meanwhile) => {
+                self.open(inner);
+                self.each_below(member, |supervisor, child| {
+                    supervisor.services[child].stopped_meanwhile = false;
+                });
+                self.each_inner(inner, &mut |supervisor, inner| {
+                    supervisor.groups[inner].stopped_meanwhile = false;
+                });
+            }
             _ => {
                 self.groups[inner].commanded = false;
                 self.begin_afresh(inner);
@@ -188,8 +202,9 @@ impl Supervisor {
         let service = &mut self.services[child];
         service.not_before = None;
         service.commanded = false;
+        let stopped_meanwhile = std::mem::replace(&mut service.stopped_meanwhile, false);
         let goal = match service.goal {
-            _ if service.doomed => service.goal,
+            _ if service.doomed || stopped_meanwhile => service.goal,
             Goal::Done { .. } if again => Goal::Up,
             // OTP starts every child it has a spec of, also what was stopped by command (L02).
             Goal::Down if again && otp && autostart => Goal::Up,

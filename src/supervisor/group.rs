@@ -76,6 +76,8 @@ pub(super) struct Group {
     pub(super) healthy: Option<Instant>,
     /// Somebody stopped it as a whole: there is no such supervisor now (C13).
     pub(super) stopped: bool,
+    /// That was while the group around it took it down: it comes after that one's restart (C24), which leaves it down.
+    pub(super) stopped_meanwhile: bool,
     /// This start was a command: under OTP semantics its failure is not retried (C16).
     pub(super) commanded: bool,
     /// It is no longer wanted: it goes when its last member has gone.
@@ -104,6 +106,7 @@ impl Group {
             initial: false,
             healthy: None,
             stopped: false,
+            stopped_meanwhile: false,
             commanded: false,
             doomed: false,
             dormant: false,

@@ -7,8 +7,10 @@ use super::facts::Facts;
 use super::service::{Goal, Phase, Rest, Service};
 use super::shape::{self, GROUP};
 use super::spec::{Child, ChildId, Group, GroupId, Restart};
+use super::standing::Standing;
 use super::{ChildReport, Member, Supervisor, group};
 use std::collections::HashSet;
+use std::sync::Arc;
 
 impl Supervisor {
     /// The number of a removed child may name another one from now on. Changes nothing about one that is there.
@@ -29,21 +31,23 @@ impl Supervisor {
         let child = match self.free.pop() {
             Some(child) => {
                 let child = child as usize;
+                self.leave_rolls(child);
                 self.services[child] = service;
                 self.nodes[child] = Member::default();
-                self.tree.children[child] = policy;
+                self.tree.children[child] = self.policies.keep(policy);
                 child
             }
             None => {
                 self.services.push(service);
                 self.nodes.children.push(Member::default());
-                self.tree.children.push(policy);
+                let kept = self.policies.keep(policy);
+                self.tree.children.push(kept);
                 self.shape.add_child();
                 self.deadlines.add_child();
                 self.services.len() - 1
             }
         };
-        self.names.insert(self.tree.children[child].name.as_str().into(), child as u32);
+        self.names.insert(Arc::clone(&self.tree.children[child].name), child as u32);
         child
     }
 
@@ -181,7 +185,7 @@ impl Supervisor {
         self.services[child].dormant = true;
         self.report_child(child, ChildReport::Left);
         self.wake_dependents(child);
-        self.names.remove(self.tree.children[child].name.as_str());
+        self.names.remove(&self.tree.children[child].name);
     }
 
     /// The same for a group that ended, or was stopped, and is not kept by its parent (E07).
@@ -263,7 +267,7 @@ impl Supervisor {
     }
 
     fn is_name_taken(&self, child: usize) -> bool {
-        self.names.contains_key(self.tree.children[child].name.as_str())
+        self.names.contains_key(&self.tree.children[child].name)
     }
 
     /// Removes everything in `node`, of which nothing runs, and it.
@@ -286,10 +290,11 @@ impl Supervisor {
         for group in 0..self.groups.len() {
             for at in 0..self.groups[group].list.len() {
                 let node = self.groups[group].list[at] as usize;
-                let (dormant, taken) = match self.shape.as_group(node) {
-                    Some(inner) => (self.groups[inner].dormant, false),
-                    None => (self.services[node].dormant, self.is_name_taken(node)),
+                let dormant = match self.shape.as_group(node) {
+                    Some(inner) => self.groups[inner].dormant,
+                    None => self.services[node].dormant,
                 };
+                let taken = dormant && self.shape.is_child(node) && !self.gives_way(group, node);
                 if dormant && taken {
                     self.remove_child(node);
                 } else if dormant {
@@ -304,6 +309,19 @@ impl Supervisor {
         woken
     }
 
+    /// Whether nobody has the name of `child`, which left `group`. Whoever was added to that since goes with its life, which
+    /// is over when the group is down (L02).
+    fn gives_way(&mut self, group: usize, child: usize) -> bool {
+        let name = &self.tree.children[child].name;
+        let Some(other) = self.names.get(name).map(|other| *other as usize) else { return true };
+        let added = self.tree.children[other].added && self.shape.parent(other) == Some(group);
+        let idle = !self.is_alive(group | GROUP) && self.group_standing(group) == Standing::Undefined;
+        if added && idle {
+            self.remove_child(other);
+        }
+        added && idle
+    }
+
     /// A member that had left is back, and down.
     pub(super) fn come_back(&mut self, group: usize, node: usize) {
         match self.shape.as_group(node) {
@@ -311,7 +329,7 @@ impl Supervisor {
                 if !std::mem::replace(&mut self.services[node].dormant, false) {
                     return;
                 }
-                self.names.insert(self.tree.children[node].name.as_str().into(), node as u32);
+                self.names.insert(Arc::clone(&self.tree.children[node].name), node as u32);
                 // As one that is done: the new life of the group starts it again.
                 let starts = self.tree.children[node].autostart;
                 self.services[node].goal = if starts { Goal::Done { clean: true } } else { Goal::Down };
@@ -351,9 +369,10 @@ impl Supervisor {
             }
         }
         self.wake(dependents);
-        let name = std::mem::take(&mut self.tree.children[child]).name;
-        if self.names.get(name.as_str()) == Some(&(child as u32)) {
-            self.names.remove(name.as_str());
+        let nobody = self.policies.keep(Child::default());
+        let name = std::mem::replace(&mut self.tree.children[child], nobody).name;
+        if self.names.get(&name) == Some(&(child as u32)) {
+            self.names.remove(&name);
         }
         let service = &mut self.services[child];
         (service.vacant, service.dormant, service.doomed, service.ticket) = (true, false, false, 0);
@@ -370,6 +389,15 @@ impl Supervisor {
         }
         let node = self.shape.group_node(group);
         let parent = self.shape.parent(node);
+        for left in std::mem::take(&mut self.groups[group].list) {
+            // Whoever had left it never comes back.
+            let left = left as usize;
+            match self.shape.as_group(left) {
+                None if self.services[left].dormant => self.remove_child(left),
+                Some(inner) if self.groups[inner].dormant => self.remove_all(left),
+                _ => {}
+            }
+        }
         self.detach(node);
         let dependents = self.shape.dependents(node).to_vec();
         self.shape.disconnect(node);

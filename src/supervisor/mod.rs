@@ -6,7 +6,7 @@
 //! 2. `exit`: a life ended. Does it count, is a limit reached, who falls with it?
 //! 3. `fall`: members go down together, and what follows when they are down.
 //! 4. `settle`: brings each instance one step nearer to what is wanted, when it is its turn.
-//! 5. `command`: what operators want. `facts`: what is counted, so that nobody ever scans.
+//! 5. `command`: what operators want; `fresh`: a cause was taken away. `facts`: what is counted, so that nobody ever scans.
 //! 6. `change`: OTP's administrative calls; `reload`: another tree in place of this one; `members`: how a
 //!    member comes and goes. `roll`: a few at a time. `standing`: what can be asked.
 //!
@@ -47,8 +47,10 @@ mod exit;
 mod facts;
 mod fall;
 mod flaws;
+mod fresh;
 mod group;
 mod intensity;
+mod kept;
 mod members;
 mod positions;
 mod reload;
@@ -67,6 +69,7 @@ pub use change::{Change, Flaw, Refused};
 pub use circle::circles;
 pub use event::{Cause, Command, Event};
 pub use flaws::flaws;
+pub use kept::{Instance, Kept};
 pub use reload::{Reloaded, Revision};
 pub use standing::{Counts, Standing};
 
@@ -75,22 +78,26 @@ use backoff::Jitter;
 use deadlines::Deadlines;
 use facts::Facts;
 use intensity::Window;
+use kept::Policies;
 use roll::Roll;
 use service::{Phase, Rest};
 use shape::{ByNode, Shape};
 use spec::{ChildId, Incarnation, Node, Tree};
 use std::collections::{HashMap, VecDeque};
+use std::sync::Arc;
 
 /// The tree, as it is now.
 #[derive(Clone, Debug)]
 pub struct Supervisor {
-    tree: Tree,
+    tree: Kept,
+    /// For those that come.
+    policies: Policies,
     shape: Shape,
     nodes: ByNode<Member>,
     services: Vec<service::Service>,
     groups: Vec<group::Group>,
     /// The child of each name.
-    names: HashMap<Box<str>, u32>,
+    names: HashMap<Arc<str>, u32>,
     /// Numbers of removed children that may be given again.
     free: Vec<u32>,
     rolls: Vec<Roll>,
@@ -161,12 +168,16 @@ impl Supervisor {
     /// `seed` decides all jitter: the same seed and events give the same actions. `first` is the number of
     /// the first life; a successor goes on where its predecessor stopped, so that no number is used twice.
     pub fn new(tree: Tree, seed: u64, first: Incarnation) -> Supervisor {
-        let shape = Shape::new(&tree);
         let (children, groups) = (tree.children.len(), tree.groups.len());
-        let name = |(at, child): (usize, &spec::Child)| (child.name.as_str().into(), at as u32);
+        let services = tree.children.iter().map(service::Service::new).collect();
+        let mut policies = Policies::default();
+        let kept = tree.children.into_iter().map(|child| policies.keep(child)).collect();
+        let tree = Kept { groups: tree.groups, children: kept };
+        let shape = Shape::new(&tree.groups, &needs(&tree));
+        let name = |(at, child): (usize, &Instance)| (Arc::clone(&child.name), at as u32);
         let mut supervisor = Supervisor {
             nodes: ByNode::new(Member::default(), children, groups),
-            services: tree.children.iter().map(service::Service::new).collect(),
+            services,
             groups: tree.groups.iter().map(group::Group::new).collect(),
             names: tree.children.iter().enumerate().map(name).collect(),
             free: Vec::new(),
@@ -187,6 +198,7 @@ impl Supervisor {
             actions: Vec::new(),
             shape,
             tree,
+            policies,
         };
         // Asked for in the shape from now on.
         for group in &mut supervisor.tree.groups {
@@ -245,12 +257,16 @@ impl Supervisor {
                 self.exited(child.0 as usize, cause, leftovers);
             }
             Event::Cleared(child, life) if self.is_now(child, life) => self.cleared(child.0 as usize),
+            Event::Failed { child, incarnation, ended } if self.is_now(child, incarnation) => {
+                self.failed(child.0 as usize, ended);
+            }
             // Late news of a past life.
             Event::Started(..)
             | Event::StartFailed(..)
             | Event::Ignored(..)
             | Event::Ready(..)
             | Event::Exited { .. }
+            | Event::Failed { .. }
             | Event::Cleared(..) => {}
             Event::Command(command) => self.command(command),
             Event::Deadline => self.pass_deadlines(),
@@ -344,7 +360,7 @@ impl Supervisor {
 
     /// The policies by number; a number that names nobody has a default one. Who is whose member is asked of
     /// [`Supervisor::members`]: the lists in here are empty.
-    pub fn tree(&self) -> &Tree {
+    pub fn tree(&self) -> &Kept {
         &self.tree
     }
 
@@ -415,4 +431,9 @@ impl Supervisor {
     fn report_group(&mut self, group: usize, what: GroupReport) {
         self.report(Report::Group { group: spec::GroupId(group as u32), what });
     }
+}
+
+/// What each child needs.
+fn needs(tree: &Kept) -> Vec<&[Node]> {
+    tree.children.iter().map(|child| child.needs.as_slice()).collect()
 }

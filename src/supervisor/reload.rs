@@ -10,13 +10,13 @@
 use super::change::Flaw;
 use super::facts::Facts;
 use super::flaws::flaws;
-use super::group;
+use super::group::{self, Then};
 use super::positions::Positions;
 use super::service::{Goal, Phase, Rest};
 use super::shape::{self, GROUP, Shape};
 use super::spec::{ChildId, Group, GroupId, Node, Tree};
 use super::standing::Standing;
-use super::{Action, Member, Supervisor};
+use super::{Action, Member, Supervisor, strategy};
 use crate::time::Instant;
 use std::collections::{HashMap, HashSet};
 
@@ -78,9 +78,12 @@ impl Supervisor {
         let restart: Vec<ChildId> = restart.filter(|child| self.is_restarted(*child, &revision)).collect();
         self.put_in_place(revision, &new);
         let asleep = self.doom_the_rest(&new, &before, &woken);
-        self.take_places(&new, before);
+        self.take_places(&new, before, &woken);
         self.line_up_again(lines);
         self.count_from_scratch();
+        self.leave_lines();
+        self.stay_behind();
+        self.wait_again();
         for node in asleep {
             match self.shape.as_group(node) {
                 Some(group) => self.let_group_leave(group),
@@ -174,7 +177,7 @@ impl Supervisor {
             let known = self.shape.node(Node::Group(GroupId(group as u32)));
             if known.and_then(|node| self.shape.parent(node)) != policy.parent.map(|parent| parent.0 as usize)
             {
-                self.nodes[group | GROUP].held = false;
+                (self.nodes[group | GROUP].held, self.nodes[group | GROUP].behind) = (false, false);
             }
             self.groups[group].doomed = false;
             self.tree.groups[group] = policy;
@@ -185,7 +188,7 @@ impl Supervisor {
             let child = new.children[at].0 as usize;
             let otp = revision.otp_rule || self.tree.groups[policy.group.0 as usize].otp;
             let moved = self.shape.parent(child) != Some(policy.group.0 as usize);
-            self.tree.children[child] = policy;
+            self.tree.children[child] = self.policies.keep(policy);
             let up = self.tree.children[child].autostart && !otp;
             if new.made.contains(&child) {
                 self.services[child].goal = if up { Goal::Up } else { Goal::Down };
@@ -199,7 +202,7 @@ impl Supervisor {
             if moved {
                 self.nodes[child].held = false;
             }
-            self.nodes[child].behind &= !moved && otp;
+            self.nodes[child].behind &= !moved;
         }
         self.otp_rule = revision.otp_rule;
     }
@@ -221,7 +224,7 @@ impl Supervisor {
             for node in &before[group] {
                 let node = *node;
                 let woke = woken.contains(&node);
-                if woke && !goes && !known.contains(&(group | GROUP)) {
+                if woke && !goes && !known.contains(&(group | GROUP)) && !known.contains(&node) {
                     asleep.push(node);
                     continue;
                 }
@@ -243,7 +246,7 @@ impl Supervisor {
     }
 
     /// Members in the order of the new tree, then those that are kept, in the order they had (N06).
-    fn take_places(&mut self, new: &New, before: Vec<Vec<usize>>) {
+    fn take_places(&mut self, new: &New, before: Vec<Vec<usize>>, woken: &HashSet<usize>) {
         let known: HashSet<usize> = new.nodes().collect();
         for (group, members) in before.into_iter().enumerate() {
             let kept = members.into_iter().filter(|node| !known.contains(node)).map(shape::name);
@@ -262,7 +265,7 @@ impl Supervisor {
         for group in &mut self.tree.groups {
             group.after.retain(stays);
         }
-        self.shape = Shape::new(&self.tree);
+        self.shape = Shape::new(&self.tree.groups, &super::needs(&self.tree));
         self.make_lists();
         // Asked for in the shape from now on.
         for group in &mut self.tree.groups {
@@ -273,12 +276,20 @@ impl Supervisor {
             let Some(group) = self.shape.parent(node) else { continue };
             // It goes the way of the group that it is in now.
             match self.groups[group].phase {
-                group::Phase::Closed(_) => self.nodes[node].held = true,
+                group::Phase::Closed(_)
+                | group::Phase::BackingOff { fresh: true, .. }
+                | group::Phase::Falling { then: Then::End(_) | Then::Park, .. } => {
+                    self.nodes[node].held = true;
+                }
                 group::Phase::Open => self.nodes[node].held = false,
                 group::Phase::Falling { .. } | group::Phase::BackingOff { .. } => {
-                    self.nodes[node].held |= new.made.contains(&node);
+                    self.nodes[node].held |= new.made.contains(&node) || woken.contains(&node);
                 }
             }
+        }
+        for child in (0..self.services.len()).filter(|child| self.services[*child].goal == Goal::Up) {
+            // A group that was stopped is there again when somebody in it starts, or was moved into it.
+            self.shape.above(child).for_each(|group| self.groups[group].stopped = false);
         }
         for child in 0..self.services.len() {
             // Whoever is in a group whose work is done has nothing to do.
@@ -303,6 +314,63 @@ impl Supervisor {
                 let position = self.shape.position(node);
                 self.groups[group].line.insert(position);
             }
+        }
+    }
+
+    /// Nobody stands in line who has no reason to: who is as good as it gets, or was moved away with all that was
+    /// missing of it, would hold up everybody behind it.
+    fn leave_lines(&mut self) {
+        for group in 0..self.groups.len() {
+            let line = &self.groups[group].line;
+            let pending = |node: &usize| self.nodes[*node].facts.has(Facts::PENDING);
+            let members = self.shape.members(group).filter(|node| !pending(node));
+            let places: Vec<usize> = members.map(|node| self.shape.position(node)).collect();
+            let left = places.into_iter().filter(|place| line.contains(*place)).collect::<Vec<_>>();
+            for place in left {
+                self.groups[group].line.remove(place);
+            }
+            if self.shape.ordered(group) {
+                self.call_next(group);
+            }
+        }
+    }
+
+    /// A group that was moved out of one that held it down goes on with its own wait, which may be over since.
+    fn wait_again(&mut self) {
+        for group in 0..self.groups.len() {
+            if let group::Phase::BackingOff { until, .. } = self.groups[group].phase {
+                self.deadlines.set(group | GROUP, Some(until));
+            }
+        }
+    }
+
+    /// Who waits behind a member whose restart failed does so only as long as that is before it and will take it along.
+    /// Else, under OTP semantics, it stays down as if the loop had been broken (J02), for a reload starts nobody (N03).
+    fn stay_behind(&mut self) {
+        for group in 0..self.groups.len() {
+            let policy = &self.tree.groups[group];
+            let (otp, strategy) = (policy.otp, policy.strategy);
+            let mut tried_again = false;
+            for position in 0..self.shape.positions(group) {
+                let Some(member) = self.shape.member(group, position) else { continue };
+                let waits = otp && tried_again && strategy::falls_from(strategy, position).is_some();
+                if self.nodes[member].behind && !waits {
+                    self.fall_back(member, otp);
+                }
+                tried_again |= self.nodes[member].retry.is_some();
+            }
+        }
+    }
+
+    fn fall_back(&mut self, member: usize, otp: bool) {
+        self.nodes[member].behind = false;
+        match self.shape.as_group(member) {
+            Some(inner) if otp => self.lay_down(inner),
+            None if otp => self.stay_down(member),
+            _ => self.refresh_below(member),
+        }
+        if let Some(inner) = self.shape.as_group(member) {
+            self.refresh_group(inner);
         }
     }
 

@@ -14,8 +14,8 @@ use std::collections::VecDeque;
 #[derive(Clone, Debug)]
 pub(super) struct Roll {
     number: u32,
-    /// Whose turn has not come.
-    waiting: VecDeque<ChildId>,
+    /// Whose turn has not come, and the life that it had when the roll began.
+    waiting: VecDeque<(ChildId, Incarnation)>,
     /// Who is being restarted, and the life that it had before.
     away: Vec<(ChildId, Incarnation)>,
     at_once: usize,
@@ -35,7 +35,8 @@ enum Came {
 }
 
 impl Supervisor {
-    /// Restarts these children, at most `at_once` (at least one) at a time. Who does not run is passed over.
+    /// Restarts these children, at most `at_once` (at least one) at a time. Who does not run is passed over; who began
+    /// a new life by itself meanwhile is not restarted again, only waited for.
     ///
     /// Answers with the number that [`Report::Rolled`] will bear.
     pub fn roll(
@@ -53,9 +54,11 @@ impl Supervisor {
 
     pub(super) fn begin_roll(&mut self, children: Vec<ChildId>, at_once: u32) -> u32 {
         self.rolled = self.rolled.wrapping_add(1);
+        let known = children.into_iter().filter(|child| self.is_child(*child));
+        let waiting = known.map(|child| (child, self.incarnation(child))).collect();
         self.rolls.push(Roll {
             number: self.rolled,
-            waiting: children.into(),
+            waiting,
             away: Vec::new(),
             at_once: at_once.max(1) as usize,
             done: 0,
@@ -71,9 +74,10 @@ impl Supervisor {
         let mut acted = false;
         let mut rolls = std::mem::take(&mut self.rolls);
         rolls.retain_mut(|roll| {
-            let failed = self.look_after(roll);
-            if failed.is_none() && self.ending.is_none() {
-                acted |= self.restart_next(roll);
+            let mut failed = self.look_after(roll);
+            // Who is back already makes room for the next.
+            while failed.is_none() && self.ending.is_none() && self.restart_next(roll, &mut acted) {
+                failed = self.look_after(roll);
             }
             let over = failed.is_some() || self.ending.is_some() || roll.away.is_empty();
             if over {
@@ -119,18 +123,31 @@ impl Supervisor {
         }
     }
 
-    fn restart_next(&mut self, roll: &mut Roll) -> bool {
-        let mut acted = false;
+    /// It is the turn of those for whom there is room. False when there is nobody.
+    fn restart_next(&mut self, roll: &mut Roll, acted: &mut bool) -> bool {
+        let mut came = false;
         while roll.away.len() < roll.at_once
-            && let Some(child) = roll.waiting.pop_front()
+            && let Some((child, before)) = roll.waiting.pop_front()
         {
+            came = true;
             let at = child.0 as usize;
-            if self.is_child(child) && self.is_alive(at) && self.desired(at) {
-                roll.away.push((child, self.services[at].incarnation));
+            if !self.is_child(child) || !self.is_alive(at) || !self.desired(at) {
+                continue;
+            }
+            roll.away.push((child, before));
+            if self.services[at].incarnation == before {
                 self.restart_child(at);
-                acted = true;
+                *acted = true;
             }
         }
-        acted
+        came
+    }
+
+    /// The number of a child that is gone names another one now, which is in no roll.
+    pub(super) fn leave_rolls(&mut self, child: usize) {
+        for roll in &mut self.rolls {
+            roll.waiting.retain(|(waits, _)| waits.0 as usize != child);
+            roll.away.retain(|(away, _)| away.0 as usize != child);
+        }
     }
 }

@@ -9,6 +9,7 @@
 //! | `Starting` | `Running` | it is ready |
 //! | | `Stopping` | `give_up_at` came: counts as one abnormal death |
 //! | `Running` | `Stopping` | it is wanted down, and all that depends on it and goes down too is gone |
+//! | | `Stopping` | it failed: counts as one abnormal death |
 //! | `Stopping` | itself, killed | the grace is over: SIGKILL, once |
 //! | any with a process | `Clearing` | its main process ended and helpers are left (S3, Q08) |
 //! | | `Idle`, `Waiting`, `BackingOff`, `Launching` | nothing of this life is left |
@@ -48,7 +49,8 @@ pub(super) enum Phase {
     Starting { since: Instant, give_up_at: Instant },
     /// As good as it gets since `healthy`: exec, or readiness when that is declared.
     Running { since: Instant, healthy: Instant },
-    /// The stop signal was sent. `failed`: not because it was wanted down, but because it never got ready.
+    /// The stop signal was sent. `failed`: not because it was wanted down, but because it never got ready, or
+    /// failed while it ran.
     Stopping { since: Instant, force: Force, failed: bool },
     /// The main process is gone; what it left behind was sent the stop signal too.
     Clearing { force: Force },
@@ -76,6 +78,13 @@ pub(super) enum Force {
     Never,
     /// SIGKILL was sent. It is never repeated.
     Done,
+}
+
+/// What is remembered of a life that failed while it ran, until it has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Failure {
+    /// Since when it had been as good as it gets; `None`: it never was.
+    pub(super) healthy: Option<Instant>,
 }
 
 impl Phase {
@@ -122,13 +131,20 @@ pub(super) struct Service {
     pub(super) not_before: Option<Instant>,
     /// It shall be stopped and started again (`restart`), once.
     pub(super) bounce: bool,
+    /// The end of this life is an abnormal death, whatever its status.
+    pub(super) failure: Option<Failure>,
     /// It was up, or failed, or was down for good at least once: whatever comes `after` it may start.
     pub(super) tried: bool,
     /// This start was a command, not the supervisor's own: under OTP semantics its failure is not retried
     /// (C16, I09).
     pub(super) commanded: bool,
+    /// This start is a further try of a restart that failed, which under OTP semantics goes on whatever its restart type
+    /// is by now.
+    pub(super) retried: bool,
     /// It was added and never was up: if its start fails, it was never there (C15).
     pub(super) fresh: bool,
+    /// Somebody stopped it while a group took it down: that comes after the group's restart (C24), which leaves it down.
+    pub(super) stopped_meanwhile: bool,
     /// It is removed when it is down, whatever its restart type says.
     pub(super) doomed: bool,
     /// It is no member now, and becomes one again when its group begins a new life under OTP semantics: it is in
@@ -150,9 +166,12 @@ impl Service {
             incarnation: Incarnation(0),
             not_before: None,
             bounce: false,
+            failure: None,
             tried: false,
             commanded: false,
+            retried: false,
             fresh: false,
+            stopped_meanwhile: false,
             doomed: false,
             dormant: false,
             vacant: false,

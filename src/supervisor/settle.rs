@@ -203,7 +203,10 @@ impl Supervisor {
             Phase::BackingOff { .. } => {
                 self.services[child].not_before = None;
                 match self.nodes[child].retry.take() {
-                    Some(by) if self.desired(child) => self.try_again(child, by),
+                    Some(by) if self.desired(child) => {
+                        self.services[child].retried = true;
+                        self.try_again(child, by);
+                    }
                     _ => self.touch(child),
                 }
             }
@@ -293,6 +296,9 @@ impl Supervisor {
     /// The one place where a group's phase changes.
     pub(super) fn set_group_phase(&mut self, group: usize, phase: group::Phase) {
         self.groups[group].phase = phase;
+        if !matches!(phase, group::Phase::BackingOff { .. }) {
+            self.nodes[self.shape.group_node(group)].retry = None;
+        }
         let until = match phase {
             group::Phase::BackingOff { until, .. } => Some(until),
             group::Phase::Open | group::Phase::Falling { .. } | group::Phase::Closed(_) => None,

@@ -10,7 +10,7 @@
 
 use super::circle;
 use super::group::is_ordered;
-use super::spec::{ChildId, GroupId, Node, Tree};
+use super::spec::{ChildId, Group, GroupId, Node};
 use std::ops::{Index, IndexMut};
 
 /// What a group's node has beside its number.
@@ -75,8 +75,9 @@ pub(super) struct Shape {
 }
 
 impl Shape {
-    pub(super) fn new(tree: &Tree) -> Shape {
-        let (children, groups) = (tree.children.len(), tree.groups.len());
+    /// The form of these groups; `wanted`: what each child needs.
+    pub(super) fn new(policies: &[Group], wanted: &[&[Node]]) -> Shape {
+        let (children, groups) = (wanted.len(), policies.len());
         let mut shape = Shape {
             parents: ByNode::new(NONE, children, groups),
             positions: ByNode::new(0, children, groups),
@@ -85,7 +86,7 @@ impl Shape {
             dependents: ByNode::new(Vec::new(), children, groups),
             tops: Vec::new(),
         };
-        for (at, group) in tree.groups.iter().enumerate() {
+        for (at, group) in policies.iter().enumerate() {
             shape.members.push(Members { ordered: is_ordered(group), ..Members::default() });
             for member in &group.members {
                 shape.append(at, number(*member));
@@ -94,7 +95,7 @@ impl Shape {
                 shape.tops.push(at as u32);
             }
         }
-        for (node, needed) in circle::free_of_circles(tree) {
+        for (node, needed) in circle::free_of_circles(policies, wanted) {
             shape.connect(number(node), number(needed));
         }
         shape

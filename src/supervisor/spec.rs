@@ -10,7 +10,9 @@ use crate::time::Duration;
 pub struct ChildId(pub u32);
 
 /// A group: its place in [`Tree::groups`]. The root is [`GroupId::ROOT`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, bincode::Encode, bincode::Decode)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, bincode::Encode, bincode::Decode,
+)]
 pub struct GroupId(pub u32);
 
 impl GroupId {

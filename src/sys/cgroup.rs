@@ -5,6 +5,7 @@
 //! "is anybody left?" is one file. Controllers are never touched. Where the hierarchy is missing or may
 //! not be written to, [`Tree::create`] says so and [`super::strays`] does what can be done without.
 
+use super::oom::OomKills;
 use super::pidfd;
 use rustix::fs::{AtFlags, Mode, OFlags, mkdirat, openat, unlinkat};
 use rustix::io::Errno;
@@ -196,6 +197,14 @@ impl Group {
         Ok(Emptiness(File::from(openat(&self.directory, c"cgroup.events", FILE, Mode::empty())?)))
     }
 
+    /// How many of its processes the kernel has killed because there was no memory left. Allocates nothing.
+    ///
+    /// # Errors
+    /// The memory controller is not switched on for it.
+    pub fn oom_kills(&self) -> io::Result<u64> {
+        OomKills::of(self.as_fd())?.count()
+    }
+
     fn read(&self, file: &str) -> io::Result<String> {
         read_control(self.directory.as_fd(), file)
     }
@@ -306,21 +315,56 @@ fn write_control(directory: impl AsFd, file: &str, text: &[u8]) -> io::Result<()
 }
 
 /// The directory of the group that we are in: the line `0::PATH` under the mount that shows it.
-fn own_directory() -> io::Result<PathBuf> {
+pub(super) fn own_directory() -> io::Result<PathBuf> {
     let groups = fs::read("/proc/self/cgroup")?;
     let mounts = fs::read("/proc/self/mountinfo")?;
     let missing = || io::Error::new(io::ErrorKind::NotFound, "no control group hierarchy of version 2");
     let own = lines(&groups).find_map(|line| line.strip_prefix(b"0::")).ok_or_else(missing)?;
-    lines(&mounts).find_map(|line| seen_through(line, own)).ok_or_else(missing)
+    lines(&mounts).find_map(|line| seen_through(line, own, Hierarchy::Unified)).ok_or_else(missing)
+}
+
+/// The same in the hierarchy of version 1 that has the memory controller: the line `4:memory:PATH`.
+pub(super) fn own_memory_directory() -> io::Result<PathBuf> {
+    let groups = fs::read("/proc/self/cgroup")?;
+    let mounts = fs::read("/proc/self/mountinfo")?;
+    let missing = || io::Error::new(io::ErrorKind::NotFound, "no memory controller");
+    let own = lines(&groups).find_map(|line| {
+        let (controllers, path) = split_at_colon(split_at_colon(line)?.1)?;
+        controllers.split(|byte| *byte == b',').any(|one| one == b"memory").then_some(path)
+    });
+    let own = own.ok_or_else(missing)?;
+    lines(&mounts).find_map(|line| seen_through(line, own, Hierarchy::Memory)).ok_or_else(missing)
+}
+
+fn split_at_colon(text: &[u8]) -> Option<(&[u8], &[u8])> {
+    let at = text.iter().position(|byte| *byte == b':')?;
+    Some((&text[..at], &text[at + 1..]))
+}
+
+/// Which mounts are meant.
+#[derive(Clone, Copy)]
+enum Hierarchy {
+    /// That of version 2.
+    Unified,
+    /// The one of version 1 that has the memory controller.
+    Memory,
 }
 
 /// Where a mount shows a group: the mount's root is a prefix of the group's path, or it does not.
 ///
 /// `36 35 0:30 ROOT MOUNT OPTIONS … - cgroup2 SOURCE OPTIONS`
-fn seen_through(mount: &[u8], own: &[u8]) -> Option<PathBuf> {
+fn seen_through(mount: &[u8], own: &[u8], hierarchy: Hierarchy) -> Option<PathBuf> {
     let fields: Vec<&[u8]> = mount.split(|byte| *byte == b' ').collect();
     let separator = fields.iter().position(|field| *field == b"-")?;
-    if fields.get(separator + 1) != Some(&&b"cgroup2"[..]) {
+    let kind = *fields.get(separator + 1)?;
+    let is_meant = match hierarchy {
+        Hierarchy::Unified => kind == b"cgroup2",
+        Hierarchy::Memory => {
+            let options = fields.get(separator + 3).copied().unwrap_or_default();
+            kind == b"cgroup" && options.split(|byte| *byte == b',').any(|option| option == b"memory")
+        }
+    };
+    if !is_meant {
         return None;
     }
     let root = unescape_octal(fields.get(3)?);
@@ -454,7 +498,7 @@ mod tests {
     fn our_group_is_found_through_the_mount_that_shows_it() {
         let check = |mount: &str, own: &str, expected: Option<&str>| {
             assert_eq!(
-                seen_through(mount.as_bytes(), own.as_bytes()),
+                seen_through(mount.as_bytes(), own.as_bytes(), Hierarchy::Unified),
                 expected.map(PathBuf::from),
                 "{mount} {own}"
             );
@@ -470,6 +514,11 @@ mod tests {
         check(part, "/", None);
         check("36 35 0:30 / /sys/fs/cgroup/cpu rw - cgroup cgroup rw,cpu", "/", None);
         check("nonsense", "/", None);
+        let memory = |mount: &str| seen_through(mount.as_bytes(), b"/a", Hierarchy::Memory);
+        let one = "36 35 0:31 / /sys/fs/cgroup/memory rw - cgroup cgroup rw,memory";
+        assert_eq!(memory(one), Some("/sys/fs/cgroup/memory/a".into()));
+        assert_eq!(memory(&one.replace("rw,memory", "rw,cpu")), None);
+        assert_eq!(memory(plain), None);
     }
 
     #[test]

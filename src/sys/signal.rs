@@ -131,6 +131,35 @@ fn has_default_action(signal: i32) -> io::Result<bool> {
     Ok(unsafe { now.assume_init() }.sa_sigaction == libc::SIG_DFL)
 }
 
+/// Whether somebody pressed Ctrl-C. The first one is only noted; a second one ends the process as ever.
+#[derive(Debug)]
+pub struct Interrupt(Arc<AtomicBool>);
+
+impl Interrupt {
+    /// Listens from now on.
+    ///
+    /// # Errors
+    /// The system's, which has none for this signal.
+    pub fn listen() -> io::Result<Interrupt> {
+        let arrived = Arc::<AtomicBool>::default();
+        // In this order: the second one meets the mark that the first one left.
+        signal_hook::flag::register_conditional_default(libc::SIGINT, arrived.clone())?;
+        signal_hook::flag::register(libc::SIGINT, arrived.clone())?;
+        Ok(Interrupt(arrived))
+    }
+
+    /// True from the first one on.
+    pub fn arrived(&self) -> bool {
+        self.0.load(Ordering::SeqCst)
+    }
+}
+
+/// Ends this process by SIGINT, whoever handles it: so that a shell sees what happened.
+pub fn end_by_interrupt() {
+    // Returns only when the signal cannot end us; then the exit code says it.
+    let _ = signal_hook::low_level::emulate_default_handler(libc::SIGINT);
+}
+
 /// Holds all signals back on this thread, for good: they go to others.
 ///
 /// # Errors

@@ -57,6 +57,20 @@ fn a_value_out_of_its_range_is_told_with_its_option() {
     one(Tree::new("t").add(Service::new("web", Vec::<String>::new())), "service `web`", "command");
     one(Tree::new("t").add(Service::new("web", [""])), "service `web`", "command");
     one(Tree::new("t").flag(Flag::new("f").percent(101.0)), "flag `f`", "percent");
+    one(Tree::new("t").flag(Flag::new("f").default("x".repeat(129))), "flag `f`", "default");
+    one(Tree::new("t").flag(Flag::new("f").expires(2026, 2, 30)), "flag `f`", "expires");
+    one(Tree::new("t").flag(Flag::new("f").allow("")), "flag `f`", "allow");
+    let guarded = |guard: Guard| Tree::new("t").flag(Flag::new("f").guard(guard));
+    let second = Duration::from_secs(1);
+    one(guarded(Guard::new().crashes(0)), "flag `f`", "guard.crashes");
+    one(guarded(Guard::new().within(second).bake(second)), "flag `f`", "guard.bake");
+    one(guarded(Guard::new().errors(-1.0, 1)), "flag `f`", "guard.errors.delta");
+    one(guarded(Guard::new().every(second)), "flag `f`", "guard.every");
+    service(|s| s.health(Health::tcp(0)), "health.tcp");
+    service(|s| s.health(Health::http("https://127.0.0.1/")), "health.http");
+    service(|s| s.health(Health::exec([""; 0])), "health.exec");
+    service(|s| s.health(Health::tcp(1).every(Duration::ZERO)), "health.every");
+    service(|s| s.watchdog(Duration::ZERO), "watchdog");
     one(
         Tree::new("t").defaults(Defaults::new().restart_within(Duration::ZERO)),
         "defaults",
@@ -112,7 +126,21 @@ fn what_does_not_fit_together_is_told_with_its_option() {
     one(Tree::new("t").add(Pool::new("jobs", job().significant(true))), "template `job@`", "significant");
     one(Tree::new("t").pool(job(), None).add(web()), "tree `t`", "strategy");
     one(Tree::new("t").add(job().env("A", "%x")), "template `job@`", "env.A");
-    one(Tree::new("t").flag(Flag::new("f").default(true).percent(5.0)), "flag `f`", "percent");
+    one(Tree::new("t").flag(Flag::new("f").value(true).percent(5.0)), "flag `f`", "percent");
+    one(Tree::new("t").flag(Flag::new("f").requires("g")), "flag `f`", "requires");
+    one(Tree::new("t").flag(Flag::new("f").requires("f")), "flag `f`", "requires");
+    one(Tree::new("t").flag(Flag::new("f").allow("a").deny("a")), "flag `f`", "deny");
+    one(Tree::new("t").flag(Flag::new("f").service("web")), "flag `f`", "services");
+    one(Tree::new("t").flag(Flag::new("f").guard(Guard::new().service("web"))), "flag `f`", "guard.services");
+    one(Tree::new("t").flag(Flag::new("f").default(1).safe(true)), "flag `f`", "safe");
+    one(Tree::new("t").migration(Migration::new("m")), "migration `m`", "name");
+    one(
+        Tree::new("t").migration(Migration::new("m").stage(Stage::new("s").on("a"))),
+        "migration `m`",
+        "stage.on",
+    );
+    let one_stage = |name: &str| Migration::new(name).stage(Stage::new("s").on("a"));
+    one(Tree::new("t").flag(Flag::new("a")).migration(one_stage("m").at(2)), "migration `m`", "at");
     one(Tree::new("t").flag(Flag::new("f").kind(FlagKind::Bool).percent(5.0)), "flag `f`", "percent");
 }
 

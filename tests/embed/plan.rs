@@ -252,6 +252,97 @@ fn a_flag_says_what_its_table_says() {
         |f| f.percent(12.345).kind(FlagKind::Percent).salt("s").owner("ana").description("of\nSHOP-812"),
         "percent = 12.345\nkind = \"percent\"\nsalt = \"s\"\nowner = \"ana\"\ndescription = \"of\\nSHOP-812\"",
     );
+    flag(|f| f.default(true).percent(5.0), "default = true\npercent = 5");
+    flag(|f| f.default(43).value(44i64).safe(-1), "default = 43\nvalue = 44\nsafe = -1");
+    flag(|f| f.kind(FlagKind::Int).default(i64::MIN), "kind = \"int\"\ndefault = -9223372036854775808");
+    flag(|f| f.default("info").value("debug".to_owned()), "default = \"info\"\nvalue = \"debug\"");
+    flag(
+        |f| f.kind(FlagKind::Text).default("on").safe("off"),
+        "kind = \"text\"\ndefault = \"on\"\nsafe = \"off\"",
+    );
+    flag(|f| f.value(true).why(true).env(true), "value = true\nwhy = true\nenv = true");
+    flag(|f| f.unit(Unit::Host).percent(1.0), "unit = \"host\"\npercent = 1");
+    flag(|f| f.unit(Unit::Instance), "unit = \"instance\"");
+    flag(
+        |f| f.unit(Unit::Id).allow("u:1").allow("u:2").deny("u:3"),
+        "allow = [\"u:1\", \"u:2\"]\ndeny = [\"u:3\"]",
+    );
+    flag(|f| f.expires(2026, 1, 2), "expires = \"2026-01-02\"");
+}
+
+/// A tree with two services and two other flags, and what its file says of them.
+fn shop() -> (Tree, &'static str) {
+    let tree = Tree::new("t").add(Service::new("web", ["w"])).add(Service::new("worker", ["w"]));
+    let text = "name = \"t\"\n[service.web]\ncommand = \"w\"\n[service.worker]\ncommand = \"w\"\n[flag.a]\n[flag.b]\n";
+    (tree.flag(Flag::new("a")).flag(Flag::new("b")), text)
+}
+
+#[test]
+fn a_flag_names_other_flags_and_services() {
+    let check = |change: fn(Flag) -> Flag, text: &str| {
+        let (tree, head) = shop();
+        same(tree.flag(change(Flag::new("f"))), &format!("{head}[flag.f]\n{text}"));
+    };
+    check(|f| f.requires("a"), "requires = \"a\"");
+    check(|f| f.requires_not("b"), "requires = \"not b\"");
+    check(|f| f.service("web").service("worker"), "services = [\"web\", \"worker\"]");
+    check(|f| f.guard(Guard::new()), "guard = true");
+    check(|f| f.guard(Guard::new().mode(Mode::Observe)), "guard = \"observe\"");
+    check(|f| f.guard(Guard::new().mode(Mode::Off)), "guard = { mode = \"off\" }");
+    check(|f| f.guard(Guard::new().mode(Mode::On).service("web")), "guard = { services = [\"web\"] }");
+    check(
+        |f| {
+            let guard = Guard::new().crashes(5).within(2 * SECOND).bake(9 * SECOND).ready(false).health(0);
+            f.guard(guard.errors(1.5, 300).command(["./judge", "a b"]).every(8 * SECOND).timeout(SECOND))
+        },
+        "guard = { crashes = 5, within = \"2s\", bake = \"9s\", ready = false, health = 0, \
+         errors = { delta = 1.5, samples = 300 }, command = [\"./judge\", \"a b\"], every = \"8s\", timeout = \"1s\" }",
+    );
+}
+
+#[test]
+fn a_migration_says_what_its_tables_say() {
+    let (tree, head) = shop();
+    let migration = Migration::new("clean.up")
+        .at(1)
+        .guard(Guard::new().service("worker"))
+        .owner("ana")
+        .description("d")
+        .stage(Stage::new("one").on("a"))
+        .stage(Stage::new("two").on("b").steps([1.0, 12.5]).bake(600 * SECOND).one_way(true));
+    same(
+        tree.migration(migration),
+        &format!(
+            "{head}[migration.\"clean.up\"]\nat = \"one\"\nguard = {{ services = [\"worker\"] }}\nowner = \"ana\"\n\
+             description = \"d\"\n[[migration.\"clean.up\".stage]]\nname = \"one\"\non = [\"a\"]\n\
+             [[migration.\"clean.up\".stage]]\nname = \"two\"\non = [\"b\"]\nsteps = [1, 12.5, 100]\nbake = \"10m\"\none_way = true"
+        ),
+    );
+    let (tree, head) = shop();
+    let migration = Migration::new("m").unguarded().stage(Stage::new("all").on("a").on("b"));
+    same(
+        tree.migration(migration).guard(Mode::Observe),
+        &format!(
+            "{head}[migration.m]\nguard = false\n[[migration.m.stage]]\nname = \"all\"\non = [\"a\", \"b\"]\n\
+             [guard]\nmode = \"observe\""
+        ),
+    );
+    same(Tree::new("t").guard(Mode::Off), "name = \"t\"\n[guard]\nmode = \"off\"");
+    same(Tree::new("t").guard(Mode::On), "name = \"t\"");
+}
+
+#[test]
+fn health_and_watchdog_say_what_their_keys_say() {
+    service(|s| s.health(Health::tcp(80)).watchdog(3 * SECOND), "health = { tcp = 80 }\nwatchdog = \"3s\"");
+    service(
+        |s| s.health(Health::http("http://127.0.0.1:8080/x").every(2 * SECOND).timeout(SECOND)),
+        "health = { http = \"http://127.0.0.1:8080/x\", every = \"2s\", timeout = \"1s\" }",
+    );
+    service(
+        |s| s.health(Health::exec(["./check", "a b"]).failures(5).restart(false)),
+        "health = { exec = [\"./check\", \"a b\"], failures = 5, restart = false }",
+    );
+    template(|t| t.health(Health::tcp_of("80%i")), "health = { tcp = \"80%i\" }");
 }
 
 #[test]
@@ -277,12 +368,13 @@ fn every_key_of_the_manual_has_a_method() {
     let keys: Vec<&str> =
         cells.flat_map(|cell| cell.split(',')).map(|key| key.trim().trim_matches('`')).collect();
     assert!(keys.len() > 50, "the tables are found: {keys:?}");
-    let builders: String = ["service", "group", "tree", "flag", "words", "text"]
-        .iter()
-        .map(|file| {
-            fs::read_to_string(format!("{}/src/embed/{file}.rs", env!("CARGO_MANIFEST_DIR"))).unwrap()
-        })
-        .collect();
+    let builders: String =
+        ["service", "group", "tree", "flag", "guard", "health", "migration", "words", "text"]
+            .iter()
+            .map(|file| {
+                fs::read_to_string(format!("{}/src/embed/{file}.rs", env!("CARGO_MANIFEST_DIR"))).unwrap()
+            })
+            .collect();
     let missing: Vec<&&str> = keys.iter().filter(|key| !builders.contains(&format!("\"{key}\""))).collect();
     assert!(missing.is_empty(), "no method of `embed` says {missing:?}");
 }

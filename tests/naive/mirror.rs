@@ -249,7 +249,7 @@ impl Mirror {
     /// The name of `child`, also when the core has forgotten it.
     pub(crate) fn name(&self, child: ChildId) -> String {
         match self.core.is_child(child) {
-            true => self.core.tree().children[child.0 as usize].name.clone(),
+            true => self.core.tree().children[child.0 as usize].name.to_string(),
             false => self.names[&child].clone(),
         }
     }

@@ -1,11 +1,11 @@
 //! Start, stop, restart, shutdown, hurry: at any moment, any number of times.
 
 use crate::rig::Plant;
-use mainstay::supervisor::spec::{Backoff, Intensity, Strategy};
+use mainstay::supervisor::spec::{Backoff, Child, Intensity, Strategy};
 use mainstay::supervisor::{Command, Event, State};
 use mainstay::time::Duration;
 
-fn slow(child: &mut mainstay::supervisor::spec::Child) {
+fn slow(child: &mut Child) {
     child.backoff = Backoff { first: Duration::from_secs(9), ..Backoff::NONE };
     child.limit = Some(Intensity { max: 1, within: Duration::from_secs(60) });
 }
@@ -150,4 +150,29 @@ fn a_rolling_restart_takes_a_few_at_a_time_and_waits_until_they_are_ready() {
     rig.ready("a");
     rig.ready("c");
     assert!(rig.told().contains(&"rolled 1: 3, failed None".to_owned()));
+}
+
+#[test]
+fn a_roll_only_waits_for_who_began_a_new_life_by_itself() {
+    let slow = |child: &mut Child| child.ready_within = Some(Duration::from_secs(9));
+    let mut rig = Plant::new().children("root", "a").child("root", "b", slow).children("root", "c").boot();
+    rig.ready("b");
+    rig.deaf = vec!["a"];
+    assert_eq!(rig.roll("a b c", 1), "a-");
+    assert_eq!(rig.dies("b"), "b+4", "it runs what it is to run");
+    assert_eq!(rig.dies("c"), "c+5");
+    assert_eq!(rig.dies("a"), "a+6", "b is not restarted again");
+    rig.told();
+    assert_eq!(rig.ready("b"), "", "nor c");
+    assert!(rig.told().contains(&"rolled 1: 3, failed None".to_owned()));
+}
+
+#[test]
+fn a_group_that_was_stopped_stays_so_when_the_group_around_it_restarts() {
+    let plant = Plant::new().root(|root| root.strategy = Strategy::OneForAll).children("root", "a");
+    let mut rig = plant.group("root", "g", |_| {}).children("g", "b").boot();
+    assert_eq!(rig.stop("g"), "b-");
+    assert_eq!(rig.dies("a"), "a+3");
+    assert!(rig.add("g", "c", |_| {}).is_err(), "it is down as a whole");
+    assert_eq!(rig.start("g"), "b+4");
 }

@@ -3,6 +3,8 @@
 
 mod commands;
 mod every_death;
+mod failing;
+mod fresh;
 mod groups;
 mod limits;
 mod order;

@@ -9,10 +9,14 @@ use mainstay::supervisor::{Counts, Standing, State, Supervisor};
 impl Judge {
     /// Judges the state in which an event leaves the core.
     pub(crate) fn after(&mut self, supervisor: &Supervisor) {
+        if std::env::var_os("DBG").is_some() {
+            eprintln!("STEP{}\n{supervisor:#?}", self.now.as_nanos() / 1000000);
+        }
         let complaint = self.tally.end(&self.map.tree);
         self.check(complaint.is_none(), complaint.unwrap_or_default());
         self.ending |= supervisor.ending().is_some();
         self.who_left(supervisor);
+        self.who_is_back();
         self.members(supervisor);
         let (mut all_up, mut unsure) = (true, false);
         for child in self.map.living().collect::<Vec<_>>() {
@@ -44,8 +48,14 @@ impl Judge {
             all_up &= !self.map.is_attached(child) || !wanted || up || state == State::Finished;
             // Whether it will be finished when its helpers are gone cannot be seen.
             unsure |= state == State::Stopping && (known.over || known.done || known.bounced);
-            // Nor whether a temporary bystander that still lives is dropped already (E09).
+            unsure |= life.is_some_and(|life| life.exited);
+            // Nor whether the group around it that ended, or ends, has its work done.
+            unsure |= life.is_some()
+                && self.map.around(child_node(child)).iter().any(|at| self.groups[*at].finished);
+            // Nor whether a temporary bystander that still lives is dropped already (E09), or the work of a group done
+            // into which it was moved.
             let fell = || self.map.around(child_node(child)).iter().any(|group| self.groups[*group].fell);
+            unsure |= life.is_some() && known.moved && fell();
             let temporary = self.map.tree.children[child].restart == Restart::Temporary;
             unsure |= temporary && life.is_some() && fell();
             let rests = matches!(state, State::Stopped | State::Finished | State::GaveUp);
@@ -89,14 +99,14 @@ impl Judge {
             if let Some(group) = self.known[child].left
                 && supervisor.is_child(ChildId(child as u32))
             {
-                self.begins_anew(group);
+                self.begins_anew(group, supervisor);
             }
         }
         for group in 0..self.groups.len() {
             if let Some(parent) = self.groups[group].left
                 && there.contains(&GroupId(group as u32))
             {
-                self.begins_anew(parent);
+                self.begins_anew(parent, supervisor);
             }
         }
         for group in 0..self.groups.len() {
@@ -179,11 +189,7 @@ impl Judge {
         let waits = |child: usize| {
             self.map.children[child] && supervisor.state(ChildId(child as u32)) == State::Waiting
         };
-        let ends = self.rolls.iter().all(|roll| {
-            let away = roll.away.iter().map(|(child, ..)| *child);
-            let waiting = roll.waiting.iter().map(|(child, ..)| *child);
-            roll.over || away.chain(waiting).any(waits)
-        });
+        let ends = self.rolls.iter().all(|roll| roll.over || roll.members.iter().any(|child| waits(*child)));
         self.check(ends, "a roll comes to its end when nobody in it waits for others");
         for child in self.map.living().map(|child| ChildId(child as u32)) {
             let state = supervisor.state(child);
@@ -202,7 +208,7 @@ impl Judge {
             for blocker in blockers {
                 let below = self.map.below(blocker);
                 let fine = below.iter().all(|other| self.is_up(*other)) && !below.is_empty();
-                self.check(!fine, "nobody waits for what is there");
+                self.check(!fine, format!("nobody waits for what is there: {child:?} for {blocker:?}"));
             }
             self.check(
                 state != State::Waiting || self.waits_for_the_dead(child, supervisor),

@@ -13,7 +13,8 @@ impl Judge {
             Command::Start(node) if self.is_here(node) => self.wanted_up(node),
             Command::Restart(node) if self.is_here(node) => self.restarted(node),
             Command::Stop(node) if self.is_here(node) => self.wanted_down(node),
-            Command::Start(_) | Command::Stop(_) | Command::Restart(_) => {}
+            // Its own rules are in tests/rules; no history asks for it.
+            Command::Start(_) | Command::Stop(_) | Command::Restart(_) | Command::Fresh(_) => {}
             Command::Shutdown | Command::Hurry => self.ending = true,
         }
     }
@@ -32,10 +33,18 @@ impl Judge {
         for need in self.needs_of_those_who_left(&nodes) {
             self.maybe_started(need, false);
         }
+        // Who goes when its group begins anew takes its needs along.
+        let goes = |child: &usize| {
+            let fell = || self.map.around(child_node(*child)).iter().any(|group| self.groups[*group].fell);
+            let anew = self.map.tree.children[*child].added && self.map.is_otp(*child) && fell();
+            self.known[*child].may_go || anew
+        };
+        let may_go = children.iter().any(goes);
         for child in children {
             let known = &mut self.known[child];
             if !known.goes {
-                known.wanted = if known.may_go { Sure::Maybe } else { Sure::Yes };
+                let stays = known.wanted == Sure::Yes || !may_go;
+                known.wanted = if known.may_go || !stays { Sure::Maybe } else { Sure::Yes };
                 (known.over, known.done) = (false, false);
             }
             self.tally.forget(child);
@@ -57,13 +66,15 @@ impl Judge {
         for node in nodes {
             let Node::Group(group) = node else { continue };
             for inner in self.map.inner(group.0 as usize) {
-                for member in &self.groups[inner].list {
-                    if let Node::Child(child) = member
-                        && self.known[child.0 as usize].left.is_some()
-                    {
-                        let needed = &self.map.tree.children[child.0 as usize].needs;
-                        needs.extend(needed.iter().filter(|need| self.is_here(**need)));
-                    }
+                let left = |node: &&Node| match node {
+                    Node::Child(child) => self.known[child.0 as usize].left.is_some(),
+                    Node::Group(group) => self.groups[group.0 as usize].left.is_some(),
+                };
+                for child in
+                    self.groups[inner].list.iter().filter(left).flat_map(|node| self.map.below(*node))
+                {
+                    let needed = &self.map.tree.children[child].needs;
+                    needs.extend(needed.iter().filter(|need| self.is_here(**need)));
                 }
             }
         }
@@ -120,7 +131,12 @@ impl Judge {
     /// Who is below `node`, and what that needs, may be wanted up from now on. `certain`: whoever is down stays so.
     fn maybe_started(&mut self, node: Node, certain: bool) {
         self.commanded = true;
-        let (children, nodes) = self.map.closure(node);
+        let (mut children, mut nodes) = self.map.closure(node);
+        for need in self.needs_of_those_who_left(&nodes) {
+            let (others, more) = self.map.closure(need);
+            children.extend(others);
+            nodes.extend(more);
+        }
         self.revived(&nodes);
         for child in children {
             let known = &mut self.known[child];
@@ -356,9 +372,9 @@ impl Judge {
         };
         self.rolls.push(Roll {
             number,
+            members: list.iter().map(|child| child.0 as usize).filter(|at| *at < self.known.len()).collect(),
             waiting: list.iter().filter_map(lives).collect(),
             away: Vec::new(),
-            size: list.len(),
             at_once: at_once.max(1) as usize,
             over: false,
         });
@@ -385,10 +401,8 @@ impl Judge {
             // Whose turn it is cannot be seen.
             return true;
         }
+        self.who_is_back();
         for at in 0..self.rolls.len() {
-            let mut roll = std::mem::take(&mut self.rolls[at].away);
-            roll.retain(|away| self.is_away(*away));
-            self.rolls[at].away = roll;
             let roll = &mut self.rolls[at];
             let place = roll.waiting.iter().position(|(who, whose, _)| *who == child && *whose == serial);
             if let Some(place) = place.filter(|_| !roll.over && roll.away.len() < roll.at_once) {
@@ -398,6 +412,15 @@ impl Judge {
             }
         }
         false
+    }
+
+    /// Takes note of those that came back.
+    pub(crate) fn who_is_back(&mut self) {
+        for at in 0..self.rolls.len() {
+            let mut roll = std::mem::take(&mut self.rolls[at].away);
+            roll.retain(|away| self.is_away(*away));
+            self.rolls[at].away = roll;
+        }
     }
 
     /// Whether it has not come back, and somebody waits for that.
@@ -416,7 +439,13 @@ impl Judge {
             return;
         };
         self.rolls[at].over = true;
-        self.check(done as usize <= self.rolls[at].size, "a roll restarts no more than its members");
+        for (child, serial, _) in self.rolls[at].waiting.clone() {
+            let known = &mut self.known[child];
+            if known.serial == serial {
+                known.late = known.life.as_ref().map(|life| life.number);
+            }
+        }
+        self.check(done as usize <= self.rolls[at].members.len(), "a roll restarts no more than its members");
         let others = self.rolls.iter().any(|roll| !roll.over);
         if self.ending || failed.is_some() || others {
             return;
@@ -426,7 +455,8 @@ impl Judge {
             let same = self.map.children[child] && known.serial == serial;
             let leaves = known.life.as_ref().is_none_or(|life| life.exited || life.leaves());
             let asked = known.excused || self.is_doomed(child) || known.wanted != Sure::Yes;
-            let fine = !same || leaves || asked || before.is_none_or(|before| known.newest > before);
+            let late = known.life.as_ref().is_some_and(|life| known.late == Some(life.number));
+            let fine = !same || leaves || asked || late || before.is_none_or(|before| known.newest > before);
             self.check(fine, "a roll that is over has restarted all that run");
         }
     }
@@ -460,25 +490,43 @@ impl Judge {
         }
     }
 
-    /// Something is said of a child that had left: its group began anew.
-    pub(crate) fn come_back(&mut self, child: usize, _supervisor: &Supervisor) {
+    /// Something is done to a child that had left, or is in a group that had: the group around it began anew.
+    pub(crate) fn come_back(&mut self, child: usize, supervisor: &Supervisor) {
         if let Some(group) = self.known.get(child).and_then(|known| known.left) {
-            self.begins_anew(group);
+            self.begins_anew(group, supervisor);
+            // Also when it leaves again in this step.
+            self.is_back(child_node(child));
+        }
+        let mut around = self.map.tree.children.get(child).map(|policy| policy.group);
+        while let Some(group) = around {
+            if let Some(parent) = self.groups[group.0 as usize].left {
+                self.begins_anew(parent, supervisor);
+            }
+            around = self.map.tree.groups[group.0 as usize].parent;
         }
     }
 
     /// Whoever had left `group` is a member again, in the order of its list (L02).
-    pub(crate) fn begins_anew(&mut self, group: GroupId) {
+    pub(crate) fn begins_anew(&mut self, group: GroupId, supervisor: &Supervisor) {
         let at = group.0 as usize;
         self.check(self.map.tree.groups[at].otp, "only under OTP semantics who left comes back");
-        self.check(self.groups[at].fell, "who left comes back only when its group begins anew");
+        let fell = self.map.around(group_node(at)).iter().any(|group| self.groups[*group].fell);
+        self.check(fell, "who left comes back only when its group begins anew");
         let list = self.groups[at].list.clone();
         for node in &list {
-            self.is_back(*node);
+            // Unless it has left again since.
+            let there = match node {
+                Node::Child(child) => supervisor.is_child(*child),
+                Node::Group(inner) => supervisor.groups().any(|there| there == *inner),
+            };
+            if there {
+                self.is_back(*node);
+            }
         }
         let members = std::mem::take(&mut self.map.tree.groups[at].members);
-        let others = members.into_iter().filter(|node| !list.contains(node));
-        self.map.tree.groups[at].members = list.iter().copied().chain(others).collect();
+        let listed = list.iter().filter(|node| members.contains(node));
+        let others = members.iter().filter(|node| !list.contains(node));
+        self.map.tree.groups[at].members = listed.chain(others).copied().collect();
     }
 
     /// It is a member again, if it had left.
@@ -496,6 +544,12 @@ impl Judge {
                     return;
                 }
                 self.groups[group.0 as usize].down = Sure::Maybe;
+                for child in self.map.below(node) {
+                    let known = &mut self.known[child];
+                    if known.wanted == Sure::No && !known.goes {
+                        known.wanted = Sure::Maybe;
+                    }
+                }
             }
         }
         self.map.set_there(node, true);

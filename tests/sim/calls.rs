@@ -48,11 +48,7 @@ impl World {
         let ahead = self.supervisor.clone();
         let answer = self.supervisor.change(self.now, change.clone(), &mut actions);
         self.judge.tell(|| format!("    answer: {answer:?}"));
-        if answer.is_ok() && !matches!(change, Change::StartChild(_)) {
-            self.judge.changed(&change, &answer, &ahead);
-        } else {
-            self.judge.changed(&change, &answer, &self.supervisor);
-        }
+        self.judge.changed(&change, &answer, &ahead);
         if let (Err(refused), Some(before)) = (&answer, before)
             && (*refused == Refused::Ending || self.random.one_in(2))
         {

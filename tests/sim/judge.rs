@@ -215,6 +215,7 @@ impl Judge {
             });
         }
         self.falls.retain(|fall| !fall.doomed.is_empty());
+        self.who_is_back();
     }
 
     /// Whether it is certain that nobody wants the present life of `child` to end.
@@ -265,7 +266,11 @@ impl Judge {
         self.ignored = Some(child);
         let known = &mut self.known[child];
         (known.tried, known.done, known.over) = (true, true, sure);
-        known.fresh &= !sure;
+        if known.fresh && !sure {
+            // Whether it counts as having been there cannot be seen: nor what follows when its next start fails (C15).
+            (known.may_go, known.wanted) = (true, Sure::Maybe);
+        }
+        known.fresh = false;
     }
 
     /// Members of `group`, and of the groups in it, may be stopped, started, added and removed.
@@ -305,7 +310,15 @@ impl Judge {
                 self.kill(child.0 as usize, *number);
             }
             Action::Report(Report::Child { child, incarnation, what }) => {
-                self.come_back(child.0 as usize, supervisor);
+                let left = self.known.get(child.0 as usize).is_some_and(|known| known.left.is_some());
+                if left && *what == ChildReport::Removed {
+                    // Somebody else has its name, or its group is gone: it never comes back.
+                    self.forget_child(child.0 as usize);
+                    return;
+                }
+                if left || *what == ChildReport::Starting {
+                    self.come_back(child.0 as usize, supervisor);
+                }
                 self.check(
                     self.map.is_there(Node::Child(*child)),
                     "nobody hears of a child that was removed",
@@ -323,7 +336,10 @@ impl Judge {
                 );
                 self.group_report(group.0 as usize, what);
             }
-            Action::Report(Report::Rolled { roll, done, failed }) => self.rolled(*roll, *done, *failed),
+            Action::Report(Report::Rolled { roll, done, failed }) => {
+                self.ending |= supervisor.ending().is_some();
+                self.rolled(*roll, *done, *failed);
+            }
             Action::Report(Report::AllUp) => {
                 self.check(!self.told_all_up, "AllUp is told once for each time that it becomes true");
                 self.told_all_up = true;
@@ -468,8 +484,9 @@ impl Judge {
         if !(self.is_doomed(child) || self.ending || self.known[child].excused) {
             let listed = |roll: &Roll| !roll.over && roll.waiting.iter().any(|(who, ..)| *who == child);
             // It was its turn in a roll that is over since.
-            let late = self.known[child].bounced && !self.rolls.iter().any(listed);
-            let rolled = self.is_rolled(child) || late;
+            let known = &self.known[child];
+            let late = known.late == Some(number) || (known.bounced && !self.rolls.iter().any(listed));
+            let rolled = late || self.is_rolled(child);
             self.check(rolled, "F01, H01, N04: nobody is stopped but who falls, was told to, or is rolled");
         }
     }
@@ -533,7 +550,7 @@ impl Judge {
 
     pub(crate) fn tell(&mut self, line: impl FnOnce() -> String) {
         if self.telling {
-            if self.story.len() == 80 {
+            if self.story.len() == 400 {
                 self.story.pop_front();
             }
             self.story.push_back(line());
@@ -566,7 +583,7 @@ impl Judge {
 impl Drop for Judge {
     fn drop(&mut self) {
         if self.telling && std::thread::panicking() {
-            eprintln!("the tree:\n{:#?}\nthe newest steps:", self.map.tree);
+            eprintln!("the tree:\n{}\nthe newest steps:", self.map.picture());
             self.story.iter().for_each(|line| eprintln!("{line}"));
             eprintln!("end of the story");
         }

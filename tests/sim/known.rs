@@ -83,6 +83,8 @@ pub(crate) struct Known {
     pub(crate) excused: bool,
     /// A roll may have told it to end.
     pub(crate) bounced: bool,
+    /// The life that a roll, which is over since, may have told to end.
+    pub(crate) late: Option<Incarnation>,
     /// A reload put it into another group: what it caused before is not told where it is now.
     pub(crate) moved: bool,
     /// It was added and never was up.
@@ -128,10 +130,11 @@ pub(crate) struct Fall {
 #[derive(Debug)]
 pub(crate) struct Roll {
     pub(crate) number: u32,
+    /// All of it.
+    pub(crate) members: Vec<usize>,
     /// Who has not been restarted: child, serial, the life that it had at the beginning.
     pub(crate) waiting: Vec<(usize, u64, Option<Incarnation>)>,
     pub(crate) away: Vec<(usize, u64, Incarnation)>,
-    pub(crate) size: usize,
     pub(crate) at_once: usize,
     pub(crate) over: bool,
 }

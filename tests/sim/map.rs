@@ -275,4 +275,46 @@ impl Map {
             self.tree.groups[group].after.iter().any(concerns) || (self.is_ordered(group) && earlier())
         })
     }
+
+    /// The tree in a line for each group and child, for whoever reads a failure.
+    pub(crate) fn picture(&self) -> String {
+        let short = |node: &Node| match node {
+            Node::Child(child) => format!("c{}", child.0),
+            Node::Group(group) => format!("g{}", group.0),
+        };
+        let all = |nodes: &[Node]| nodes.iter().map(short).collect::<Vec<_>>().join(" ");
+        let mut lines = Vec::new();
+        for at in (0..self.groups.len()).filter(|at| self.groups[*at]) {
+            let group = &self.tree.groups[at];
+            let (strategy, restart, auto) = (group.strategy, group.restart, group.auto_shutdown);
+            let (otp, pool) = (if group.otp { " otp" } else { "" }, group.pool);
+            let significant = if group.significant { " significant" } else { "" };
+            let (intensity, limit) = (group.intensity, group.limit);
+            let (members, after) = (all(&group.members), all(&group.after));
+            lines.push(format!(
+                "g{at} {:?} {strategy:?}{otp} {restart:?}{significant} {auto:?} {:?} pool {pool:?} \
+                 intensity {intensity:?} limit {limit:?} backoff {:?}: [{members}] after [{after}]",
+                group.name, group.on_limit, group.backoff
+            ));
+        }
+        for at in self.living() {
+            let child = &self.tree.children[at];
+            let significant = if child.significant { " significant" } else { "" };
+            let added = if child.added { " added" } else { "" };
+            lines.push(format!(
+                "c{at} {:?} in g{} {:?}{significant}{added} autostart {} limit {:?} ready {:?} grace {:?} \
+                 ignore {:?} needs [{}]",
+                child.name,
+                child.group.0,
+                child.restart,
+                child.autostart,
+                child.limit,
+                child.ready_within,
+                child.grace,
+                child.ignore,
+                all(&child.needs)
+            ));
+        }
+        lines.join("\n")
+    }
 }

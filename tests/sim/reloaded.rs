@@ -3,7 +3,7 @@
 use crate::judge::Judge;
 use crate::known::Sure;
 use crate::map::{child as child_node, group as group_node};
-use mainstay::supervisor::spec::{Child, GroupId, Node};
+use mainstay::supervisor::spec::{Child, ChildId, GroupId, Node};
 use mainstay::supervisor::{Flaw, Reloaded, Revision, Supervisor};
 
 impl Judge {
@@ -30,7 +30,7 @@ impl Judge {
     fn replaced(&mut self, revision: &Revision, new: &Reloaded, supervisor: &Supervisor) {
         self.commanded = true;
         self.told_all_up = false;
-        let back = self.everybody_is_back();
+        let back = self.everybody_is_back(supervisor);
         let made = self.numbered(revision, new);
         let lives: Vec<usize> = revision
             .restart
@@ -46,7 +46,7 @@ impl Judge {
             self.map.tree.groups.iter().map(|group| group.members.clone()).collect();
         self.new_policies(revision, new, &made);
         let known = known_nodes(new);
-        self.go_away(revision, &known, &members, &back);
+        self.go_away(revision, &known, &members, &back, supervisor);
         self.new_members(revision, new, &known, members);
         self.map.wish();
         self.declare();
@@ -63,9 +63,25 @@ impl Judge {
                 // A group that falls or waits begins anew with everybody that it has (L02).
                 self.known[child].wanted = Sure::Maybe;
             }
+            let known = &self.known[child];
+            let otp = groups(&chain).iter().any(|group| self.map.tree.groups[*group].otp);
+            if otp && fell(&groups(&chain)) && known.wanted == Sure::Yes && known.life.is_none() {
+                // Who stood behind a failed restart and does so no more is not started (N03).
+                self.known[child].wanted = Sure::Maybe;
+            }
             if moved && (fell(&before) || fell(&groups(&chain))) {
-                self.known[child].excused = true;
+                // What its group was about to do with it, it may do itself.
+                (self.known[child].excused, self.known[child].over) = (true, false);
+                self.known[child].done |= self.known[child].life.is_none();
                 self.tally.forget(child);
+            }
+        }
+        for child in self.map.living().filter(|child| self.known[*child].wanted != Sure::No) {
+            // A group that was stopped is there again with whoever starts in it, or was moved into it.
+            for group in self.map.around(child_node(child)) {
+                if self.groups[group].down == Sure::Yes {
+                    self.groups[group].down = Sure::Maybe;
+                }
             }
         }
         for fall in &mut self.falls {
@@ -74,6 +90,8 @@ impl Judge {
                 self.map.is_below(child, *member) && self.map.tree.groups[fall.group].members.contains(member)
             };
             fall.doomed.retain(|(child, _)| fall.members.iter().any(|member| falls(member, *child)));
+            // Who comes back later does not.
+            fall.members.retain(|member| self.map.tree.groups[fall.group].members.contains(member));
         }
         self.falls.retain(|fall| !fall.doomed.is_empty());
         self.prune();
@@ -86,19 +104,17 @@ impl Judge {
                 self.rolls(&list, revision.at_once, number);
             }
         }
-        let _ = supervisor;
     }
 
     /// Before the new tree is looked at, whoever had left is a member again, and down; unless somebody else has
     /// its name.
-    fn everybody_is_back(&mut self) -> Vec<Node> {
+    fn everybody_is_back(&mut self, supervisor: &Supervisor) -> Vec<Node> {
         let mut back = Vec::new();
         for group in 0..self.groups.len() {
             for node in self.groups[group].list.clone() {
                 match node {
                     Node::Child(child) if self.known[child.0 as usize].left.is_some() => {
-                        let name = &self.map.tree.children[child.0 as usize].name;
-                        let taken = self.map.named(name).is_some();
+                        let taken = self.is_name_taken(child.0 as usize, group, supervisor);
                         self.is_back(node);
                         back.push(node);
                         let known = &mut self.known[child.0 as usize];
@@ -115,6 +131,21 @@ impl Judge {
             }
         }
         back
+    }
+
+    /// Whether somebody else has the name of `child`, which left `group`. Whoever was added to that since gives way, if
+    /// its life is over; of that, the answer tells.
+    fn is_name_taken(&mut self, child: usize, group: usize, supervisor: &Supervisor) -> bool {
+        let name = &self.map.tree.children[child].name;
+        let Some(other) = self.map.named(name) else { return false };
+        let policy = &self.map.tree.children[other];
+        let added = policy.added && policy.group.0 as usize == group && self.known[other].life.is_none();
+        let gone = added && self.groups[group].fell && !supervisor.is_child(ChildId(other as u32));
+        if gone {
+            let known = &mut self.known[other];
+            (known.goes, known.may_go, known.wanted) = (true, true, Sure::No);
+        }
+        !gone
     }
 
     /// Whose number is whose. Returns the new children, by index in the new tree.
@@ -218,7 +249,14 @@ impl Judge {
 
     /// What the new tree does not have goes, unless OTP's rule keeps it (N05). Who was added by hand stays as long
     /// as its group does.
-    fn go_away(&mut self, revision: &Revision, known: &[Node], members: &[Vec<Node>], back: &[Node]) {
+    fn go_away(
+        &mut self,
+        revision: &Revision,
+        known: &[Node],
+        members: &[Vec<Node>],
+        back: &[Node],
+        supervisor: &Supervisor,
+    ) {
         let tops = (0..members.len()).filter(|group| {
             let inside = members.iter().flatten().any(|member| *member == group_node(*group));
             !inside && self.map.groups[*group]
@@ -240,7 +278,8 @@ impl Judge {
                 let goes = goes || back;
                 match *member {
                     Node::Group(inner) => {
-                        self.groups[inner.0 as usize].goes |= goes || !otp;
+                        let gone = idle && !supervisor.groups().any(|there| there == inner);
+                        self.groups[inner.0 as usize].goes |= goes || !otp || gone;
                         self.groups[inner.0 as usize].kept = true;
                     }
                     Node::Child(child) => {

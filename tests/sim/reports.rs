@@ -53,11 +53,8 @@ impl Judge {
                 self.check(self.ignored == Some(child), "A12: ignored is who said so");
             }
             ChildReport::Stopped | ChildReport::Finished => self.known[child].tried = true,
-            ChildReport::Waiting
-            | ChildReport::Starting
-            | ChildReport::Up
-            | ChildReport::Stopping
-            | ChildReport::Killing => {}
+            ChildReport::Waiting => self.tally.tried_again(&self.map.tree, child),
+            ChildReport::Starting | ChildReport::Up | ChildReport::Stopping | ChildReport::Killing => {}
             ChildReport::Left => self.leaves(child),
             ChildReport::Removed => self.removed(child, supervisor),
         }
@@ -67,7 +64,7 @@ impl Judge {
     fn unasked_start(&self, child: usize) -> bool {
         let known = &self.known[child];
         let fell = self.map.around(child_node(child)).iter().any(|group| self.groups[*group].fell);
-        let known_from_outside = !fell && self.falls.is_empty() && !known.bounced;
+        let known_from_outside = !fell && self.falls.is_empty() && !known.bounced && !known.may_go;
         known_from_outside && !(self.ending || known.excused || known.wanted == Sure::No)
     }
 
@@ -226,6 +223,8 @@ impl Judge {
         self.check(members.iter().any(ended), "M01, M09: only a significant member ends its group");
         if let Node::Child(child) = child_node(by.0 as usize)
             && members.contains(&Node::Child(child))
+            // It may have ended the group that it was in before.
+            && !self.known[by.0 as usize].moved
         {
             let at = child.0 as usize;
             // A temporary child whose start failed has ended too.
@@ -242,6 +241,7 @@ impl Judge {
                         && self.map.tree.children[at].significant
                         && runs
                         && !self.known[at].excused
+                        && !self.is_doomed(at)
                         && self.known[at].wanted == Sure::Yes
                 }
                 Node::Group(_) => false,

@@ -14,6 +14,8 @@ use mainstay::time::{Duration, Instant};
 struct Stamps {
     sure: Vec<Instant>,
     possible: Vec<Instant>,
+    /// Groups were members of it: their deaths count too, and are not seen from outside.
+    nested: bool,
 }
 
 impl Stamps {
@@ -85,6 +87,8 @@ impl Tally {
     /// Nobody has this number; who gets it next begins anew.
     pub(crate) fn removed(&mut self, child: usize) {
         self.children[child] = Child::new();
+        // Nor is its group known any more.
+        self.step.counts = self.step.counts.filter(|(who, ..)| *who != child);
     }
 
     pub(crate) fn begin(&mut self, now: Instant) {
@@ -189,6 +193,9 @@ impl Tally {
 
     /// Judges the step. What was wrong, if anything was.
     pub(crate) fn end(&mut self, tree: &Tree) -> Option<String> {
+        for (group, policy) in tree.groups.iter().enumerate() {
+            self.groups[group].nested |= policy.members.iter().any(|member| matches!(member, Node::Group(_)));
+        }
         if let Some(child) = self.step.cleared
             && let Some(park) = self.children[child].verdict.take()
             && park != self.step.gave_up.contains(&child)
@@ -239,7 +246,7 @@ impl Tally {
             Some(true) => return None,
             Some(false) | None => {}
         }
-        self.children[child].own.push(now, parked.is_some());
+        self.children[child].own.push(now, parked.is_some() && (was_up || !otp));
         // I01: the window of its group. A failed first start under OTP semantics fails the group instead.
         let sure = parked.is_some() && (was_up || !otp);
         if otp && !was_up {
@@ -251,9 +258,7 @@ impl Tally {
             if must && sure && reliable(tree, group) && !limit_of_group {
                 return Some(format!("I01: the window of g{group} is overrun"));
             }
-            // The deaths of groups in it count too, and are not seen from outside.
-            let flat = !tree.groups[group].members.iter().any(|member| matches!(member, Node::Group(_)));
-            if limit_of_group && !may && flat {
+            if limit_of_group && !may && !self.groups[group].nested {
                 return Some(format!("I01: g{group} ends within its window"));
             }
         }

@@ -1,5 +1,9 @@
 //! What can be typed after `mainstay flag`.
 
+use super::exchange::{Export, Import};
+use super::log::Log;
+use super::roll::Roll;
+use crate::cli::changing::Changing;
 use crate::cli::duration;
 use crate::flags::Value;
 use clap::{ArgGroup, Args, Subcommand};
@@ -8,11 +12,11 @@ use std::time::Duration;
 /// `flag …`
 #[derive(Clone, Debug, Subcommand)]
 pub enum FlagCommand {
-    /// Show every flag: what it is, and who set it.
+    /// Show every flag: what it is, what brings it in, who set it, who has seen that.
     List(List),
-    /// Print what a flag is: on, off, a percentage, or disabled.
+    /// Print what a flag is: on, off, a percentage, a number, a text, a stage, or disabled.
     Get(Get),
-    /// Set flags to values: on, off, 12.5%, disabled, default.
+    /// Set flags to values: on, off, 12.5%, 42, a text; disabled, default.
     Set(Set),
     /// Turn flags on.
     Enable(Names),
@@ -20,6 +24,8 @@ pub enum FlagCommand {
     Disable(Names),
     /// Turn a flag on for a share of ids.
     Percent(Percent),
+    /// Bring a flag in by steps, each of which is watched before the next; or see to such a rollout.
+    Roll(Roll),
     /// Whether a flag is on: exit 0 on, 1 off, 2 unknown. For shells; needs no supervisor.
     On(On),
     /// Wait until a flag is something.
@@ -31,6 +37,14 @@ pub enum FlagCommand {
     Watch(Watch),
     /// Put flags on their default, as if nobody had ever set them.
     Reset(Reset),
+    /// Make every flag, and every migration, what the configuration says.
+    Load(Load),
+    /// Print who changed a flag or a migration, when and why; needs no supervisor.
+    Log(Log),
+    /// Set flags to what a file says, all at once.
+    Import(Import),
+    /// Print what all flags are set to, as a file that can be imported.
+    Export(Export),
     /// Print where the board and the journal are, and how they are.
     Where,
 }
@@ -54,29 +68,18 @@ pub struct Get {
     pub id: Option<String>,
 }
 
-/// How to change flags.
-#[derive(Clone, Debug, Default, Args)]
-pub struct Changing {
-    /// Why; kept with the change.
-    #[arg(long, value_name = "TEXT")]
-    pub why: Option<String>,
-    /// Change it even when the disk cannot keep it: then the change may be lost with the keeper.
-    #[arg(long)]
-    pub volatile: bool,
-    /// Say what would be done, and do nothing.
-    #[arg(short = 'n', long)]
-    pub dry_run: bool,
-    /// How long to wait for the keeper; 60s when not given.
-    #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
-    pub timeout: Option<Duration>,
-}
-
 /// `flag set`
 #[derive(Clone, Debug, Args)]
 pub struct Set {
     /// FLAG=VALUE, any number of them, all at once; or FLAG VALUE.
     #[arg(value_name = "FLAG=VALUE", required = true)]
     pub assignments: Vec<String>,
+    /// Change it although the guard has banned it.
+    #[arg(long)]
+    pub override_ban: bool,
+    /// Wait until every process that reads it has seen it; else exit 124.
+    #[arg(long)]
+    pub wait_seen: bool,
     /// How.
     #[command(flatten)]
     pub changing: Changing,
@@ -88,6 +91,12 @@ pub struct Names {
     /// Which, all at once.
     #[arg(value_name = "FLAG", required = true)]
     pub flags: Vec<String>,
+    /// Change it although the guard has banned it.
+    #[arg(long)]
+    pub override_ban: bool,
+    /// Wait until every process that reads it has seen it; else exit 124.
+    #[arg(long)]
+    pub wait_seen: bool,
     /// How.
     #[command(flatten)]
     pub changing: Changing,
@@ -102,6 +111,12 @@ pub struct Percent {
     /// 0 to 100, at most three decimals.
     #[arg(value_name = "SHARE", value_parser = |text: &str| Value::of_percent(text))]
     pub share: Value,
+    /// Change it although the guard has banned it.
+    #[arg(long)]
+    pub override_ban: bool,
+    /// Wait until every process that reads it has seen it; else exit 124.
+    #[arg(long)]
+    pub wait_seen: bool,
     /// How.
     #[command(flatten)]
     pub changing: Changing,
@@ -128,8 +143,8 @@ pub struct Wait {
     /// Which.
     #[arg(value_name = "FLAG")]
     pub flag: String,
-    /// on, off, disabled, or a percentage.
-    #[arg(long, value_name = "VALUE", value_parser = until)]
+    /// What `flag get` would print: on, off, 12.5%, 42, a text, a stage by number or name, disabled.
+    #[arg(long, value_name = "VALUE")]
     pub until: String,
     /// How long; 60s when not given.
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]
@@ -159,21 +174,20 @@ pub struct Reset {
     pub changing: Changing,
 }
 
+/// `flag load`
+#[derive(Clone, Debug, Default, Args)]
+pub struct Load {
+    /// How.
+    #[command(flatten)]
+    pub changing: Changing,
+}
+
 /// What `--default` takes.
 pub(super) fn on_or_off(text: &str) -> Result<bool, String> {
     match text {
         "on" | "true" => Ok(true),
         "off" | "false" => Ok(false),
         _ => Err("write on or off".to_owned()),
-    }
-}
-
-fn until(text: &str) -> Result<String, String> {
-    match text {
-        "disabled" => Ok(text.to_owned()),
-        _ => Value::parse(crate::flags::Kind::Percent, text)
-            .map(|value| value.to_string())
-            .map_err(|e| e.to_string()),
     }
 }
 

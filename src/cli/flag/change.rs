@@ -1,21 +1,26 @@
-//! `flag set`, `enable`, `disable`, `percent`, `reset`: one request to the keeper, all flags at once.
+//! `flag set`, `enable`, `disable`, `percent`, `reset`, `load`: one request to the keeper, all flags at once.
 
-use super::args::{Changing, Names, Percent, Reset, Set};
-use super::ask;
+use super::args::{Load, Names, Percent, Reset, Set};
+use super::seen;
+use crate::cli::changed;
+use crate::cli::changing::{self, Changing, usage};
 use crate::cli::error::Error;
-use crate::cli::output::{Output, printable};
-use crate::config::plan::DEFAULT_TIMEOUT;
+use crate::cli::output::Output;
 use crate::exit_code::ExitCode;
-use crate::ipc::control::Refusal;
 use crate::ipc::flags::{Changed, Edit, How, Reply, Request, To};
 use crate::paths::Project;
-use crate::services::keeper::client::fresh_id;
-use serde::Serialize;
+use crate::services::keeper::client::Answer;
+use crate::sys::clock;
+use crate::time::Duration;
+
+/// On a terminal, a change waits so long for those who read the flag to see it.
+const GLANCE: Duration = Duration::from_millis(300);
 
 /// `flag set`
 pub(super) fn set(set: &Set, project: &Project, output: &mut Output<'_>) -> Result<ExitCode, Error> {
-    let edits = edits(&set.assignments).map_err(usage)?;
-    change(edits, &set.changing, project, output)
+    let edits = edits(&set.assignments).map_err(|message| usage(message, ""))?;
+    let how = Also { override_ban: set.override_ban, wait_seen: set.wait_seen };
+    change(edits, &set.changing, how, project, output)
 }
 
 /// `flag enable`, `flag disable`
@@ -26,7 +31,8 @@ pub(super) fn all(
     output: &mut Output<'_>,
 ) -> Result<ExitCode, Error> {
     let edits = names.flags.iter().map(|flag| Edit { flag: flag.clone(), to: to.to_string() }).collect();
-    change(edits, &names.changing, project, output)
+    let how = Also { override_ban: names.override_ban, wait_seen: names.wait_seen };
+    change(edits, &names.changing, how, project, output)
 }
 
 /// `flag percent`
@@ -36,98 +42,130 @@ pub(super) fn percent(
     output: &mut Output<'_>,
 ) -> Result<ExitCode, Error> {
     let edit = Edit { flag: percent.flag.clone(), to: percent.share.to_string() };
-    change(vec![edit], &percent.changing, project, output)
+    let how = Also { override_ban: percent.override_ban, wait_seen: percent.wait_seen };
+    change(vec![edit], &percent.changing, how, project, output)
 }
 
 /// `flag reset`
 pub(super) fn reset(reset: &Reset, project: &Project, output: &mut Output<'_>) -> Result<ExitCode, Error> {
-    let request = Request::Reset { how: how(&reset.changing), flags: reset.flags.clone() };
-    send(&request, &reset.changing, project, output)
+    let request = |how| Request::Reset { how, flags: reset.flags.clone() };
+    let answer = changing::change(project, &reset.changing, false, output, request)?;
+    told(&answer, &reset.changing, "every flag is on its default already", output)
 }
 
-fn change(
+/// `flag load`
+pub(super) fn load(load: &Load, project: &Project, output: &mut Output<'_>) -> Result<ExitCode, Error> {
+    let request = |how| Request::Load { how };
+    let answer = changing::change(project, &load.changing, false, output, request)?;
+    told(&answer, &load.changing, "every flag is as the configuration says already", output)
+}
+
+/// What a change may be told besides.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Also {
+    pub(super) override_ban: bool,
+    pub(super) wait_seen: bool,
+}
+
+/// All of these at once.
+pub(super) fn change(
     edits: Vec<Edit>,
     changing: &Changing,
+    also: Also,
     project: &Project,
     output: &mut Output<'_>,
 ) -> Result<ExitCode, Error> {
-    send(&Request::Set { how: how(changing), edits }, changing, project, output)
-}
-
-fn how(changing: &Changing) -> How {
-    How {
-        id: fresh_id(),
-        reason: changing.why.clone().unwrap_or_default(),
-        volatile: changing.volatile,
-        dry_run: changing.dry_run,
-        override_ban: false,
+    let deadline = clock::now() + changing.within();
+    let request = |how: How| Request::Set { how, edits: edits.clone() };
+    let answer = changing::change(project, changing, also.override_ban, output, request)?;
+    let changes: Vec<&Changed> = changes(&answer).collect();
+    let flags: Vec<String> =
+        changes.iter().filter(|changed| !changed.unchanged).map(|changed| changed.flag.clone()).collect();
+    let look = !changing.dry_run && !flags.is_empty();
+    if output.json {
+        let seen = if look && also.wait_seen { seen::wait(project, &flags, deadline) } else { None };
+        changes.iter().try_for_each(|changed| {
+            output.object(&changed::Object::of(changed, changing.dry_run, seen.map(|(count, _)| count)))
+        })?;
+        return finish(&changes, changing, also, seen.map(|(count, _)| count), output);
     }
+    // The line stands before the wait, so that whoever is interrupted meanwhile knows that it was done.
+    let lines: Vec<String> =
+        changes.iter().map(|one| changed::line(one, changing.dry_run, output.style)).collect();
+    output.data(&lines.join("\n"))?;
+    let wait = match (also.wait_seen, output.style.terminal) {
+        (true, _) => Some(deadline),
+        (false, true) => Some(deadline.min(clock::now() + GLANCE)),
+        (false, false) => None,
+    };
+    let seen = match wait.filter(|_| look) {
+        Some(until) => {
+            output.flush()?;
+            seen::wait(project, &flags, until)
+        }
+        None => None,
+    };
+    let words = seen.map(|(count, took)| count.words(took)).filter(|words| !words.is_empty());
+    let between = if lines.len() == 1 { ", " } else { "\n" };
+    let tail = words.map_or_else(String::new, |words| format!("{between}{words}"));
+    output.line(&tail)?;
+    finish(&changes, changing, also, seen.map(|(count, _)| count), output)
 }
 
-fn send(
-    request: &Request,
+/// Says what became of every flag.
+pub(super) fn told(
+    answer: &Answer,
     changing: &Changing,
-    project: &Project,
+    nothing: &str,
     output: &mut Output<'_>,
 ) -> Result<ExitCode, Error> {
-    let answer = ask(project, request, changing.timeout.unwrap_or(DEFAULT_TIMEOUT))?;
-    let mut durable = true;
-    let mut count = 0;
-    for reply in &answer.replies {
-        let Reply::Changed(changed) = reply else { continue };
-        count += 1;
-        durable &= changed.durable;
+    let changes: Vec<&Changed> = changes(answer).collect();
+    for changed in &changes {
         if output.json {
-            output.object(&Object::of(changed, changing.dry_run))?;
+            output.object(&changed::Object::of(changed, changing.dry_run, None))?;
         } else {
-            let line = line(changed, changing.dry_run, output.style.glyphs);
+            let line = changed::line(changed, changing.dry_run, output.style);
             output.line(&line)?;
         }
     }
-    if count == 0 && !output.json {
-        output.say("every flag is on its default already");
+    if changes.is_empty() && !output.json {
+        output.say(nothing);
     }
-    if !durable && !changing.dry_run {
-        output.say(
-            "warning: this is in memory only, and lost if the keeper dies before the disk can be written",
-        );
-        // Asked for without --volatile, it is what somebody else forced in before.
-        return Ok(if changing.volatile { ExitCode::Done } else { ExitCode::Failed });
-    }
-    Ok(ExitCode::Done)
+    finish(&changes, changing, Also::default(), None, output)
 }
 
-/// `new-checkout off → on  generation 43`
-fn line(changed: &Changed, dry_run: bool, glyphs: bool) -> String {
-    let arrow = if glyphs { "→" } else { "->" };
-    let Changed { flag, old, new, generation, unchanged, durable, .. } = changed;
-    let flag = printable(flag);
-    if *unchanged {
-        return format!("{flag} is {new} already  generation {generation}");
-    }
-    let number = if dry_run { "dry run".to_owned() } else { format!("generation {generation}") };
-    let memory = if *durable || dry_run { "" } else { ", in memory only" };
-    format!("{flag} {old} {arrow} {new}  {number}{memory}")
+fn changes(answer: &Answer) -> impl Iterator<Item = &Changed> {
+    answer.replies.iter().filter_map(|reply| match reply {
+        Reply::Changed(changed) => Some(changed),
+        _ => None,
+    })
 }
 
-#[derive(Serialize)]
-struct Object<'a> {
-    schema: u32,
-    flag: &'a str,
-    old: &'a str,
-    new: &'a str,
-    generation: u64,
-    unchanged: bool,
-    durable: bool,
-    dry_run: bool,
-}
-
-impl<'a> Object<'a> {
-    fn of(changed: &'a Changed, dry_run: bool) -> Object<'a> {
-        let Changed { flag, old, new, generation, unchanged, durable, .. } = changed;
-        let (generation, unchanged, durable) = (*generation, *unchanged, *durable);
-        Object { schema: 1, flag, old, new, generation, unchanged, durable, dry_run }
+fn finish(
+    changes: &[&Changed],
+    changing: &Changing,
+    also: Also,
+    seen: Option<seen::Count>,
+    output: &mut Output<'_>,
+) -> Result<ExitCode, Error> {
+    let volatile = changes.iter().any(|changed| !changed.durable) && !changing.dry_run;
+    if volatile {
+        output.say(changed::VOLATILE);
     }
+    match seen {
+        Some(count) if also.wait_seen && !count.complete() => {
+            let (late, all) = (count.read - count.newest, count.read);
+            let message = format!("the change was made, and {late} of {all} processes have not seen it");
+            return Err(Error::TimedOut { message });
+        }
+        None if also.wait_seen && changes.iter().any(|one| !one.unchanged) && !changing.dry_run => {
+            let message = "the change was made, and nobody could be asked who has seen it".to_owned();
+            return Err(Error::TimedOut { message });
+        }
+        _ => {}
+    }
+    // Asked for without --volatile, it is what somebody else forced in before.
+    Ok(if volatile && !changing.volatile { ExitCode::Failed } else { ExitCode::Done })
 }
 
 /// `a=on b=12.5%`, or `a on`.
@@ -143,10 +181,6 @@ fn edits(words: &[String]) -> Result<Vec<Edit>, String> {
             })
             .collect(),
     }
-}
-
-fn usage(message: String) -> Error {
-    Error::Refused(Refusal { code: ExitCode::Usage.number(), message, hint: String::new() })
 }
 
 #[cfg(test)]
@@ -169,27 +203,9 @@ mod tests {
         check(&["a", "12.5%"], &[("a", "12.5%")]);
         check(&["a=on", "b=default"], &[("a", "on"), ("b", "default")]);
         check(&["a=x=y"], &[("a", "x=y")]);
+        check(&["log-level=debug"], &[("log-level", "debug")]);
         for typed in [&["a"][..], &["a=on", "off"]] {
             assert!(edits(&words(typed)).is_err(), "{typed:?}");
         }
-    }
-
-    #[test]
-    fn a_change_is_one_line_with_its_number() {
-        let changed = Changed {
-            flag: "x".into(),
-            old: "off".into(),
-            new: "12.5%".into(),
-            generation: 43,
-            unchanged: false,
-            repeated: false,
-            durable: true,
-        };
-        assert_eq!(line(&changed, false, true), "x off → 12.5%  generation 43");
-        assert_eq!(line(&changed, true, false), "x off -> 12.5%  dry run");
-        let volatile = Changed { durable: false, ..changed.clone() };
-        assert_eq!(line(&volatile, false, true), "x off → 12.5%  generation 43, in memory only");
-        let same = Changed { unchanged: true, ..changed };
-        assert_eq!(line(&same, false, true), "x is 12.5% already  generation 43");
     }
 }

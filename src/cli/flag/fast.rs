@@ -1,8 +1,27 @@
-//! `mainstay flag on NAME` for loops in shells: answered before `clap` is built, when nothing but the plain
-//! form was typed.
+//! `mainstay flag on NAME` for loops in shells: answered before `main`, or at least before `clap` is built, when
+//! nothing but the plain form was typed.
 
 use super::args::{On, on_or_off};
+use super::read;
+use crate::board::{Board, Source};
+use crate::cli::here;
+use crate::exit_code::ExitCode;
+use crate::paths::{self, Choice};
 use std::ffi::OsString;
+
+/// The answer to a plain `flag on` from a board that is whole; `None`: it was something else, or there is more to say
+/// than yes or no, and the long way does it again. Writes nothing. `arguments`: without the program's name.
+pub fn answer(arguments: impl Iterator<Item = OsString>) -> Option<ExitCode> {
+    let mut arguments = arguments.peekable();
+    if arguments.peek().is_none_or(|first| first != "flag") {
+        return None;
+    }
+    let on = on(&arguments.collect::<Vec<_>>())?;
+    let project = paths::resolve(&Choice::default(), &here::environment(), &here::System).ok()?;
+    let board = Board::open(&project.runtime);
+    let (reading, opinion) = board.read_for(&on.flag, on.id.as_deref());
+    (reading.source == Source::Proven).then(|| read::answer(&on, opinion))
+}
 
 /// The `flag on` that these arguments (without the program's name) plainly are; `None`: let `clap` see
 /// them, also for whatever is wrong with them.

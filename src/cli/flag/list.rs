@@ -1,334 +1,326 @@
-//! `flag list`, `flag watch`, `flag where`: many flags, from one consistent copy of the board. Who set
-//! them comes from the journal, where we may read it.
+//! `flag list`: what each flag is for readers, what brings it in, who set it, and who has seen that.
 
-use super::args::{List, Watch};
-use super::{board, lost, unknown};
-use crate::board::{Board, Snapshot};
-use crate::cli::duration::brief;
+use super::args::List;
+use super::known::Known;
+use super::unknown;
+use crate::cli::bar::bar;
+use crate::cli::duration::{brief, exact};
 use crate::cli::error::Error;
+use crate::cli::json::{SCHEMA, seconds, timestamp};
 use crate::cli::narrate::one_line;
-use crate::cli::output::Output;
-use crate::cli::table::Table;
+use crate::cli::output::{Output, Style, printable};
+use crate::cli::table::{Table, shorten};
 use crate::exit_code::ExitCode;
-use crate::flags::{Truth, Value};
-use crate::ipc::flags::{Reply, Request, Where};
+use crate::flags::{Kind, Truth, Value};
+use crate::ipc::flags::{Flag, Seen};
 use crate::paths::Project;
-use crate::services::keeper::client;
-use crate::store::{self, Entry, State};
 use crate::sys::clock;
-use crate::time::{Duration, Wall};
+use crate::time::Wall;
 use serde::Serialize;
-use std::collections::BTreeMap;
 use wildmatch::WildMatch;
-
-/// `flag where` waits so long for the keeper.
-const WHERE_WITHIN: Duration = Duration::from_secs(1);
 
 /// `flag list`
 pub(super) fn list(list: &List, project: &Project, output: &mut Output<'_>) -> Result<ExitCode, Error> {
-    let (flags, generation) = flags(&board(project), project)?;
-    let wanted = chosen(&list.flags, &flags, project)?;
-    let journal = store::read_only(&project.state).unwrap_or_default();
-    let now = clock::wall();
-    let mut table = Table::new(["FLAG", "VALUE", "GENERATION", "SET BY", "WHY"]);
-    for (name, truth) in flags.iter().filter(|(name, _)| wanted(name)) {
-        // An entry that says something else is of a change that is just being made, or not known here.
-        let entry = journal.get(name).filter(|entry| entry.truth.is_none_or(|set| set == *truth));
-        if output.json {
-            output.object(&object(name, *truth, entry, generation))?;
-            continue;
+    let known = Known::find(project)?;
+    let names: Vec<&str> = known.flags.iter().map(|flag| flag.declared.name.as_str()).collect();
+    let wanted = chosen(&list.flags, &names, project)?;
+    let shown: Vec<&Flag> = known.flags.iter().filter(|flag| wanted(&flag.declared.name)).collect();
+    if output.json {
+        for flag in &shown {
+            output.object(&Object::of(flag, known.seen.as_deref(), known.generation))?;
         }
-        let set_by = match entry {
-            Some(entry) => format!("{}, {} ago", one_line(&entry.actor), brief(age(entry.time, now))),
-            None => "default".to_owned(),
-        };
-        table.row(vec![
-            name.clone(),
-            truth.to_string(),
-            entry.map_or_else(|| "-".to_owned(), |entry| entry.generation.to_string()),
-            set_by,
-            entry.map_or_else(String::new, |entry| one_line(&entry.reason)),
-        ]);
+        return Ok(ExitCode::Done);
     }
-    if !output.json {
-        if flags.is_empty() {
-            output.say("no flags are declared; add `[flag.NAME]` to the configuration");
-            return Ok(ExitCode::Done);
-        }
-        let style = output.style;
-        for line in table.lines(|row, column, cell| match (row, column) {
-            (None, _) => style.dim(cell),
-            (Some(_), 1) if cell.trim_end() == "on" => style.good(cell),
-            _ => cell.to_owned(),
-        }) {
-            output.line(&line)?;
+    if shown.is_empty() {
+        output.say("no flags are declared; add `[flag.NAME]` to the configuration");
+        return Ok(ExitCode::Done);
+    }
+    let now = clock::wall();
+    let text = render(&shown, known.seen.as_deref(), now, output.style);
+    output.data(&text)?;
+    for flag in shown {
+        if let Some(warning) = expired(flag, now) {
+            output.say(&warning);
         }
     }
     Ok(ExitCode::Done)
 }
 
-/// Every flag and the board's number; from the keeper when there is no board, then from the journal.
-fn flags(board: &Board, project: &Project) -> Result<(BTreeMap<String, Truth>, u64), Error> {
-    let snapshot = board.snapshot();
-    if let Some(generation) = snapshot.generation {
-        return Ok((owned(&snapshot), generation));
-    }
-    let request = Request::List { flags: Vec::new() };
-    if let Ok(answer) = client::ask(&project.runtime, &request, WHERE_WITHIN) {
-        let told = answer.replies.into_iter().filter_map(|reply| match reply {
-            Reply::Flag(flag) => Some((flag.declared.name, flag.truth)),
-            _ => None,
-        });
-        return Ok((told.collect(), answer.generation));
-    }
-    // Only what somebody set is in there, not what is declared; better than nothing, and true.
-    let journal = store::read_only(&project.state).unwrap_or_default();
-    let set: BTreeMap<_, _> =
-        journal.iter().filter_map(|(name, entry)| Some((name.to_owned(), entry.truth?))).collect();
-    if set.is_empty() {
-        return Err(Error::Failed {
-            message: lost(project),
-            hint: "start it with `mainstay run`".to_owned(),
-        });
-    }
-    Ok((set, journal.generation()))
-}
-
-fn owned(snapshot: &Snapshot) -> BTreeMap<String, Truth> {
-    snapshot.flags().map(|(name, truth)| (name.to_owned(), truth)).collect()
-}
-
-/// Which of them were asked for; a name or pattern that matches none is an error.
-fn chosen<'a>(
+/// Which names were asked for; a name or pattern that matches none is an error.
+pub(super) fn chosen<'a>(
     patterns: &'a [String],
-    flags: &BTreeMap<String, Truth>,
+    names: &[&str],
     project: &Project,
 ) -> Result<impl Fn(&str) -> bool + use<'a>, Error> {
     let matchers: Vec<_> = patterns.iter().map(|pattern| WildMatch::new(pattern)).collect();
     for (pattern, matcher) in patterns.iter().zip(&matchers) {
-        if !flags.keys().any(|name| matcher.matches(name)) {
+        if !names.iter().any(|name| matcher.matches(name)) {
             return Err(unknown(pattern, project).1);
         }
     }
     Ok(move |name: &str| matchers.is_empty() || matchers.iter().any(|matcher| matcher.matches(name)))
 }
 
+/// The whole table. `seen`: `None` when nobody could be asked, and then there is no such column.
+fn render(flags: &[&Flag], seen: Option<&[Seen]>, now: Wall, style: Style) -> String {
+    let mut table = table(flags, seen, now, Detail::at(0));
+    for level in 1..=Detail::LEAST {
+        if table.width() <= style.width {
+            break;
+        }
+        table = self::table(flags, seen, now, Detail::at(level));
+    }
+    let lines = table.lines(|row, column, cell| match (row, column) {
+        (None, _) => style.dim(cell),
+        (Some(row), 1) => match flags[row].effective {
+            Truth { disabled: true, .. } => style.dim(cell),
+            Truth { value: Value::On, .. } => style.good(cell),
+            _ => cell.to_owned(),
+        },
+        (Some(row), 2) => match flags[row].guard.as_str() {
+            "" => cell.to_owned(),
+            "banned" | "frozen" => style.bad(cell),
+            _ => style.busy(cell),
+        },
+        (Some(row), 4) if behind(&flags[row].declared.name, seen) => style.busy(cell),
+        _ => cell.to_owned(),
+    });
+    lines.iter().fold(String::new(), |text, line| text + line + "\n")
+}
+
+/// How much is shown of each column; each level leaves out a little more.
+#[derive(Clone, Copy)]
+struct Detail {
+    bar: usize,
+    each_service: bool,
+    text: usize,
+    ago: bool,
+    words: usize,
+}
+
+impl Detail {
+    const LEAST: u32 = 5;
+
+    fn at(level: u32) -> Detail {
+        Detail {
+            bar: if level < 1 {
+                20
+            } else if level < 4 {
+                10
+            } else {
+                0
+            },
+            each_service: level < 2,
+            text: if level < 3 { 24 } else { 10 },
+            ago: level < 3,
+            words: if level < 5 { usize::MAX } else { 16 },
+        }
+    }
+}
+
+fn table(flags: &[&Flag], seen: Option<&[Seen]>, now: Wall, detail: Detail) -> Table {
+    let columns = ["FLAG", "VALUE", "STAGE", "SET BY", "SEEN BY"];
+    let count = if seen.is_some() { 5 } else { 4 };
+    let mut table = Table::new(columns.into_iter().take(count));
+    for flag in flags {
+        let value = shorten(&printable(&flag.effective.to_string()), detail.text);
+        let mut row =
+            vec![flag.declared.name.clone(), value, standing(flag, detail), set_by(flag, now, detail)];
+        row.extend(seen.map(|seen| seen_by(&flag.declared.name, seen, detail)));
+        table.row(row);
+    }
+    table
+}
+
+/// What brings the flag in, or holds it back: `[#####...............] r-3, baking`, `otp_cleanup 2`, `needs search`.
+fn standing(flag: &Flag, detail: Detail) -> String {
+    let mut words = Vec::new();
+    if flag.roll != 0 {
+        words.push(format!("r-{}", flag.roll));
+    }
+    if let Some((migration, stage)) = &flag.stage {
+        words.push(format!("{migration} {stage}"));
+    }
+    if !flag.guard.is_empty() {
+        words.push(one_line(&flag.guard));
+    }
+    // Readers see something else than what was set.
+    if flag.effective != flag.truth {
+        words.push(match &flag.declared.requires {
+            Some(requires) if requires.on => format!("set {}, needs {}", flag.truth, requires.flag),
+            Some(requires) => format!("set {}, needs not {}", flag.truth, requires.flag),
+            None => format!("set {}", flag.truth),
+        });
+    }
+    let words = shorten(&words.join(", "), detail.words);
+    let share = match flag.truth {
+        Truth { value: Value::Share(share), disabled: false } => bar(share, detail.bar),
+        _ => String::new(),
+    };
+    match (share.as_str(), words.as_str()) {
+        ("", "") => "-".to_owned(),
+        ("", words) => words.to_owned(),
+        (share, words) => format!("{share} {words}").trim_end().to_owned(),
+    }
+}
+
+fn set_by(flag: &Flag, now: Wall, detail: Detail) -> String {
+    match flag.actor.as_str() {
+        "" if flag.declared.configured.is_some() => "file".to_owned(),
+        "" => "default".to_owned(),
+        actor if detail.ago => format!("{}, {} ago", one_line(actor), brief(age(flag.time, now))),
+        actor => shorten(&one_line(actor), 12),
+    }
+}
+
+/// `web 4/4  worker 0/1 behind 12s`
+fn seen_by(flag: &str, seen: &[Seen], detail: Detail) -> String {
+    let of_flag: Vec<&Seen> = seen.iter().filter(|seen| seen.flag == flag).collect();
+    if of_flag.is_empty() {
+        return "-".to_owned();
+    }
+    if detail.each_service {
+        let words = of_flag.iter().map(|seen| {
+            let late = lateness(seen.behind_ns);
+            format!("{} {}/{}{late}", seen.service, seen.newest, seen.running)
+        });
+        return words.collect::<Vec<_>>().join("  ");
+    }
+    let sum = |count: fn(&Seen) -> u32| of_flag.iter().map(|seen| count(seen)).sum::<u32>();
+    let late = lateness(of_flag.iter().map(|seen| seen.behind_ns).max().unwrap_or_default());
+    format!("{}/{}{late}", sum(|seen| seen.newest), sum(|seen| seen.running))
+}
+
+fn lateness(behind_ns: u64) -> String {
+    match behind_ns {
+        0 => String::new(),
+        behind @ 1..1_000_000_000 => format!(" behind {}", exact(behind)),
+        behind => format!(" behind {}", brief(behind)),
+    }
+}
+
+fn behind(flag: &str, seen: Option<&[Seen]>) -> bool {
+    seen.into_iter().flatten().any(|seen| seen.flag == flag && seen.behind_ns > 0)
+}
+
+/// What is said of a flag that should not be there any more.
+fn expired(flag: &Flag, now: Wall) -> Option<String> {
+    let expires = flag.declared.expires.as_deref()?;
+    let last: jiff::civil::Date = expires.parse().ok()?;
+    let today =
+        jiff::Timestamp::from_microsecond(now.0).ok()?.to_zoned_datetime(jiff::tz::TimeZone::system()).date();
+    let owner = flag.declared.owner.as_deref().map(|owner| format!("; its owner is {owner}"));
+    (today > last).then(|| {
+        printable(&format!(
+            "warning: flag `{}` was to be gone after {expires}{}",
+            flag.declared.name,
+            owner.unwrap_or_default()
+        ))
+    })
+}
+
+pub(super) fn age(time: Wall, now: Wall) -> u64 {
+    u64::try_from(now.0.saturating_sub(time.0)).unwrap_or(0).saturating_mul(1000)
+}
+
+/// One line of `flag list --json`.
 #[derive(Serialize)]
 struct Object<'a> {
     schema: u32,
     name: &'a str,
-    kind: &'static str,
-    /// `true`, `false`, the percentage; `null` while it is disabled.
+    kind: Kind,
+    /// What readers see: `true`, `false`, the percentage, the number, the text; `null` while it is disabled.
     value: serde_json::Value,
     text: String,
     disabled: bool,
+    /// What was set, when readers see something else.
+    held_back: Option<String>,
     set: bool,
     generation: u64,
     actor: &'a str,
     uid: Option<u32>,
     reason: &'a str,
     time: Option<String>,
+    durable: bool,
+    default: String,
+    safe: String,
+    migration: Option<&'a str>,
+    stage: Option<u32>,
+    roll: Option<String>,
+    guard: &'a str,
+    owner: Option<&'a str>,
+    description: Option<&'a str>,
+    expires: Option<&'a str>,
+    /// null: nobody could be asked.
+    seen: Option<Vec<SeenBy<'a>>>,
     board_generation: u64,
 }
 
-fn object<'a>(name: &'a str, truth: Truth, entry: Option<&'a Entry>, board_generation: u64) -> Object<'a> {
-    let (kind, value) = json(truth);
-    Object {
-        schema: 1,
-        name,
-        kind,
-        value,
-        text: truth.to_string(),
-        disabled: truth.disabled,
-        set: entry.is_some_and(|entry| entry.truth.is_some()),
-        generation: entry.map_or(0, |entry| entry.generation),
-        actor: entry.map_or("", |entry| entry.actor.as_str()),
-        uid: entry.map(|entry| entry.uid),
-        reason: entry.map_or("", |entry| entry.reason.as_str()),
-        time: entry.map(|entry| stamp(entry.time)),
-        board_generation,
-    }
-}
-
-/// The kind of a value, and the value: `true`, `false`, the percentage; `null` while it is disabled.
-pub(super) fn json(truth: Truth) -> (&'static str, serde_json::Value) {
-    let (kind, value) = match truth.value {
-        Value::Off => ("bool", false.into()),
-        Value::On => ("bool", true.into()),
-        Value::Share(share) => ("percent", (f64::from(share) / 1000.0).into()),
-        Value::Stage(stage) => ("stage", stage.into()),
-        Value::Int(number) => ("int", number.into()),
-        Value::Text(text) => ("text", text.text().unwrap_or_default().into()),
-    };
-    (kind, if truth.disabled { serde_json::Value::Null } else { value })
-}
-
-/// `2026-11-23T12:14:44.218Z`
-fn stamp(time: Wall) -> String {
-    let time = jiff::Timestamp::from_microsecond(time.0).unwrap_or_default();
-    time.strftime("%Y-%m-%dT%H:%M:%S%.3fZ").to_string()
-}
-
-fn age(time: Wall, now: Wall) -> u64 {
-    u64::try_from(now.0.saturating_sub(time.0)).unwrap_or(0).saturating_mul(1000)
-}
-
-/// `flag watch`
-pub(super) fn watch(watch: &Watch, project: &Project, output: &mut Output<'_>) -> Result<ExitCode, Error> {
-    const A_WHILE: Duration = Duration::from_secs(3600);
-    let board = board(project);
-    let (mut before, mut generation) = flags(&board, project)?;
-    let wanted = chosen(&watch.flags, &before, project)?;
-    loop {
-        output.flush()?;
-        // What is missed while there is no board is told when there is one again.
-        let Some(_) = board.wait(generation, A_WHILE) else { continue };
-        let snapshot = board.snapshot();
-        let Some(number) = snapshot.generation else { continue };
-        if !snapshot.consistent {
-            continue;
-        }
-        let now = owned(&snapshot);
-        let journal = store::read_only(&project.state).unwrap_or_default();
-        for change in differences(&before, &now, &journal, number) {
-            if !wanted(change.flag) {
-                continue;
-            }
-            if output.json {
-                output.object(&change)?;
-            } else {
-                let line = change.line(output.style.glyphs);
-                output.line(&line)?;
-            }
-        }
-        (before, generation) = (now, number);
-    }
-}
-
-/// A flag that became something else.
-#[derive(Debug, Serialize)]
-struct Change<'a> {
-    schema: u32,
-    flag: &'a str,
-    old: Option<String>,
-    new: Option<String>,
+#[derive(Serialize)]
+struct SeenBy<'a> {
+    service: &'a str,
+    running: u32,
+    read: u32,
+    newest: u32,
+    behind_seconds: f64,
     generation: u64,
-    actor: &'a str,
-    reason: &'a str,
-    time: String,
 }
 
-impl Change<'_> {
-    fn line(&self, glyphs: bool) -> String {
-        let word = |truth: &Option<String>| truth.clone().unwrap_or_else(|| "undeclared".to_owned());
-        let arrow = if glyphs { "→" } else { "->" };
-        let (old, new) = (word(&self.old), word(&self.new));
-        let mut line =
-            format!("{} {} {old} {arrow} {new}  generation {}", self.time, self.flag, self.generation);
-        if !self.actor.is_empty() {
-            line += &format!("  by {}", one_line(self.actor));
-        }
-        if !self.reason.is_empty() {
-            line += &format!(": {}", one_line(self.reason));
-        }
-        line
-    }
-}
-
-/// What differs between two copies; who did it, where the journal says the same.
-fn differences<'a>(
-    before: &'a BTreeMap<String, Truth>,
-    now: &'a BTreeMap<String, Truth>,
-    journal: &'a State,
-    generation: u64,
-) -> Vec<Change<'a>> {
-    let mut names: Vec<&String> = before.keys().chain(now.keys()).collect();
-    names.sort_unstable();
-    names.dedup();
-    let changed = names.into_iter().filter(|name| before.get(*name) != now.get(*name));
-    let change = |name: &'a String| {
-        let new = now.get(name);
-        let entry = journal
-            .get(name)
-            .filter(|e| e.generation <= generation && e.truth.is_none_or(|set| Some(&set) == new));
-        Change {
-            schema: 1,
-            flag: name,
-            old: before.get(name).map(Truth::to_string),
-            new: new.map(Truth::to_string),
-            generation: entry.map_or(generation, |entry| entry.generation),
-            actor: entry.map_or("", |entry| entry.actor.as_str()),
-            reason: entry.map_or("", |entry| entry.reason.as_str()),
-            time: stamp(entry.map_or_else(clock::wall, |entry| entry.time)),
-        }
-    };
-    changed.map(change).collect()
-}
-
-/// `flag where`
-pub(super) fn place(project: &Project, output: &mut Output<'_>) -> Result<ExitCode, Error> {
-    let board = board(project);
-    let answer = client::ask(&project.runtime, &Request::Where, WHERE_WITHIN);
-    let told: Option<Where> = answer.ok().and_then(|answer| {
-        answer.replies.into_iter().find_map(|reply| match reply {
-            Reply::Where(told) => Some(told),
-            _ => None,
-        })
-    });
-    let trouble = board.trouble().map(|error| error.to_string()).unwrap_or_default();
-    let places = Places {
-        schema: 1,
-        board: project.runtime.join(crate::board::layout::BOARD).display().to_string(),
-        board_state: if trouble.is_empty() { "live".to_owned() } else { trouble },
-        generation: board.generation(),
-        flags: board.snapshot().flags().count(),
-        journal: store::directory(&project.state).join("journal").display().to_string(),
-        journal_trouble: told.as_ref().map(|told| told.trouble.clone()),
-        epoch: told.as_ref().map(|told| told.epoch),
-        keeper: told.as_ref().map(|told| told.pid),
-        socket: client::socket(&project.runtime).display().to_string(),
-    };
-    if output.json {
-        output.object(&places)?;
-        return Ok(ExitCode::Done);
-    }
-    for line in places.lines() {
-        output.line(&line)?;
-    }
-    Ok(ExitCode::Done)
-}
-
-#[derive(Debug, Serialize)]
-struct Places {
-    schema: u32,
-    board: String,
-    board_state: String,
-    generation: Option<u64>,
-    flags: usize,
-    journal: String,
-    journal_trouble: Option<String>,
-    epoch: Option<u64>,
-    keeper: Option<u32>,
-    socket: String,
-}
-
-impl Places {
-    fn lines(&self) -> Vec<String> {
-        let Places { board, board_state, flags, journal, socket, .. } = self;
-        let generation = self.generation.map_or_else(|| "-".to_owned(), |number| number.to_string());
-        let keeper = match self.keeper {
-            Some(pid) => format!("pid {pid}, socket {socket}"),
-            None => format!("no answer at {socket}"),
+impl<'a> Object<'a> {
+    fn of(flag: &'a Flag, seen: Option<&'a [Seen]>, board_generation: u64) -> Object<'a> {
+        let touched = flag.generation != 0;
+        let by = |seen: &'a Seen| SeenBy {
+            service: &seen.service,
+            running: seen.running,
+            read: seen.read,
+            newest: seen.newest,
+            behind_seconds: seconds(seen.behind_ns),
+            generation: seen.generation,
         };
-        let journal_state = match (&self.journal_trouble, self.epoch) {
-            (Some(trouble), _) if !trouble.is_empty() => format!("changes are refused: {trouble}"),
-            (_, Some(epoch)) => format!("epoch {epoch}"),
-            _ => "nobody writes it now".to_owned(),
-        };
-        vec![
-            format!("board    {board}  ({board_state}, generation {generation}, {flags} flags)"),
-            format!("journal  {journal}  ({journal_state})"),
-            format!("keeper   {keeper}"),
-        ]
+        let declared = &flag.declared;
+        Object {
+            schema: SCHEMA,
+            name: &declared.name,
+            kind: declared.kind,
+            value: json(flag.effective),
+            text: flag.effective.to_string(),
+            disabled: flag.effective.disabled,
+            held_back: (flag.effective != flag.truth).then(|| flag.truth.to_string()),
+            set: flag.set,
+            generation: flag.generation,
+            actor: &flag.actor,
+            uid: touched.then_some(flag.uid),
+            reason: &flag.reason,
+            time: touched.then(|| timestamp(flag.time)),
+            durable: flag.durable,
+            default: declared.default.to_string(),
+            safe: declared.safe.to_string(),
+            migration: flag.stage.as_ref().map(|(migration, _)| migration.as_str()),
+            stage: flag.stage.as_ref().map(|(_, stage)| *stage),
+            roll: (flag.roll != 0).then(|| format!("r-{}", flag.roll)),
+            guard: &flag.guard,
+            owner: declared.owner.as_deref(),
+            description: declared.description.as_deref(),
+            expires: declared.expires.as_deref(),
+            seen: seen.map(|seen| seen.iter().filter(|seen| seen.flag == declared.name).map(by).collect()),
+            board_generation,
+        }
     }
 }
+
+/// A value in JSON: `true`, `false`, the percentage, the number, the text; `null` while it is disabled.
+pub(super) fn json(truth: Truth) -> serde_json::Value {
+    match truth.value {
+        _ if truth.disabled => serde_json::Value::Null,
+        Value::Off => false.into(),
+        Value::On => true.into(),
+        Value::Share(share) => (f64::from(share) / 1000.0).into(),
+        Value::Stage(stage) => stage.into(),
+        Value::Int(number) => number.into(),
+        Value::Text(text) => text.text().unwrap_or_default().into(),
+    }
+}
+
+#[cfg(test)]
+#[path = "list/tests.rs"]
+mod tests;

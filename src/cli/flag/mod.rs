@@ -2,24 +2,30 @@
 
 pub mod args;
 mod change;
+mod exchange;
 pub mod fast;
+mod known;
 mod list;
+mod log;
+mod place;
 mod read;
+mod roll;
+pub mod seen;
+mod wait;
+mod watch;
 
 pub use args::FlagCommand;
 
-use super::duration;
 use super::error::Error;
 use super::output::Output;
 use crate::board::Board;
 use crate::exit_code::ExitCode;
 use crate::flags::Value;
 use crate::ipc::control::Refusal;
-use crate::ipc::flags::{Request, To};
+use crate::ipc::flags::To;
 use crate::paths::Project;
-use crate::services::keeper::client::{self, Answer, AskError};
+use crate::services::keeper::client;
 use crate::services::keeper::{Elsewhere, nearest};
-use crate::time::Duration;
 
 /// Does what was typed, for this project.
 ///
@@ -34,10 +40,15 @@ pub fn run(command: &FlagCommand, project: &Project, output: &mut Output<'_>) ->
         FlagCommand::Disable(names) => change::all(names, To::Disabled, project, output),
         FlagCommand::Percent(percent) => change::percent(percent, project, output),
         FlagCommand::On(on) => read::on(on, project, output),
-        FlagCommand::Wait(wait) => read::wait(wait, project, output),
-        FlagCommand::Watch(watch) => list::watch(watch, project, output),
+        FlagCommand::Wait(wait) => wait::wait(wait, project, output),
+        FlagCommand::Watch(watch) => watch::watch(watch, project, output),
         FlagCommand::Reset(reset) => change::reset(reset, project, output),
-        FlagCommand::Where => list::place(project, output),
+        FlagCommand::Load(load) => change::load(load, project, output),
+        FlagCommand::Roll(roll) => roll::run(roll, project, output),
+        FlagCommand::Log(log) => log::run(log, project, output),
+        FlagCommand::Import(import) => exchange::import(import, project, output),
+        FlagCommand::Export(export) => exchange::export(export, project, output),
+        FlagCommand::Where => place::place(project, output),
     }
 }
 
@@ -65,24 +76,4 @@ fn lost(project: &Project) -> String {
         project.runtime.join(crate::board::layout::BOARD).display(),
         client::socket(&project.runtime).display()
     )
-}
-
-/// Asks the keeper, in the words of the command line.
-fn ask(project: &Project, request: &Request, within: Duration) -> Result<Answer, Error> {
-    client::ask(&project.runtime, request, within).map_err(|error| match error {
-        AskError::Refused(refusal) => Error::Refused(refusal),
-        AskError::Call(error) => Error::Call(error),
-        AskError::Late => {
-            let again = match request {
-                request if request.changes() => {
-                    "; it may have made the change all the same, and asking again is safe"
-                }
-                _ => "",
-            };
-            let within = duration::exact(u64::try_from(within.as_nanos()).unwrap_or(u64::MAX));
-            let socket = client::socket(&project.runtime);
-            let message = format!("the keeper at {} did not answer within {within}{again}", socket.display());
-            Error::TimedOut { message }
-        }
-    })
 }

@@ -1,17 +1,14 @@
-//! `flag get`, `on`, `wait`: one flag, from the board itself.
+//! `flag get`, `flag on`: one flag, from the board itself.
 
-use super::args::{Get, On, Wait};
+use super::args::{Get, On};
 use super::list::json;
 use super::{board, lost, unknown};
 use crate::board::{Reading, Source};
-use crate::cli::duration;
 use crate::cli::error::Error;
 use crate::cli::output::Output;
-use crate::config::plan::DEFAULT_TIMEOUT;
 use crate::exit_code::ExitCode;
+use crate::flags::{Truth, Value};
 use crate::paths::Project;
-use crate::sys::clock;
-use crate::time::Duration;
 use serde::Serialize;
 
 /// `flag get`
@@ -20,7 +17,11 @@ pub(super) fn get(get: &Get, project: &Project, output: &mut Output<'_>) -> Resu
     let (reading, opinion) = board.read_for(&get.flag, get.id.as_deref());
     let Some(truth) = reading.truth else { return Err(not_there(&get.flag, reading, project)) };
     let (text, value) = match &get.id {
-        None => (truth.to_string(), json(truth).1),
+        // What is no yes or no is the same for every id.
+        Some(_) if !matches!(truth.value, Value::Off | Value::On | Value::Share(_)) => {
+            (plain(truth), json(truth))
+        }
+        None => (plain(truth), json(truth)),
         Some(_) => match opinion {
             Some(on) => (on_or_off(on).to_owned(), on.into()),
             None => ("disabled".to_owned(), serde_json::Value::Null),
@@ -34,7 +35,23 @@ pub(super) fn get(get: &Get, project: &Project, output: &mut Output<'_>) -> Resu
     Ok(ExitCode::Done)
 }
 
-fn object(
+/// A value as a script wants it, which can be typed again: a text stands without quotes, unless that would mean something
+/// else.
+pub(super) fn plain(truth: Truth) -> String {
+    let bare = match truth.value {
+        Value::Text(text) if !truth.disabled => text.text(),
+        _ => None,
+    };
+    let odd = |text: &str| {
+        text.is_empty() || text.starts_with('"') || text.contains(char::is_control) || text != text.trim()
+    };
+    match bare {
+        Some(text) if !odd(&text) && !matches!(&*text, "disabled" | "default") => text.to_string(),
+        _ => truth.to_string(),
+    }
+}
+
+pub(super) fn object(
     name: &str,
     value: serde_json::Value,
     text: &str,
@@ -65,13 +82,16 @@ fn source(reading: Reading) -> &'static str {
     }
 }
 
+/// What `flag on` says of a flag that means this.
+pub(super) fn answer(on: &On, opinion: Option<bool>) -> ExitCode {
+    if opinion.or(on.default).unwrap_or(false) { ExitCode::Done } else { ExitCode::Failed }
+}
+
 /// `flag on`
 pub(super) fn on(on: &On, project: &Project, output: &mut Output<'_>) -> Result<ExitCode, Error> {
     let (reading, opinion) = board(project).read_for(&on.flag, on.id.as_deref());
     match (reading.truth, reading.source) {
-        (Some(_), _) => {
-            Ok(if opinion.or(on.default).unwrap_or(false) { ExitCode::Done } else { ExitCode::Failed })
-        }
+        (Some(_), _) => Ok(answer(on, opinion)),
         (None, Source::Unknown) => {
             output.say(&format!("mainstay: {}", unknown(&on.flag, project).0));
             Ok(ExitCode::Usage)
@@ -89,39 +109,7 @@ pub(super) fn on(on: &On, project: &Project, output: &mut Output<'_>) -> Result<
     }
 }
 
-/// `flag wait`
-pub(super) fn wait(wait: &Wait, project: &Project, output: &mut Output<'_>) -> Result<ExitCode, Error> {
-    let board = board(project);
-    let within = wait.timeout.unwrap_or(DEFAULT_TIMEOUT);
-    let deadline = clock::now() + within;
-    loop {
-        // The number first: a change between the two reads makes the wait return at once.
-        let generation = board.generation();
-        let reading = board.read(&wait.flag);
-        let is = match (reading.truth, reading.source) {
-            (Some(truth), _) => truth.to_string(),
-            (None, Source::Unknown) => return Err(not_there(&wait.flag, reading, project)),
-            (None, _) => "not known".to_owned(),
-        };
-        if is == wait.until {
-            if output.json {
-                let value = reading.truth.map_or(serde_json::Value::Null, |truth| json(truth).1);
-                object(&wait.flag, value, &is, reading, generation, output)?;
-            }
-            return Ok(ExitCode::Done);
-        }
-        let left = deadline.since(clock::now());
-        if left == Duration::ZERO {
-            let within = duration::exact(u64::try_from(within.as_nanos()).unwrap_or(u64::MAX));
-            let message =
-                format!("waited {within} for flag `{}` to be {}: it is {is}", wait.flag, wait.until);
-            return Err(Error::TimedOut { message });
-        }
-        board.wait(generation.unwrap_or_default(), left);
-    }
-}
-
-fn not_there(flag: &str, reading: Reading, project: &Project) -> Error {
+pub(super) fn not_there(flag: &str, reading: Reading, project: &Project) -> Error {
     match reading.source {
         Source::Unknown => unknown(flag, project).1,
         _ => Error::Failed { message: lost(project), hint: "start it with `mainstay run`".to_owned() },

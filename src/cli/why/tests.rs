@@ -46,6 +46,9 @@ fn exited(code: u8) -> What {
         restart: 0,
         max: 0,
         shutdown_error: false,
+        oom: false,
+        watchdog: false,
+        unhealthy: false,
     }
 }
 

@@ -4,7 +4,7 @@ use super::value::{self, Reasons};
 use super::{Sides, sizes};
 use crate::config::Plan;
 use crate::config::declared::{Need, Service};
-use crate::config::plan::{Condition, Log, Program, Ready};
+use crate::config::plan::{Check, Condition, Log, Program, Ready};
 use crate::config::template::Template;
 use crate::supervisor::spec::Child;
 use std::collections::BTreeMap;
@@ -25,6 +25,7 @@ impl Sides<'_> {
             (prototype(self.old, before), prototype(self.new, after));
         programs(&mut why, (program, program.env.len()), (new_program, new_program.env.len()));
         why.restart("ready", &program.ready, &new_program.ready, ready);
+        health(&mut why, (program, None), (new_program, None));
         why.in_place("instances", &before.count, &after.count, u32::to_string);
         self.children(&mut why, child, new_child);
         self.needs(&mut why, &before.needs, &after.needs);
@@ -42,6 +43,12 @@ impl Sides<'_> {
             None => ready(&template.program.ready),
         };
         why.restart("ready", &ready_of(before), &ready_of(after), String::clone);
+        let blank = |template: &'_ Template| template.blanks.health.clone();
+        health(
+            &mut why,
+            (&before.program, blank(before).as_deref()),
+            (&after.program, blank(after).as_deref()),
+        );
         self.children(&mut why, &before.child, &after.child);
         self.needs(&mut why, &before.needs, &after.needs);
         why.without_processes()
@@ -103,6 +110,9 @@ fn programs(why: &mut Reasons, (old, old_own): (&Program, usize), (new, new_own)
     why.restart("inherit_env", &old.inherit_env, &new.inherit_env, bool::to_string);
     why.restart("directory", &old.directory, &new.directory, |path| path.display().to_string());
     why.restart("user", &old.user, &new.user, value::option);
+    why.restart("watchdog", &old.watchdog, &new.watchdog, |w| {
+        w.as_ref().map_or_else(value::none, value::duration)
+    });
     why.restart("umask", &old.umask, &new.umask, |mask| match mask {
         Some(mask) => format!("{mask:03o}"),
         None => value::none(),
@@ -148,6 +158,39 @@ fn ready(ready: &Ready) -> String {
         Ready::Tcp(port) => format!("tcp {port}"),
         Ready::Output(text) => format!("output {}", value::quoted(text)),
         Ready::Notify => "notify".to_owned(),
+    }
+}
+
+/// Checks are mainstay's own doing, so another way to check is in force at once. With each the port or the address as it was
+/// written, when it waits for an argument.
+fn health(
+    why: &mut Reasons,
+    (old, old_blank): (&Program, Option<&str>),
+    (new, new_blank): (&Program, Option<&str>),
+) {
+    let how = |program: &Program, blank: Option<&str>| match (program.health.as_ref().map(|h| &h.how), blank)
+    {
+        (None, _) => value::none(),
+        (Some(Check::Tcp(_)), Some(blank)) => format!("tcp {blank}"),
+        (Some(Check::Tcp(port)), None) => format!("tcp {port}"),
+        (Some(Check::Http(_)), Some(blank)) => format!("http {}", value::quoted(blank)),
+        (Some(Check::Http(http)), None) => format!("http {}", value::quoted(&http.to_string())),
+        (Some(Check::Exec(words)), _) => format!("exec {}", value::quoted(&words.join(" "))),
+    };
+    let (before, after) = (how(old, old_blank), how(new, new_blank));
+    let same =
+        old.health.as_ref().map(|h| &h.how) == new.health.as_ref().map(|h| &h.how) && old_blank == new_blank;
+    if before != after {
+        why.takes_effect(format!("health {before} → {after}"));
+    } else if !same {
+        // What differs is behind where a long text is cut, or in where its words end.
+        why.takes_effect("health: what is asked changed".to_owned());
+    }
+    if let (Some(old), Some(new)) = (&old.health, &new.health) {
+        why.in_place("health.every", &old.every, &new.every, value::duration);
+        why.in_place("health.timeout", &old.timeout, &new.timeout, value::duration);
+        why.in_place("health.failures", &old.failures, &new.failures, u32::to_string);
+        why.in_place("health.restart", &old.restart, &new.restart, bool::to_string);
     }
 }
 

@@ -3,7 +3,6 @@
 use super::{Difference, What};
 use crate::config::diagnostic::printable;
 use crate::config::units::{self, write_duration};
-use crate::flags::Value;
 use crate::supervisor::spec::{AutoShutdown, Backoff, Grace, Intensity, OnLimit, Restart, Strategy};
 use crate::time::Duration;
 
@@ -123,10 +122,6 @@ pub(super) fn quoted(text: &str) -> String {
 /// `db, web#2`
 pub(super) fn list(items: &[String]) -> String {
     if items.is_empty() { none() } else { items.join(", ") }
-}
-
-pub(super) fn of_flag(value: Value) -> String {
-    value.to_string()
 }
 
 pub(super) fn policy(value: &Restart) -> String {

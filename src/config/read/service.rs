@@ -7,7 +7,9 @@ use crate::config::diagnostic::Diagnostic;
 use crate::config::fields::{
     Context, Located, Value, array, boolean, in_order, integer, nonempty, shorten, table, text,
 };
+use crate::config::health::{self, HealthPart};
 use crate::config::{env_file, template, units, words};
+use crate::time::Duration;
 use toml::de::{DeTable, DeValue};
 
 /// `[service.NAME]`
@@ -26,6 +28,8 @@ pub(in crate::config) struct ServicePart {
     pub(in crate::config) restart: Option<RestartPart>,
     pub(in crate::config) backoff: Option<Located<BackoffPart>>,
     pub(in crate::config) ready: Option<ReadyPart>,
+    pub(in crate::config) health: Option<HealthPart>,
+    pub(in crate::config) watchdog: Option<Duration>,
     pub(in crate::config) stop: Option<StopPart>,
     pub(in crate::config) needs: Vec<Located<String>>,
     pub(in crate::config) env: Vec<(String, String)>,
@@ -46,8 +50,6 @@ pub(super) fn read(problems: &mut Vec<Diagnostic>, name: &str, at: Span, table: 
     let template = check_name(problems, name, &at);
     let owner = format!("service `{}`", shorten(name));
     let mut fields = Fields::new(problems, table, &owner).unavailable(&[
-        "health",
-        "watchdog",
         "listen",
         "sockets",
         "schedule",
@@ -76,6 +78,8 @@ pub(super) fn read(problems: &mut Vec<Diagnostic>, name: &str, at: Span, table: 
         restart: fields.take("restart", |c, v| policy::restart(c, v, false)).map(|l| l.value),
         backoff: fields.take("backoff", policy::backoff),
         ready: fields.take("ready", |c, v| policy::ready(c, v, of)).map(|l| l.value),
+        health: fields.take("health", |c, v| health::read(c, v, template)).map(|l| l.value),
+        watchdog: fields.take("watchdog", health::often).map(|l| l.value),
         stop: fields.take("stop", policy::stop).map(|l| l.value),
         needs: fields
             .take("needs", |c, v| array(c, v, "an array such as [\"db\"]", nonempty))
@@ -125,7 +129,11 @@ fn check_name(problems: &mut Vec<Diagnostic>, name: &str, at: &Span) -> bool {
 }
 
 /// An array, or one string split as a shell would, without a shell.
-fn command(context: &mut Context<'_>, value: &Value<'_>, template: bool) -> Option<Vec<String>> {
+pub(in crate::config) fn command(
+    context: &mut Context<'_>,
+    value: &Value<'_>,
+    template: bool,
+) -> Option<Vec<String>> {
     let argv = if value.get_ref().is_str() {
         let line = expandable(context, value, template)?;
         if let Some(found) = words::shell_syntax(&line) {

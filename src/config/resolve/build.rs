@@ -78,6 +78,7 @@ impl<'a> Resolver<'a> {
                     directory: part.directory.as_ref().map(|d| d.value.clone()),
                     exists: part.exists.clone(),
                     port: part.ready.as_ref().and_then(|r| r.port.clone()),
+                    health: part.health.as_ref().and_then(|h| h.blank.clone()),
                     own_env,
                 };
                 let child = Child { name: name.clone(), ..child };
@@ -174,6 +175,8 @@ impl<'a> Resolver<'a> {
             user: part.user.as_ref().map(|u| u.value.clone()),
             umask: part.umask,
             ready: part.ready.as_ref().and_then(|r| r.how.clone()).unwrap_or_default(),
+            health: part.health.as_ref().map(|h| h.health.clone()),
+            watchdog: part.watchdog,
             condition: part.exists.as_ref().map(|path| Condition::Exists(folder.join(path))),
             log: part.log.as_ref().map_or_else(|| log.clone(), |part| part.over(&log)),
             part: index(self.locator.number(part.at.start)),
@@ -183,7 +186,7 @@ impl<'a> Resolver<'a> {
     }
 
     /// Where relative paths begin that stand at this place.
-    fn folder(&self, place: usize) -> &'a Path {
+    pub(super) fn folder(&self, place: usize) -> &'a Path {
         self.origin.folder(self.locator.number(place))
     }
 

@@ -279,6 +279,10 @@ impl Logger {
         self.greeted |= matches!(message, ToLogger::Hello { .. });
         let task = match message {
             ToLogger::Happened(event) => Task::Happened(event),
+            ToLogger::Changed(event) => {
+                self.state.changes.remember(&event);
+                return Ok(());
+            }
             // Meant for the life before, which took what belongs to it; all of it is sent again.
             _ if !self.greeted => return Ok(()),
             ToLogger::Hello { foreground, width, project: _ } => {

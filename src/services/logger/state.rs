@@ -17,7 +17,7 @@ use super::complaint::Complaint;
 use super::line::Which;
 use super::memory::{self, Place, Word};
 use super::transfer::{MOST, Transfer};
-use crate::crash::{Record, Store};
+use crate::crash::{Changes, Record, Store};
 use crate::sys::pipe;
 use logs::Logs;
 use std::collections::HashMap;
@@ -48,6 +48,8 @@ pub(super) struct State {
     crash_complaint: Complaint,
     /// Records that are not written yet.
     records: Vec<Record>,
+    /// What deaths may be the consequence of.
+    pub(super) changes: Changes,
 }
 
 /// An instance, as it is announced.
@@ -85,6 +87,7 @@ impl State {
             troubles: Vec::new(),
             crash_complaint: Complaint::default(),
             records: Vec::new(),
+            changes: Changes::default(),
         }
     }
 

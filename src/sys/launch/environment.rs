@@ -139,7 +139,13 @@ impl Text {
         pointers.push(std::ptr::null());
     }
 
-    pub(super) fn point_to_variables(&self, shared: &Environment, pointers: &mut Vec<*const c_char>) {
+    /// `more` are set where nothing else sets them.
+    pub(super) fn point_to_variables(
+        &self,
+        shared: &Environment,
+        more: &[&CStr],
+        pointers: &mut Vec<*const c_char>,
+    ) {
         pointers.clear();
         let mut hidden = self.hidden().iter().peekable();
         for (string, index) in shared.0.iter().zip(0..) {
@@ -148,6 +154,8 @@ impl Text {
             }
         }
         pointers.extend(self.variables().iter().map(|at| self.pointer(*at)));
+        let unset = |one: &&&CStr| self.variable(shared, name_of(one.to_bytes())).is_none();
+        pointers.extend(more.iter().filter(unset).map(|one| one.as_ptr()));
         pointers.push(std::ptr::null());
     }
 

@@ -32,13 +32,13 @@ use std::collections::BTreeMap;
 use std::ffi::{CStr, CString, OsStr, OsString, c_char};
 use std::fs;
 use std::io;
-use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::ffi::OsStrExt;
 use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI32, Ordering::Relaxed};
-use table::{Entry, Failure, Life, NOT_LEFT, Placed, Target};
+use table::{Entry, Failure, Life, NOT_LEFT, Placed, Source, Target};
 
 /// Where programs are searched when the child has no `PATH`, as the C library does.
 const DEFAULT_PATH: &[u8] = b"/bin:/usr/bin";
@@ -113,6 +113,20 @@ impl Request {
     }
 }
 
+/// What only one life is given, beside what stays the same.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Given<'a> {
+    /// A descriptor and the number that it gets: a higher one than all of [`Request::descriptors`].
+    pub descriptor: Option<(i32, BorrowedFd<'a>)>,
+    /// Assignments, `NAME=value`. Of a variable that is set already nothing is changed.
+    pub variables: &'a [&'a CStr],
+    /// The beginning of an assignment, `NAME=`, whose value is the child's own number: at most [`PID_TEXT`] bytes.
+    pub pid: Option<&'a CStr>,
+}
+
+/// Room for the assignment of [`Given::pid`], without its digits.
+pub const PID_TEXT: usize = 40;
+
 /// A program that was started.
 #[derive(Debug)]
 pub struct Started {
@@ -152,6 +166,8 @@ struct Bench {
     envp: Vec<*const c_char>,
     candidates: Vec<*const c_char>,
     paths: Vec<u8>,
+    /// The assignment of the child's own number, which it completes itself.
+    pid: Box<[u8]>,
 }
 
 thread_local! {
@@ -232,31 +248,73 @@ impl Launch {
     /// # Errors
     /// The first step that failed. No process is left, and no descriptor.
     pub fn start(&mut self, numbers: &[u64], cgroup: Option<BorrowedFd<'_>>) -> Result<Started, StartError> {
-        self.text.set_numbers(numbers);
-        BENCH.with_borrow_mut(|bench| self.start_on(bench, cgroup))
+        self.start_with(numbers, cgroup, Given::default())
     }
 
-    fn start_on(&self, bench: &mut Bench, cgroup: Option<BorrowedFd<'_>>) -> Result<Started, StartError> {
+    /// The same, and gives this life something of its own.
+    ///
+    /// # Errors
+    /// As [`Launch::start`].
+    pub fn start_with(
+        &mut self,
+        numbers: &[u64],
+        cgroup: Option<BorrowedFd<'_>>,
+        given: Given<'_>,
+    ) -> Result<Started, StartError> {
+        self.text.set_numbers(numbers);
+        BENCH.with_borrow_mut(|bench| self.start_on(bench, cgroup, given))
+    }
+
+    fn start_on(
+        &self,
+        bench: &mut Bench,
+        cgroup: Option<BorrowedFd<'_>>,
+        given: Given<'_>,
+    ) -> Result<Started, StartError> {
+        debug_assert!(
+            given.descriptor.is_none_or(|(number, _)| self.descriptors.iter().all(|one| one.target < number)),
+            "what a life is given stands above all others"
+        );
         let refused = |errno| StartError::new(Step::Fork, errno, "forking");
         if bench.stack.is_none() {
             let stack =
                 Stack::new().map_err(|error| refused(error.raw_os_error().unwrap_or(libc::ENOMEM)))?;
             bench.stack = Some(stack);
         }
-        let Bench { stack: Some(stack), reserve, argv, envp, candidates, paths, entries: _ } = bench else {
+        let Bench { stack: Some(stack), reserve, argv, envp, candidates, paths, pid, entries: _ } = bench
+        else {
             unreachable!("the stack was made above");
         };
         self.text.point_to_arguments(argv);
-        self.text.point_to_variables(&self.environment, envp);
+        self.text.point_to_variables(&self.environment, given.variables, envp);
+        let pid_digits = given.pid.filter(|text| text.count_bytes() <= PID_TEXT).map(|text| {
+            if pid.is_empty() {
+                *pid = vec![0; PID_TEXT + table::PID_DIGITS].into();
+            }
+            let text = text.to_bytes();
+            pid.fill(0);
+            pid[..text.len()].copy_from_slice(text);
+            let start = pid.as_mut_ptr();
+            envp.pop();
+            envp.extend([start.cast_const().cast(), std::ptr::null()]);
+            start.wrapping_add(text.len())
+        });
         if let Some(name) = self.name() {
             self.find_candidates(name, paths, candidates);
         }
         let _dumpable = self.user().map(|_| KeepDumpable::remember());
         loop {
-            let shared = self.lend(reserve);
+            let more = given.descriptor.map(|(target, _)| Placed {
+                source: Source::Given,
+                target,
+                at: AtomicI32::new(-1),
+            });
+            let more_from = given.descriptor.map(|(_, descriptor)| descriptor);
+            let shared = self.lend(reserve, more.as_ref().zip(more_from));
             let mut life = Life {
                 entries: &self.entries,
                 descriptors: &self.descriptors,
+                given: more,
                 target: match &self.program {
                     Found::First | Found::Named(_) => Target::Paths(candidates),
                     Found::Open(program) => {
@@ -265,6 +323,7 @@ impl Launch {
                 },
                 argv: argv.as_ptr(),
                 envp: envp.as_ptr(),
+                pid_digits,
                 parent: rustix::process::getpid().as_raw_nonzero().get(),
                 cgroup: cgroup.map_or(-1, |cgroup| cgroup.as_raw_fd()),
                 enter_cgroup: false,
@@ -297,12 +356,15 @@ impl Launch {
 
     /// Puts what the child needs where it can take it along when it leaves our table. Where that cannot be,
     /// it will find everything at our own numbers, in a copy of the table.
-    fn lend(&self, reserve: &mut Reserve) -> Shared {
-        reserve.hold(self.descriptors.len() + 1);
-        let lent = self.descriptors.iter().all(|one| match &one.source {
-            Some(source) => reserve.lend(source).map(|number| one.at.store(number, Relaxed)).is_some(),
-            None => true,
+    fn lend(&self, reserve: &mut Reserve, given: Option<(&Placed, BorrowedFd<'_>)>) -> Shared {
+        reserve.hold(self.descriptors.len() + usize::from(given.is_some()) + 1);
+        let held = self.descriptors.iter().filter_map(|one| match &one.source {
+            Source::Held(source) => Some((one, source.as_fd())),
+            Source::Inherited | Source::Given => None,
         });
+        let mut moved = held.chain(given);
+        let lent = moved
+            .all(|(one, source)| reserve.lend(source).map(|number| one.at.store(number, Relaxed)).is_some());
         let program = match &self.program {
             Found::Open(program) if lent => reserve.lend(program),
             _ => None,
@@ -312,7 +374,14 @@ impl Launch {
         }
         reserve.take_back();
         for one in &self.descriptors {
-            one.at.store(one.source.as_ref().map_or(one.target, |source| source.as_raw_fd()), Relaxed);
+            let ours = match &one.source {
+                Source::Held(source) => source.as_raw_fd(),
+                Source::Inherited | Source::Given => one.target,
+            };
+            one.at.store(ours, Relaxed);
+        }
+        if let Some((one, source)) = given {
+            one.at.store(source.as_raw_fd(), Relaxed);
         }
         Shared { below: None, program: None }
     }
@@ -390,8 +459,9 @@ struct Shared {
 
 /// In ascending order of numbers; the last one named wins.
 fn placed(descriptors: Vec<(i32, Arc<OwnedFd>)>) -> Box<[Placed]> {
-    let mut sorted = BTreeMap::from([(0, None), (1, None), (2, None)]);
-    sorted.extend(descriptors.into_iter().map(|(target, source)| (target, Some(source))));
+    let inherited = || Source::Inherited;
+    let mut sorted = BTreeMap::from([(0, inherited()), (1, inherited()), (2, inherited())]);
+    sorted.extend(descriptors.into_iter().map(|(target, source)| (target, Source::Held(source))));
     let placed = |(target, source)| Placed { source, target, at: AtomicI32::new(-1) };
     sorted.into_iter().map(placed).collect()
 }

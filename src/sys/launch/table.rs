@@ -50,13 +50,28 @@ pub(super) enum Entry {
     Mask,
 }
 
+/// Where a descriptor of the child comes from.
+pub(super) enum Source {
+    /// Ours of the same number, inherited.
+    Inherited,
+    /// The same for each life.
+    Held(Arc<OwnedFd>),
+    /// Of this life only.
+    Given,
+}
+
 /// A descriptor and the number that it gets in the child.
 pub(super) struct Placed {
-    /// `None`: ours of the same number, inherited.
-    pub(super) source: Option<Arc<OwnedFd>>,
+    pub(super) source: Source,
     pub(super) target: i32,
     /// Where the child finds it: a number lent by us, later one out of the way of targets.
     pub(super) at: AtomicI32,
+}
+
+impl Placed {
+    fn is_moved(&self) -> bool {
+        !matches!(self.source, Source::Inherited)
+    }
 }
 
 /// What the child executes.
@@ -71,9 +86,13 @@ pub(super) enum Target<'a> {
 pub(super) struct Life<'a> {
     pub(super) entries: &'a [Entry],
     pub(super) descriptors: &'a [Placed],
+    /// One more, with a higher number than all of them.
+    pub(super) given: Option<Placed>,
     pub(super) target: Target<'a>,
     pub(super) argv: *const *const c_char,
     pub(super) envp: *const *const c_char,
+    /// Where the child writes its own number: room for [`PID_DIGITS`] bytes, all zero.
+    pub(super) pid_digits: Option<*mut u8>,
     pub(super) parent: i32,
     pub(super) cgroup: i32,
     pub(super) enter_cgroup: bool,
@@ -94,6 +113,28 @@ pub(super) struct Failure {
 
 /// In [`Failure::detail`] of [`Step::Descriptors`]: it could not leave our table, and has done nothing else.
 pub(super) const NOT_LEFT: i32 = -2;
+
+/// Digits of the largest number of a process, and a zero.
+pub(super) const PID_DIGITS: usize = 11;
+
+/// Its own number, as the environment has it.
+fn write_pid(digits: *mut u8) {
+    // SAFETY: no arguments.
+    let mut rest = unsafe { libc::syscall(libc::SYS_getpid) };
+    let mut length = 1;
+    let mut bound = 10;
+    while rest >= bound && length < PID_DIGITS - 1 {
+        length = length.wrapping_add(1);
+        bound = bound.wrapping_mul(10);
+    }
+    let mut at = length;
+    while at > 0 {
+        at = at.wrapping_sub(1);
+        // SAFETY: inside the room that the parent made for `PID_DIGITS` bytes.
+        unsafe { digits.add(at).write(b'0'.wrapping_add((rest % 10) as u8)) };
+        rest /= 10;
+    }
+}
 
 /// The child's whole life before exec. Never returns.
 pub(super) extern "C" fn child(life: *mut c_void) -> c_int {
@@ -119,6 +160,9 @@ fn walk(life: &Life) -> Result<(), Failure> {
             detail: NOT_LEFT,
         })?;
     }
+    if let Some(digits) = life.pid_digits {
+        write_pid(digits);
+    }
     for entry in life.entries {
         entry.run(life).map_err(|(step, errno, detail)| Failure { step, errno, detail })?;
     }
@@ -140,7 +184,7 @@ impl Entry {
                     _ => Ok(()),
                 }
             }
-            Entry::Descriptors => place(life.descriptors, &life.target),
+            Entry::Descriptors => place(life.descriptors, life.given.as_ref(), &life.target),
             Entry::Umask(mask) => {
                 // SAFETY: passes a number; cannot fail.
                 unsafe { libc::syscall(libc::SYS_umask, *mask) };
@@ -253,8 +297,9 @@ fn execute(life: &Life) -> Failure {
 
 /// Sources, and the program, are first moved above all targets where one could be overwritten before it was
 /// used; then each goes to its number, and everything else is closed at exec.
-fn place(placed: &[Placed], target: &Target) -> Result<(), (Step, i32, i32)> {
-    let highest = placed.last().map_or(-1, |last| last.target);
+fn place(placed: &[Placed], given: Option<&Placed>, target: &Target) -> Result<(), (Step, i32, i32)> {
+    let all = || placed.iter().chain(given);
+    let highest = given.or(placed.last()).map_or(-1, |last| last.target);
     let failed = |target| move |errno| (Step::Descriptors, errno, target);
     let aside = |at: i32| {
         let above = highest.wrapping_add(1);
@@ -262,8 +307,8 @@ fn place(placed: &[Placed], target: &Target) -> Result<(), (Step, i32, i32)> {
         let moved = unsafe { libc::syscall(libc::SYS_fcntl, at, libc::F_DUPFD_CLOEXEC, above) };
         check(moved).map(|()| moved as i32)
     };
-    if placed.iter().any(|one| one.source.is_some() && one.at.load(Relaxed) <= highest) {
-        for one in placed.iter().filter(|one| one.source.is_some()) {
+    if all().any(|one| one.is_moved() && one.at.load(Relaxed) <= highest) {
+        for one in all().filter(|one| one.is_moved()) {
             one.at.store(aside(one.at.load(Relaxed)).map_err(failed(one.target))?, Relaxed);
         }
     }
@@ -273,13 +318,14 @@ fn place(placed: &[Placed], target: &Target) -> Result<(), (Step, i32, i32)> {
         program.set(aside(program.get()).map_err(failed(-1))?);
     }
     let mut next = 0;
-    for one in placed {
+    for one in all() {
         // Without CLOEXEC: these stay open.
-        let result = match one.source {
+        let result = if one.is_moved() {
             // SAFETY: passes numbers.
-            Some(_) => unsafe { libc::syscall(libc::SYS_dup3, one.at.load(Relaxed), one.target, 0) },
+            unsafe { libc::syscall(libc::SYS_dup3, one.at.load(Relaxed), one.target, 0) }
+        } else {
             // SAFETY: passes numbers.
-            None => unsafe { libc::syscall(libc::SYS_fcntl, one.target, libc::F_SETFD, 0) },
+            unsafe { libc::syscall(libc::SYS_fcntl, one.target, libc::F_SETFD, 0) }
         };
         check(result).map_err(failed(one.target))?;
         if one.target > next {

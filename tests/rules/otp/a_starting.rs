@@ -30,7 +30,7 @@ fn a06_each_member_of_a_pool_has_the_whole_policy_of_its_template() {
     }
     for name in ["p@1", "p@2", "p@3"] {
         let policy = &rig.supervisor.tree().children[rig.id(name).0 as usize];
-        assert_eq!(*policy, Child { name: name.to_owned(), added: true, ..template.clone() });
+        assert_eq!(policy.policy(), Child { name: name.to_owned(), added: true, ..template.clone() });
     }
     let stranger = Node::Child(ChildId(77));
     assert_eq!(rig.change(Change::RestartChild(stranger)), Err(Refused::NotFound));

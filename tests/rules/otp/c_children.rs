@@ -250,3 +250,42 @@ fn c24_a_call_that_comes_while_another_is_carried_out_sees_it_as_not_done() {
     assert_eq!(rig.exits("a", SHUTDOWN), "");
     assert_eq!(rig.restart_child("a"), Ok("a+2".to_owned()));
 }
+
+#[test]
+fn c24_who_is_terminated_while_its_group_restarts_stays_down_when_that_is_over() {
+    for strategy in [OneForAll, RestForOne] {
+        let mut rig = Plant::otp(strategy, 9).children("root", "a b c").boot();
+        rig.deaf = vec!["c"];
+        assert_eq!(rig.dies("a"), "c-");
+        assert_eq!(rig.terminate("b"), Ok(String::new()), "OTP: when the restart is over");
+        assert_eq!(rig.exits("c", SHUTDOWN), "b- a+4 c+5");
+        assert_eq!(rig.which("root"), "c running, b undefined, a running");
+        assert_eq!(rig.restart_child("b"), Ok("b+6".to_owned()));
+        rig.deaf.clear();
+        rig.terminate("b").unwrap();
+        assert_eq!(rig.dies("a"), "c- a+7 b+8 c+9", "L02: who was terminated before the restart is started");
+    }
+}
+
+#[test]
+fn c24_a_supervisor_that_is_terminated_while_its_parent_restarts_it_stays_down_too() {
+    let plant = Plant::otp(OneForAll, 9).children("root", "a").group("root", "s", otp(OneForOne, 9));
+    let mut rig = plant.children("s", "b").children("root", "c").boot();
+    rig.deaf = vec!["c"];
+    assert_eq!(rig.dies("a"), "c-");
+    assert_eq!(rig.terminate("s"), Ok(String::new()));
+    assert_eq!(rig.exits("c", SHUTDOWN), "b- a+4 c+5");
+    assert_eq!(rig.which("root"), "c running, s undefined, a running");
+    assert_eq!(rig.restart_child("s"), Ok("b+6".to_owned()));
+}
+
+#[test]
+fn c07_who_stands_behind_another_whose_restart_failed_is_started_though_its_own_had_failed_before() {
+    let mut rig = Plant::otp(OneForAll, 9).children("root", "a b c").boot();
+    rig.failing = vec!["c"];
+    assert_eq!(rig.dies("c"), "b- a- a+4 b+5 c+6");
+    rig.failing = vec!["b"];
+    assert_eq!(rig.dies("b"), "a- a+7 b+8");
+    assert_eq!(rig.which("root"), "c undefined, b restarting, a running");
+    assert_eq!(rig.restart_child("c"), Ok("c+9".to_owned()));
+}

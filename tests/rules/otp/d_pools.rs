@@ -100,7 +100,7 @@ fn d18_nothing_of_a_temporary_member_is_kept_once_it_is_gone() {
     let mut rig = pool(0, "p@1 p@2", of(Temporary));
     let first = rig.id("p@1");
     rig.dies("p@1");
-    assert_eq!(rig.supervisor.tree().children[first.0 as usize], Child::default());
+    assert_eq!(rig.supervisor.tree().children[first.0 as usize].policy(), Child::default());
     rig.supervisor.recycle(first);
     rig.add("root", "p@3", of(Temporary)).unwrap();
     assert_eq!(rig.id("p@3"), first, "its room is used again");

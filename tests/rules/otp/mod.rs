@@ -27,8 +27,8 @@ use mainstay::supervisor::spec::AutoShutdown::{All, Any, Never};
 use mainstay::supervisor::spec::Restart::{Permanent, Temporary, Transient};
 use mainstay::supervisor::spec::Strategy::{OneForAll, OneForOne, RestForOne};
 use mainstay::supervisor::spec::{
-    AutoShutdown, Child, ChildId, Grace, Group, GroupId, Incarnation, Intensity, Node, Pool, Restart,
-    Strategy,
+    AutoShutdown, Child, ChildId, Grace, Group, GroupId, Incarnation, Intensity, Node, OnLimit, Pool,
+    Restart, Strategy,
 };
 use mainstay::supervisor::{Cause, Change, Command, Event, Flaw, Refused, Revision, State, flaws};
 use mainstay::time::{Duration, Instant};

@@ -125,7 +125,7 @@ fn n12_the_supervisor_says_which_tree_it_runs() {
     let mut rig = plant(9, "a").boot();
     assert_eq!(rig.supervisor.tree().groups[0].intensity, plant(9, "a").tree.groups[0].intensity);
     rig.reload(plant(3, "a")).unwrap();
-    assert_eq!(rig.supervisor.tree().children[0], plant(3, "a").tree.children[0]);
+    assert_eq!(rig.supervisor.tree().children[0].policy(), plant(3, "a").tree.children[0]);
     assert_eq!(rig.policy("root").intensity, plant(3, "a").tree.groups[0].intensity);
 }
 
@@ -140,4 +140,59 @@ fn n03_n05_otp_rule_can_be_asked_for_where_the_semantics_are_others() {
         assert_eq!(rig.revise(revision).unwrap().0, expected);
         assert_eq!(rig.which("root"), which);
     }
+}
+
+#[test]
+fn n04_nobody_waits_in_line_for_who_was_moved_away() {
+    let slow = |child: &mut Child| child.ready_within = Some(seconds(9));
+    let plant = Plant::new().root(|root| root.strategy = RestForOne).group("root", "g", |_| {});
+    let mut rig = plant.child("g", "x", slow).children("root", "b").boot();
+    assert_eq!(rig.which("root"), "b undefined, g running");
+    let plant = Plant::new().root(|root| root.strategy = RestForOne).group("root", "g", |_| {});
+    assert_eq!(rig.reload(plant.children("root", "b").child("root", "x", slow)), Ok("b+2".to_owned()));
+}
+
+#[test]
+fn n03_h05_who_stood_behind_a_failed_restart_is_not_started_by_a_reload_that_unties_them() {
+    let mut rig = Plant::otp(OneForAll, 9).children("root", "a b").boot();
+    rig.failing = vec!["a"];
+    assert_eq!(rig.dies("a"), "b- a+3");
+    rig.failing.clear();
+    assert_eq!(rig.reload(Plant::otp(OneForOne, 9).children("root", "a b")), Ok(String::new()));
+    assert_eq!(rig.next().1, "a+4");
+    assert_eq!(
+        (rig.which("root"), rig.states()),
+        ("b undefined, a running".to_owned(), vec![State::Up, State::Stopped])
+    );
+    assert_eq!(rig.restart_child("b"), Ok("b+5".to_owned()));
+}
+
+#[test]
+fn n04_who_is_moved_into_a_group_that_gives_up_goes_down_with_it() {
+    let parked = |group: &mut Group| {
+        group.on_limit = OnLimit::Park;
+        group.intensity = Some(Intensity { max: 0, within: seconds(5) });
+    };
+    let plant = || Plant::new().group("root", "g", parked).children("g", "a b");
+    let mut rig = plant().children("root", "c").boot();
+    rig.deaf = vec!["b"];
+    assert_eq!(rig.dies("a"), "b-");
+    assert_eq!(rig.reload(plant().children("g", "c")), Ok("c-".to_owned()));
+    assert_eq!(rig.exits("b", SHUTDOWN), "");
+    assert_eq!(rig.states(), [State::GaveUp; 3]);
+}
+
+#[test]
+fn n05_a_service_that_had_left_its_group_and_is_moved_by_a_reload_is_kept() {
+    let temporary = of(Temporary);
+    let plant = || Plant::new().children("root", "a");
+    let before = plant().group("root", "g", otp(OneForOne, 9)).children("g", "b").child("g", "c", &temporary);
+    let mut rig = before.boot();
+    assert_eq!(rig.exits("c", NORMAL), "");
+    assert!(!rig.is_there("c"));
+    let revision =
+        Revision { tree: plant().child("root", "c", &temporary).tree, otp_rule: true, ..Revision::default() };
+    assert_eq!(rig.revise(revision).unwrap().0, "");
+    assert!(rig.is_there("c"), "it is named in the file");
+    assert_eq!(rig.start("c"), "c+4");
 }

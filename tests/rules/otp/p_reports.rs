@@ -19,7 +19,7 @@ fn p01_a_death_is_told_with_its_cause_its_life_and_whether_somebody_asked_for_it
     };
     assert_eq!(rig.reports[0], Report::Child { child, incarnation, what });
     let policy = &rig.supervisor.tree().children[child.0 as usize];
-    assert_eq!((policy.name.as_str(), policy.restart, policy.significant), ("a", Permanent, false));
+    assert_eq!((&*policy.name, policy.restart, policy.significant), ("a", Permanent, false));
 }
 
 #[test]

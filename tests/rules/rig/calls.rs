@@ -24,7 +24,7 @@ impl Rig {
         self.running.resize(self.names.len(), false);
         let name = &self.supervisor.tree().children[at].name;
         if !name.is_empty() {
-            self.names[at].clone_from(name);
+            self.names[at] = name.to_string();
         }
     }
 

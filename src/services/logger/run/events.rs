@@ -20,6 +20,7 @@ impl Logger {
             screen.event(event);
         }
         self.write_own(event);
+        self.state.changes.remember(event);
         let Some((index, child)) = self.state.named(&event.instance) else { return Ok(()) };
         match &event.what {
             What::Starting { pid, .. } => child.pid = *pid,

@@ -36,7 +36,8 @@ impl State {
         if death.crash != 0 && !self.crashes.has(death.crash).unwrap_or(false) {
             let path = LogFile::new(&death.service, 0, 1).path(&self.logs);
             let words = words::last(&path, &death.instance, death.incarnation, end).unwrap_or_default();
-            self.records.push(Record::new(death, line::stamp(death.time), words));
+            let changed = self.changes.before(death.at_ns);
+            self.records.push(Record::new(death, line::stamp(death.time), changed, words));
         }
         Ok(())
     }
