@@ -1,5 +1,6 @@
 //! A small disk of a test's own: a tmpfs in a mount namespace that ends with the test's thread.
 
+#![allow(dead_code, reason = "each test file uses its part")]
 #![allow(clippy::unwrap_used)]
 
 use nix::mount::{MsFlags, mount};

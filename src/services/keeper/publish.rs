@@ -86,6 +86,9 @@ impl Publisher {
     ///
     /// `known`: false while it is not known what was set in earlier lives.
     pub(super) fn publish(&mut self, truths: &Truths<'_>, known: bool, changes: &[Change]) {
+        if changes.is_empty() && !self.behind {
+            return;
+        }
         let mut touched: BTreeSet<&str> = BTreeSet::new();
         for set in changes.iter().flat_map(|change| &change.sets) {
             touched.insert(&set.flag);

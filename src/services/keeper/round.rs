@@ -26,7 +26,7 @@ pub trait Office {
     /// What requests are decided on, beside what the journal says.
     fn ground<'a>(&'a self, store: &'a Store) -> Ground<'a>;
 
-    /// Shows changes that are in the store. Has returned before they are acknowledged.
+    /// Shows these changes, which are in the store, and all before them. Has returned before any is acknowledged.
     fn publish(&mut self, store: &Store, changes: &[Change]);
 }
 
@@ -48,9 +48,8 @@ pub fn answer<T: Clone>(
     let decide = |asked: &Asked<T>| handle(&ground, &mut batch, &asked.who, &asked.request);
     let outcomes: Vec<_> = asked.iter().map(decide).collect();
     if store.commit(&batch.changes).is_ok() {
-        if !batch.changes.is_empty() {
-            office.publish(store, &batch.changes);
-        }
+        // Also when nothing is new: what is said again below may be shown by no board yet.
+        office.publish(store, &batch.changes);
         let answers = asked.iter().zip(outcomes);
         return answers.map(|(asked, outcome)| (asked.to.clone(), replies(store, outcome))).collect();
     }
@@ -62,8 +61,8 @@ pub fn answer<T: Clone>(
                 return (asked.to.clone(), vec![Reply::Refused(not_durable(store))]);
             }
             store.commit_volatile(&batch.changes);
-            office.publish(store, &batch.changes);
         }
+        office.publish(store, &batch.changes);
         (asked.to.clone(), replies(store, outcome))
     };
     asked.iter().map(&mut alone).collect()

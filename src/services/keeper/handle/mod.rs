@@ -94,13 +94,13 @@ fn change(
 
 /// Why nothing is planned.
 enum No {
-    Refused(Refused),
+    Refused(Box<Refused>),
     Said(Refusal),
 }
 
 impl From<Refused> for No {
     fn from(refused: Refused) -> No {
-        No::Refused(refused)
+        No::Refused(Box::new(refused))
     }
 }
 
