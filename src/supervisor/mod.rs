@@ -6,7 +6,8 @@
 //! 2. `exit`: a life ended. Does it count, is a limit reached, who falls with it?
 //! 3. `fall`: members go down together, and what follows when they are down.
 //! 4. `settle`: brings each instance one step nearer to what is wanted, when it is its turn.
-//! 5. `command`: what operators want; `fresh`: a cause was taken away. `facts`: what is counted, so that nobody ever scans.
+//! 5. `command`: what operators want; `fresh`: a cause was taken away. `facts`: what is counted, so that nobody ever
+//!    scans. `kept`: policies, each once.
 //! 6. `change`: OTP's administrative calls; `reload`: another tree in place of this one; `members`: how a
 //!    member comes and goes. `roll`: a few at a time. `standing`: what can be asked.
 //!
@@ -30,6 +31,7 @@
 //! - An instance or group that gave up stays down, also when its group restarts, until somebody starts it.
 //! - A group restart starts again whoever finished; whoever was stopped by command only under OTP semantics
 //!   (L02). Temporary members are not started again by a strategy under OTP semantics (E09).
+//! - Who is stopped while a group takes it down, to start it again, stays down when that is over (C24).
 //! - A start that failed is tried again at the next [`Event::Deadline`], never in the same turn (J06): requests come in
 //!   between, and a start that fails at once cannot spin.
 //! - The death of a process that had not become ready counts by its cause, except under OTP semantics,

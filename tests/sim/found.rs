@@ -161,3 +161,75 @@ fn numbers_that_are_given_back_are_used_again_and_nothing_grows() {
         assert!(kept[2] < kept[0] + 40, "otp {otp}: the whole state, as text, grew: {kept:?}");
     }
 }
+
+// Histories that were broken once, each by what was wrong with the core.
+
+#[test]
+fn who_began_a_new_life_since_a_roll_began_is_not_restarted_by_it() {
+    [39_354, 53_859].into_iter().for_each(crate::run);
+}
+
+#[test]
+fn a_group_that_was_stopped_is_there_again_with_whoever_a_reload_starts_in_it() {
+    crate::run(89_523);
+}
+
+#[test]
+fn nobody_waits_in_line_for_who_was_moved_away_by_a_reload() {
+    [68_313, 206_037].into_iter().for_each(crate::run);
+}
+
+#[test]
+fn who_stood_behind_a_failed_restart_does_not_wait_for_ever_after_a_reload() {
+    [105_571, 105_763].into_iter().for_each(crate::run);
+}
+
+#[test]
+fn a_group_that_a_reload_moves_out_of_one_that_held_it_goes_on_with_its_own_wait() {
+    crate::run(120_420);
+}
+
+#[test]
+fn who_had_left_its_group_and_is_moved_by_a_reload_is_kept() {
+    [30_227, 121_233].into_iter().for_each(crate::run);
+}
+
+#[test]
+fn who_had_left_its_group_comes_back_held_when_that_falls() {
+    crate::run(74_845);
+}
+
+#[test]
+fn who_a_reload_moves_into_a_group_that_gives_up_goes_down_with_it() {
+    [73_947, 107_896].into_iter().for_each(crate::run);
+}
+
+#[test]
+fn a_group_that_was_stopped_stays_so_when_the_one_around_it_restarts() {
+    crate::run(147_951);
+}
+
+#[test]
+fn who_is_stopped_while_its_group_restarts_stays_down() {
+    [194_009, 46_437].into_iter().for_each(crate::run);
+}
+
+#[test]
+fn a_group_that_was_stopped_begins_anew_when_nothing_of_its_last_life_is_left() {
+    crate::run(131_849);
+}
+
+#[test]
+fn who_is_stopped_with_its_group_waits_behind_nobody_afterwards() {
+    crate::run(501_881);
+}
+
+#[test]
+fn no_next_try_is_left_of_a_group_that_was_stopped() {
+    crate::run(888_050);
+}
+
+#[test]
+fn a_group_that_is_started_while_its_failed_start_is_taken_back_is_tried_again() {
+    crate::run(654_828);
+}
