@@ -369,7 +369,7 @@ impl Driver {
         let goes = |child: &u32| {
             let child = ChildId(*child);
             let policy = tree.children.get(child.0 as usize);
-            let kept = |policy: &crate::supervisor::spec::Child| {
+            let kept = |policy: &crate::supervisor::Instance| {
                 policy.added || how.otp || tree.groups[policy.group.0 as usize].otp
             };
             // Who is gone already left no policy behind.
