@@ -33,8 +33,12 @@ pub(crate) struct Keeper {
     feeding: Option<u64>,
     /// The guard thrown away and made anew before everything that is asked of it.
     pub(crate) dies_always: bool,
-    /// So many of the guard's changes were lost with a keeper that died after deciding.
+    /// How often the guard was asked.
     pub(crate) asked: u64,
+    /// Once in so many decisions the keeper dies before it is committed; 0: never.
+    pub(crate) dies_deciding: u64,
+    /// Who judges, if somebody does.
+    pub(crate) judge: Option<Box<crate::judge::Judge>>,
 }
 
 impl Keeper {
@@ -57,6 +61,8 @@ impl Keeper {
             feeding: None,
             dies_always: false,
             asked: 0,
+            dies_deciding: 0,
+            judge: None,
         };
         keeper.begin();
         keeper
@@ -103,6 +109,10 @@ impl Keeper {
     }
 
     fn commit(&mut self, planned: &Planned) {
+        if let Some(mut judge) = self.judge.take() {
+            judge.commits(self, planned);
+            self.judge = Some(judge);
+        }
         self.generation += 1;
         let mut names: Vec<_> = planned.sets.iter().map(|(name, _)| name).collect();
         names.sort_unstable();
@@ -185,6 +195,9 @@ impl Keeper {
         };
         self.seq += 1;
         let at = self.mono();
+        if let Some(judge) = &mut self.judge {
+            judge.happened(at, &service, instance, &what);
+        }
         let event = Event { seq: self.seq, at, service, instance: instance.to_owned(), incarnation, what };
         self.ring.push_back(event);
         if self.ring.len() > RING {
@@ -244,6 +257,16 @@ impl Keeper {
             let set = |flag: &str| self.set.get(flag).copied();
             let view = View { catalog: &self.catalog, set: &set, facts: &self.facts };
             let Some(mut decision) = self.guard.decide(now, &view, generation) else { break };
+            if self.dies_deciding != 0 && mainstay::flags::mix(self.asked).is_multiple_of(self.dies_deciding) {
+                self.guard = Guard::new();
+                self.feeding = None;
+                self.begin();
+                continue;
+            }
+            if let Some(judge) = self.judge.take() {
+                judge.decided(self, &decision);
+                self.judge = Some(judge);
+            }
             if !decision.change.is_empty() {
                 self.guard.arm(&mut decision.change);
                 self.commit(&decision.change);
@@ -252,6 +275,10 @@ impl Keeper {
         }
         if let Some(due) = self.guard.next_deadline() {
             assert!(due > self.mono(), "what is due was not done");
+        }
+        if let Some(judge) = self.judge.take() {
+            judge.settled(self);
+            self.judge = Some(judge);
         }
     }
 
@@ -284,6 +311,9 @@ impl Keeper {
             (self.now.boot, self.now.mono_ns) = (self.now.boot + 1, 5_000_000_000);
         }
         self.instances.values_mut().for_each(|known| known.2 = false);
+        if let Some(judge) = &mut self.judge {
+            judge.another_run();
+        }
         self.die();
     }
 
