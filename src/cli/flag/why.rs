@@ -90,7 +90,8 @@ pub(super) fn run(typed: &Why, project: &Project, output: &mut Output<'_>) -> Re
 /// `last changed by ana, 4m ago, generation 43: SHOP-812`
 fn by(entry: &Entry) -> String {
     let ago = brief(age(entry.time, clock::wall()));
-    let reason = if entry.reason.is_empty() { String::new() } else { format!(": {}", printable(&entry.reason)) };
+    let reason =
+        if entry.reason.is_empty() { String::new() } else { format!(": {}", printable(&entry.reason)) };
     format!("last changed by {}, {ago} ago, generation {}{reason}", one_line(&entry.actor), entry.generation)
 }
 
