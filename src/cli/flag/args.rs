@@ -3,6 +3,7 @@
 use super::exchange::{Export, Import};
 use super::log::Log;
 use super::roll::Roll;
+use super::why::Why;
 use crate::cli::changing::Changing;
 use crate::cli::duration;
 use crate::flags::Value;
@@ -41,6 +42,8 @@ pub enum FlagCommand {
     Load(Load),
     /// Print who changed a flag or a migration, when and why; needs no supervisor.
     Log(Log),
+    /// Explain step by step why a flag is what it is, also for an id; needs no supervisor.
+    Why(Why),
     /// Set flags to what a file says, all at once.
     Import(Import),
     /// Print what all flags are set to, as a file that can be imported.

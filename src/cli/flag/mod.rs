@@ -13,6 +13,7 @@ mod roll;
 pub mod seen;
 mod wait;
 mod watch;
+mod why;
 
 pub use args::FlagCommand;
 
@@ -45,6 +46,7 @@ pub fn run(command: &FlagCommand, project: &Project, output: &mut Output<'_>) ->
         FlagCommand::Reset(reset) => change::reset(reset, project, output),
         FlagCommand::Load(load) => change::load(load, project, output),
         FlagCommand::Roll(roll) => roll::run(roll, project, output),
+        FlagCommand::Why(why) => why::run(why, project, output),
         FlagCommand::Log(log) => log::run(log, project, output),
         FlagCommand::Import(import) => exchange::import(import, project, output),
         FlagCommand::Export(export) => exchange::export(export, project, output),

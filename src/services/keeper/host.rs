@@ -3,7 +3,7 @@
 use crate::sys::clock;
 
 /// This host's id: the same after every boot. Its hostname where it has no `/etc/machine-id`; empty where it has neither.
-pub(super) fn id() -> String {
+pub fn id() -> String {
     let machine = std::fs::read_to_string("/etc/machine-id").unwrap_or_default();
     let machine = machine.trim();
     // What systemd writes into an image that was never booted.

@@ -29,6 +29,7 @@ pub use crate::flags::nearest;
 pub use elsewhere::Elsewhere;
 pub use ground::{Actor, Batch, Ground, Made, Truths};
 pub use handle::{Outcome, REASON_MAX, accepts_volatile, handle, unknown};
+pub use host::id as host_id;
 
 use crate::exit_code::ExitCode;
 use std::ffi::OsString;
