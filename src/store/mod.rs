@@ -13,7 +13,9 @@
 //!   full disk neither ends the changes of this journal nor prevents the next one.
 //!
 //! Each change goes into the [audit log](crate::audit) when the journal has it. What the log does not have on the
-//! disk when a journal ends is carried on in the snapshot of the next one: so no change is ever missing in it.
+//! disk when a journal ends is carried on in the snapshot of the next one: so no change is ever missing in it. The price:
+//! on a disk that stays full, changes are refused when the log's reserved room is used up (some 2,000 changes) and what
+//! waits for it has used up the room of a journal (some hundreds more).
 //!
 //! It has no threads, knows nothing of declarations, sockets or the board, and never waits for anything
 //! but the disk.
