@@ -103,7 +103,7 @@ pub enum Refused {
         /// Which values it takes.
         kind: Kind,
         /// What was asked for.
-        value: Value,
+        value: Box<Value>,
     },
     /// The flag is a migration: it is moved by its stages.
     IsMigration(String),
@@ -125,9 +125,9 @@ pub enum Refused {
         /// Which flag.
         flag: String,
         /// What it is.
-        now: Truth,
+        now: Box<Truth>,
         /// The first step.
-        first: Value,
+        first: Box<Value>,
     },
     /// It is being rolled out already.
     Rolling(String, u64),
