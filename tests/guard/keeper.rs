@@ -257,7 +257,8 @@ impl Keeper {
             let set = |flag: &str| self.set.get(flag).copied();
             let view = View { catalog: &self.catalog, set: &set, facts: &self.facts };
             let Some(mut decision) = self.guard.decide(now, &view, generation) else { break };
-            if self.dies_deciding != 0 && mainstay::flags::mix(self.asked).is_multiple_of(self.dies_deciding) {
+            if self.dies_deciding != 0 && mainstay::flags::mix(self.asked).is_multiple_of(self.dies_deciding)
+            {
                 self.guard = Guard::new();
                 self.feeding = None;
                 self.begin();
