@@ -75,7 +75,10 @@ impl Judge {
                 && !keeper.facts.watches.contains_key(subject)
             {
                 let by_plan = watch.back.first().is_some_and(|restore| restore.new.is_none());
-                let before = if by_plan { watch.back[0].old } else { keeper.set.get(flag).copied() };
+                // A step of a rollout goes back to what was before all of it.
+                let by_step = watch.roll.is_some_and(|number| keeper.facts.rolls.contains_key(&number));
+                let before =
+                    if by_plan || by_step { watch.back[0].old } else { keeper.set.get(flag).copied() };
                 self.base.insert(subject.clone(), before);
             }
             if let Fact::Past(subject, None) = fact {
@@ -174,10 +177,14 @@ impl Judge {
             return false;
         }
         let most = |exits: &[Instant]| {
-            let in_window = |last: &Instant| {
-                exits.iter().filter(|one| **one <= *last && last.since(**one) <= within).count()
-            };
-            exits.iter().map(in_window).max().unwrap_or(0)
+            let (mut first, mut most) = (0, 0);
+            for (at, last) in exits.iter().enumerate() {
+                while last.since(exits[first]) > within {
+                    first += 1;
+                }
+                most = most.max(at + 1 - first);
+            }
+            most
         };
         let now: Vec<Instant> = all.iter().copied().filter(|exit| *exit > since).collect();
         let two: Vec<Instant> =

@@ -177,6 +177,7 @@ impl Keeper {
         let known = self.instances.get_mut(instance).unwrap();
         (known.1, known.2) = (known.1 + 1, true);
         let incarnation = known.1;
+        self.read.remove(instance);
         self.guard.handle(self.mono(), Input::Life { instance: instance.to_owned(), incarnation });
         self.event(instance, Happened::Starting);
     }

@@ -13,12 +13,12 @@ use mainstay::flags::{
 };
 use mainstay::time::{Duration, Instant};
 use std::cmp::Reverse;
-use std::collections::{BTreeMap, BinaryHeap};
+use std::collections::{BTreeMap, BTreeSet, BinaryHeap};
 
 const SERVICES: [&str; 3] = ["web", "worker", "db"];
 /// Operators, crashes of other causes and deaths of keepers and hosts end here; then it must come to rest.
 const ACTIVE: Duration = Duration::from_secs(1500);
-const REST: Duration = Duration::from_secs(5400);
+const REST: Duration = Duration::from_secs(2700);
 /// Services run for this long before anybody does anything: what is sick has been sick for two windows.
 const BEFORE: Duration = Duration::from_secs(150);
 /// How long a life has to become ready.
@@ -77,6 +77,8 @@ pub(crate) struct World {
     seen: u64,
     /// The newest restarts of each instance: the supervisor has limits.
     restarts: BTreeMap<String, Vec<Instant>>,
+    /// Lives whose checks fail.
+    failing: BTreeSet<(String, u64)>,
     /// Somebody turned the guard off, or went on although it was held: what hurts is not the guard's any more.
     exempt: bool,
     /// When a flag last hurt somebody.
@@ -140,6 +142,7 @@ impl World {
             began,
             seen: 0,
             restarts: BTreeMap::new(),
+            failing: BTreeSet::new(),
             exempt: false,
             hurt_at: None,
             telling,
@@ -252,7 +255,10 @@ impl World {
                 let (service, of, runs) = self.keeper.instances[&instance].clone();
                 if of == life && runs {
                     self.keeper.judge.as_mut().unwrap().hurt.insert(service);
-                    self.hurt_at = Some(self.keeper.mono());
+                    // Proven while nothing was restarted, it cannot be known any more.
+                    if !self.keeper.facts.watches.is_empty() {
+                        self.hurt_at = Some(self.keeper.mono());
+                    }
                     self.keeper.event(&instance, Happened::NeverReady { within: NEVER });
                     self.end(&instance, false);
                 }
@@ -263,6 +269,8 @@ impl World {
                     self.hurt_at = Some(self.keeper.mono());
                     self.keeper.event(&instance, Happened::Unhealthy { in_a_row });
                     self.after(Coming::Unhealthy(instance, life, bad, in_a_row + 1), SECOND * in_a_row);
+                } else {
+                    self.failing.remove(&(instance, life));
                 }
             }
             Coming::GuardOn => self.keeper.guard_is(Mode::On),
@@ -341,7 +349,11 @@ impl World {
         self.hurt_at = Some(self.keeper.mono());
         match how {
             Harm::Crash => self.crash(instance),
-            Harm::Unhealthy => self.after(Coming::Unhealthy(instance.to_owned(), life, number, 1), SECOND),
+            Harm::Unhealthy => {
+                if self.failing.insert((instance.to_owned(), life)) {
+                    self.after(Coming::Unhealthy(instance.to_owned(), life, number, 1), SECOND);
+                }
+            }
             Harm::NeverReady => {}
         }
     }
@@ -494,7 +506,7 @@ impl World {
         let acts = self.keeper.acts();
         let held = acts.iter().any(|act| matches!(act, Act::Hold { .. }));
         let one_way = self.keeper.stage("m") >= 3;
-        let still = self.hurt_at.is_some_and(|at| now.since(at) < SECOND * 3000);
+        let still = self.hurt_at.is_some_and(|at| now.since(at) < SECOND * 1200);
         let excused = self.exempt || held || one_way;
         assert!(!still || excused, "something hurts to the end, and the guard has not said why");
         let standing = self.keeper.see(|view| self.keeper.guard.standing(self.keeper.now, view));

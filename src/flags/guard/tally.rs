@@ -3,6 +3,7 @@
 use super::decision::Signal;
 use super::record::{After, Watch};
 use crate::time::{Duration, Instant};
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, VecDeque};
 
 /// A window never holds more than this; a service that dies so often was sick before, or is now.
@@ -187,7 +188,12 @@ impl Tally {
     fn take_unhealthy(&mut self, rule: &Rule, evidence: &Evidence, in_a_row: u32) {
         let life = (evidence.instance.clone(), evidence.incarnation);
         let row = self.failing.entry(life).or_default();
-        let since = if in_a_row > row.0 { row.1.saturating_add(1) } else { 1 }.min(in_a_row);
+        let since = match in_a_row.cmp(&row.0) {
+            Ordering::Greater => row.1.saturating_add(1).min(in_a_row),
+            // The same again.
+            Ordering::Equal => row.1,
+            Ordering::Less => 1,
+        };
         *row = (in_a_row, since);
         if rule.health == 0 {
             return;
