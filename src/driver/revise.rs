@@ -370,9 +370,8 @@ impl Driver {
             let child = ChildId(*child);
             let policy = tree.children.get(child.0 as usize);
             // Who is gone already left no policy behind.
-            let is_kept = policy.is_some_and(|policy| {
-                policy.added || how.otp || tree.groups[policy.group.0 as usize].otp
-            });
+            let is_kept = policy
+                .is_some_and(|policy| policy.added || how.otp || tree.groups[policy.group.0 as usize].otp);
             !self.core.is_child(child) || !is_kept
         };
         let gone = before.iter().filter(|child| !stays.contains(child)).filter(|child| goes(child));
