@@ -95,6 +95,9 @@ impl Supervisor {
             restart: 1,
             max: 0,
             shutdown_error: false,
+            oom: false,
+            watchdog: false,
+            unhealthy: false,
         };
         self.event(instance, incarnation, what)
     }
