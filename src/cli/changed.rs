@@ -34,6 +34,10 @@ pub fn what(changed: &Changed, style: Style) -> String {
     if *unchanged {
         return format!("{flag} is {new} already");
     }
+    // Somebody set it to what held anyway, or it is unset and the same holds.
+    if old == new {
+        return format!("{flag} stays {new}");
+    }
     format!("{flag} {old} {} {new}", arrow(style))
 }
 
@@ -90,5 +94,7 @@ mod tests {
         assert_eq!(line(&volatile, false, terminal), "x off → 12.5%  generation 43, in memory only");
         let same = Changed { unchanged: true, ..changed };
         assert_eq!(line(&same, false, terminal), "x is 12.5% already  generation 43");
+        let unset = Changed { old: "12.5%".into(), unchanged: false, ..same };
+        assert_eq!(line(&unset, false, terminal), "x stays 12.5%  generation 43");
     }
 }

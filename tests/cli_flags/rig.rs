@@ -15,9 +15,6 @@ use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 
-/// What a made-up keeper says to a request; `None`: it hangs up, as one that dies on it.
-pub type Script = Box<dyn FnMut(&Request) -> Option<Vec<Reply>> + Send>;
-
 pub struct Keeper {
     project: Project,
     asked: Arc<Mutex<Vec<Request>>>,

@@ -38,7 +38,7 @@ fn stages(on: u32) -> Vec<Reply> {
     };
     vec![
         stage(1, "registry", &["use_shared_registry", "migration_monitoring"], &[], false),
-        stage(2, "telemetry", &["use_span_service"], &["1%", "10%", "50%", "100%"], false),
+        stage(2, "telemetry", &["use_span_service"], &["1%", "10%", "50%", "on"], false),
         stage(3, "enforce", &["enforce"], &[], true),
     ]
 }
@@ -230,7 +230,7 @@ fn migrations_in_json_keep_their_keys() {
     let whole = keeper.run("stage status --json").ok();
     assert!(whole.starts_with(list), "{whole}");
     let object: serde_json::Value = serde_json::from_str(&whole).unwrap();
-    assert_eq!(object["parts"][1]["steps"], serde_json::json!(["1%", "10%", "50%", "100%"]));
+    assert_eq!(object["parts"][1]["steps"], serde_json::json!(["1%", "10%", "50%", "on"]));
     assert_eq!(
         object["parts"][0]["flags"][0],
         serde_json::json!({"flag": "use_shared_registry", "text": "on"})

@@ -73,6 +73,7 @@ pub struct Get {
 
 /// `flag set`
 #[derive(Clone, Debug, Args)]
+#[command(allow_negative_numbers = true)]
 pub struct Set {
     /// FLAG=VALUE, any number of them, all at once; or FLAG VALUE.
     #[arg(value_name = "FLAG=VALUE", required = true)]
@@ -147,7 +148,7 @@ pub struct Wait {
     #[arg(value_name = "FLAG")]
     pub flag: String,
     /// What `flag get` would print: on, off, 12.5%, 42, a text, a stage by number or name, disabled.
-    #[arg(long, value_name = "VALUE")]
+    #[arg(long, value_name = "VALUE", allow_hyphen_values = true)]
     pub until: String,
     /// How long; 60s when not given.
     #[arg(long, value_name = "DURATION", value_parser = duration::parse)]

@@ -6,7 +6,7 @@
 mod show;
 pub mod steer;
 
-pub use show::{Object, clock_words, share, share_of, words_of_state};
+pub use show::{Object, clock_words, percent, share, share_of, words_of_state};
 
 use super::duration::exact;
 use super::error::Error;

@@ -274,7 +274,7 @@ pub fn share(text: &str) -> u32 {
 }
 
 /// A step as it is shown: `100%` for all.
-fn percent(text: &str) -> &str {
+pub fn percent(text: &str) -> &str {
     if text == "on" { "100%" } else { text }
 }
 

@@ -143,7 +143,7 @@ fn told(
             }
         };
         output.line(&line)?;
-        for changed in changes.iter().filter(|changed| changed.flag != migration) {
+        for changed in changes.iter().filter(|one| one.flag != migration && one.old != one.new) {
             let line = format!("  {}", changed::what(changed, style));
             output.line(&line)?;
         }

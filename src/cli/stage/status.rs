@@ -8,7 +8,7 @@ use crate::cli::changing::ask;
 use crate::cli::error::Error;
 use crate::cli::guard::watched_words;
 use crate::cli::output::{Output, Style, printable};
-use crate::cli::rollout::{rolls, share_of, words_of_state};
+use crate::cli::rollout::{percent, rolls, share_of, words_of_state};
 use crate::exit_code::ExitCode;
 use crate::ipc::flags::{Migration, Reply, Request, Roll, Stage, Watched};
 use crate::paths::Project;
@@ -119,7 +119,8 @@ fn table(stages: &[Stage], migration: &Migration, style: Style) -> Vec<String> {
         };
         let mut notes = Vec::new();
         if !stage.steps.is_empty() {
-            notes.push(format!("by {}", stage.steps.join(", ")));
+            let steps: Vec<&str> = stage.steps.iter().map(|step| percent(step)).collect();
+            notes.push(format!("by {}", steps.join(", ")));
         }
         if stage.one_way {
             notes.push("one way".to_owned());

@@ -1,3 +1,5 @@
+//! Changes by hand, of everything at once, and of the switch: what is planned, and what is refused.
+
 use super::super::draft::testing::{World, flag, guarded, migration};
 use super::super::guard::Mode;
 use super::super::{Kind, Value};

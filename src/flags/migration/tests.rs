@@ -1,3 +1,5 @@
+//! Migrations: where they may go from each stage, and what that makes of their flags.
+
 use super::super::draft::testing::{World, migration};
 use super::super::guard::{Fact, RollState};
 use super::super::{Truth, Value};

@@ -1,3 +1,5 @@
+//! Rollouts: what begins, what a step is, how they end.
+
 use super::super::draft::testing::{World, flag, guarded};
 use super::super::set;
 use super::*;

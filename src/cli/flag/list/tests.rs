@@ -1,3 +1,5 @@
+//! What the list shows at each width, and what it says of each flag.
+
 use super::*;
 use crate::flags::{Declaration, Requires};
 

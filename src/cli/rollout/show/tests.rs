@@ -1,3 +1,5 @@
+//! Lines of a rollout, as they stand and as they are written over.
+
 use super::*;
 
 fn roll(step: u32, state: RollState) -> Roll {
