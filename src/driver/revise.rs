@@ -18,7 +18,7 @@ use crate::exit_code::ExitCode;
 use crate::ipc::control::{self, Difference, Refusal, Reply, What};
 use crate::ipc::server::ConnectionId;
 use crate::supervisor::spec::{ChildId, Node, Tree};
-use crate::supervisor::{Action, Change, Flaw, Reloaded, Revision, Standing};
+use crate::supervisor::{Action, Change, Flaw, Instance, Reloaded, Revision, Standing};
 use crate::sys::{clock, memory, pidfd};
 use crate::time::{Duration, Instant};
 use mio::Interest;
@@ -347,9 +347,8 @@ impl Driver {
         let goes = |child: &u32| {
             let child = ChildId(*child);
             let policy = tree.children.get(child.0 as usize);
-            let kept = |policy: &crate::supervisor::spec::Child| {
-                policy.added || how.otp || tree.groups[policy.group.0 as usize].otp
-            };
+            let kept =
+                |policy: &Instance| policy.added || how.otp || tree.groups[policy.group.0 as usize].otp;
             // Who is gone already left no policy behind.
             !self.core.is_child(child) || !policy.is_some_and(kept)
         };
