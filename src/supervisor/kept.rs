@@ -9,7 +9,7 @@ use std::sync::{Arc, Weak};
 
 /// So many policies are looked at before a new one is made. Instances come one after the other, so the newest ones are
 /// those that will be met again.
-const LOOKED_AT: usize = 8;
+const LOOKED_AT: usize = 32;
 
 /// The tree as the core keeps it.
 #[derive(Clone, Debug, Default, PartialEq)]

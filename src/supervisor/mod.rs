@@ -173,7 +173,9 @@ impl Supervisor {
         let (children, groups) = (tree.children.len(), tree.groups.len());
         let services = tree.children.iter().map(service::Service::new).collect();
         let mut policies = Policies::default();
-        let kept = tree.children.into_iter().map(|child| policies.keep(child)).collect();
+        // Not in the place of the old list, which is several times as large.
+        let mut kept = Vec::with_capacity(children);
+        kept.extend(tree.children.into_iter().map(|child| policies.keep(child)));
         let tree = Kept { groups: tree.groups, children: kept };
         let shape = Shape::new(&tree.groups, &needs(&tree));
         let name = |(at, child): (usize, &Instance)| (Arc::clone(&child.name), at as u32);
