@@ -21,7 +21,7 @@ use crate::exit_code::ExitCode;
 use crate::ipc::control::{self, Difference, Refusal, Reply, What};
 use crate::ipc::server::ConnectionId;
 use crate::supervisor::spec::{ChildId, Node, Tree};
-use crate::supervisor::{Action, Change, Flaw, Instance, Reloaded, Revision, Standing};
+use crate::supervisor::{Action, Change, Flaw, Reloaded, Revision, Standing};
 use crate::sys::{clock, memory, pidfd};
 use crate::time::{Duration, Instant};
 use mio::Interest;

@@ -304,7 +304,7 @@ pub(super) mod testing {
 
     use super::super::guard::{Fact, Facts, Guarding, Moment};
     use super::super::{Asking, Catalog, Declaration, Migration, Planned, Stage, Truth, View};
-    use crate::time::{Duration, Wall};
+    use crate::time::Wall;
     use std::collections::BTreeMap;
 
     pub(crate) struct World {
@@ -362,11 +362,6 @@ pub(super) mod testing {
 
         pub(crate) fn truth(&self, flag: &str) -> Truth {
             self.see(|view| view.truth(flag))
-        }
-
-        pub(crate) fn later(&mut self, by: Duration) {
-            self.now.mono_ns += by.as_nanos() as u64;
-            self.now.wall.0 += by.as_micros() as i64;
         }
     }
 

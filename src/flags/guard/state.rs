@@ -14,6 +14,9 @@ const KEPT_MAX: usize = 1024;
 /// So many lives of an instance are counted.
 const LIVES_MAX: usize = 8;
 
+/// Successes and errors of each life, by its number.
+type Counted = BTreeMap<u64, (u64, u64)>;
+
 /// The guard. All that it knows is volatile: it can be thrown away at any moment, and made anew from the facts, from what
 /// the supervisor says to a new life of the keeper, and from the ring of events.
 #[derive(Clone, Debug, Default)]
@@ -24,7 +27,7 @@ pub struct Guard {
     /// What each instance has read in its newest life that has read anything.
     reads: BTreeMap<String, (u64, BTreeSet<String>)>,
     /// What each life has counted, by instance: its service, and its newest lives.
-    counts: BTreeMap<String, (String, BTreeMap<u64, (u64, u64)>)>,
+    counts: BTreeMap<String, (String, Counted)>,
     /// What spoke against anything lately, by service, in the order in which it happened.
     history: BTreeMap<String, VecDeque<Evidence>>,
     /// The newest event.
