@@ -20,7 +20,11 @@ pub fn set(view: &View, asking: &Asking, edits: &[(String, Option<Truth>)]) -> R
             return Err(Refused::Twice(name.clone()));
         }
         if let Some(to) = to.filter(|to| !to.value.fits(flag.kind)) {
-            return Err(Refused::NoValue { flag: name.clone(), kind: flag.kind, value: Box::new(to.value) });
+            return Err(Refused::NoValue {
+                flag: name.clone(),
+                kind: flag.kind,
+                value: to.value.to_string(),
+            });
         }
         if (view.set)(name) == *to {
             continue;

@@ -193,7 +193,11 @@ impl<'a> Draft<'a> {
             let subject = Subject::Flag(flag.clone());
             self.unwatch(&subject);
             self.end_roll(&subject, &format!("`{}` was moved", migration.name));
-            self.put(&flag, Some(to));
+            // Whoever reads the journal alone finds the default of what is not set.
+            let declared = self.view.catalog.flag(&flag).map(|flag| Truth::from(flag.unset()));
+            if now != to || declared != Some(to) {
+                self.put(&flag, Some(to));
+            }
         }
         changed
     }

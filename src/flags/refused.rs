@@ -1,7 +1,7 @@
 //! Why a change is refused: what is so now, and what can be done.
 
 use super::guard::{Moment, Subject};
-use super::{Kind, Truth, Unit, Value};
+use super::{Kind, Unit};
 use crate::time::Duration;
 
 /// Why a change is refused. Nothing was changed.
@@ -102,8 +102,8 @@ pub enum Refused {
         flag: String,
         /// Which values it takes.
         kind: Kind,
-        /// What was asked for.
-        value: Box<Value>,
+        /// What was asked for, as people write it.
+        value: String,
     },
     /// The flag is a migration: it is moved by its stages.
     IsMigration(String),
@@ -124,10 +124,10 @@ pub enum Refused {
     AlreadyThere {
         /// Which flag.
         flag: String,
-        /// What it is.
-        now: Box<Truth>,
+        /// What it is, as people write it.
+        now: String,
         /// The first step.
-        first: Box<Value>,
+        first: String,
     },
     /// It is being rolled out already.
     Rolling(String, u64),

@@ -66,8 +66,8 @@ pub fn begin(view: &View, asking: &Asking, flag: &str, order: &Order) -> Result<
     if order.steps[0] <= share {
         return Err(Refused::AlreadyThere {
             flag: name.clone(),
-            now: Box::new(now),
-            first: Box::new(Value::of_share(order.steps[0])),
+            now: now.to_string(),
+            first: Value::of_share(order.steps[0]).to_string(),
         });
     }
     draft.permit(&subject)?;

@@ -14,9 +14,6 @@ const KEPT_MAX: usize = 1024;
 /// So many lives of an instance are counted.
 const LIVES_MAX: usize = 8;
 
-/// Successes and errors of each life, by its number.
-type Counted = BTreeMap<u64, (u64, u64)>;
-
 /// The guard. All that it knows is volatile: it can be thrown away at any moment, and made anew from the facts, from what
 /// the supervisor says to a new life of the keeper, and from the ring of events.
 #[derive(Clone, Debug, Default)]
@@ -26,8 +23,8 @@ pub struct Guard {
     pub(super) lives: Lives,
     /// What each instance has read in its newest life that has read anything.
     reads: BTreeMap<String, (u64, BTreeSet<String>)>,
-    /// What each life has counted, by instance: its service, and its newest lives.
-    counts: BTreeMap<String, (String, Counted)>,
+    /// What each instance has counted.
+    counts: BTreeMap<String, Counts>,
     /// What spoke against anything lately, by service, in the order in which it happened.
     history: BTreeMap<String, VecDeque<Evidence>>,
     /// The newest event.
@@ -39,6 +36,13 @@ pub struct Guard {
     /// The supervisor's run, and whether the one before ended without a goodbye; `None`: not said yet.
     pub(super) begun: Option<(u64, bool)>,
     pub(super) due: Option<Instant>,
+}
+
+/// What the newest lives of an instance have counted: what went well, and what did not.
+#[derive(Clone, Debug)]
+struct Counts {
+    service: String,
+    lives: BTreeMap<u64, (u64, u64)>,
 }
 
 /// A change that is watched, and what speaks against it.
@@ -157,7 +161,9 @@ impl Guard {
             Input::Counted { instance, incarnation, ok, errors } => {
                 let service =
                     self.lives.service_of(&instance).map_or_else(|| service_in(&instance), str::to_owned);
-                let (_, lives) = self.counts.entry(instance).or_insert((service, BTreeMap::new()));
+                let counts =
+                    self.counts.entry(instance).or_insert(Counts { service, lives: BTreeMap::new() });
+                let lives = &mut counts.lives;
                 lives.insert(incarnation, (ok, errors));
                 while lives.len() > LIVES_MAX {
                     lives.pop_first();
@@ -260,8 +266,8 @@ impl Guard {
 
     /// What the newest life of each instance of these services has counted.
     fn counts_of(&self, services: &BTreeSet<&str>) -> Vec<Count> {
-        let of = self.counts.iter().filter(|(_, (service, _))| services.contains(service.as_str()));
-        let newest = of.filter_map(|(name, (_, lives))| Some((name, lives.last_key_value()?)));
+        let of = self.counts.iter().filter(|(_, counts)| services.contains(counts.service.as_str()));
+        let newest = of.filter_map(|(name, counts)| Some((name, counts.lives.last_key_value()?)));
         let count = |(name, (life, (ok, errors))): (&String, (&u64, &(u64, u64)))| Count {
             instance: name.clone(),
             incarnation: *life,
@@ -274,8 +280,8 @@ impl Guard {
     /// What this service has counted: in the lives that were there at the change until then, and since.
     pub(super) fn counted(&self, watch: &Watch, service: &str) -> ((u64, u64), (u64, u64)) {
         let (mut before, mut since) = ((0, 0), (0, 0));
-        let of = self.counts.iter().filter(|(_, (of, _))| of == service);
-        for (instance, (_, lives)) in of {
+        let of = self.counts.iter().filter(|(_, counts)| counts.service == service);
+        for (instance, Counts { lives, .. }) in of {
             let base = watch.errors.iter().find(|count| count.instance == *instance);
             for (life, (ok, errors)) in lives {
                 let (ok, errors) = match base {
@@ -289,7 +295,9 @@ impl Guard {
             }
         }
         let here = |count: &&Count| {
-            self.counts.get(&count.instance).map_or_else(|| service_in(&count.instance), |(of, _)| of.clone())
+            self.counts
+                .get(&count.instance)
+                .map_or_else(|| service_in(&count.instance), |of| of.service.clone())
                 == service
         };
         for count in watch.errors.iter().filter(here) {
