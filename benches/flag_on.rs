@@ -2,10 +2,11 @@
 //!
 //! `cargo bench --bench flag_on` (a number behind `--` is how often each; 500 when not given)
 
+use mainstay::sys::clock;
 use nix::sys::resource::{UsageWho, getrusage};
 use std::path::Path;
 use std::process::{Command, Stdio};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 /// A program, and what it took each time: from its start to its end, and processor time.
 struct Runner {
@@ -24,9 +25,9 @@ impl Runner {
 
     fn run(&mut self) {
         let used = used_by_children();
-        let began = Instant::now();
+        let began = clock::now();
         let status = self.command.status().expect("the program can be started");
-        self.wall.push(began.elapsed());
+        self.wall.push(clock::now().since(began));
         self.processor.push(used_by_children() - used);
         assert_eq!(status.code(), Some(self.code), "{}", self.name);
     }
