@@ -3,7 +3,6 @@
 
 #![allow(clippy::unwrap_used)]
 
-#[allow(dead_code, reason = "each test file uses its part")]
 #[path = "support/disk.rs"]
 mod disk;
 #[path = "support/logger_rig.rs"]

@@ -12,7 +12,7 @@ use rig::Rig;
 use serde_json::Value;
 use std::fs;
 use std::net::TcpListener;
-use std::os::unix::process::CommandExt;
+use std::process::Command;
 use support::{gone, outcome};
 
 /// A Python service. `say(TEXT)` tells the supervisor something; `command()` waits for a line of `svc.ctl`.
@@ -243,7 +243,7 @@ fn a_command_that_fails_or_does_not_end_is_a_failure_and_leaves_nothing() {
     let children = || fs::read_to_string(format!("/proc/{supervisor}/task/{supervisor}/children")).unwrap();
     for pid in children().split_whitespace().map(|pid| pid.parse::<i32>().unwrap()) {
         let words = fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
-        if words.starts_with(b"sleep\04711") {
+        if words.starts_with(b"sleep\x004711") {
             gone(pid);
         }
     }
@@ -307,13 +307,18 @@ fn who_is_killed_for_its_memory_is_told_so_and_another_sigkill_is_not() {
     };
     let rig = service("restart = \"permanent\"", "while command() == 'eat': x = b'x' * (500 << 20)");
     let procs = little.0.join("cgroup.procs");
-    let mut run = rig.project.command(&["run", "-d", "--wait", "--timeout", "60s"]);
-    // Whoever it starts is in the group, too.
-    #[allow(unsafe_code, reason = "nothing else runs between fork and exec")]
-    // SAFETY: writes a file; no lock of the parent's is taken.
-    unsafe {
-        run.pre_exec(move || fs::write(&procs, b"0"))
-    };
+    // Whoever the shell becomes, and whatever that starts, is in the group, too.
+    let mainstay = rig.project.command(&["run", "-d", "--wait", "--timeout", "60s"]);
+    let mut run = Command::new("sh");
+    run.args(["-c", "echo $$ > \"$0\" && exec \"$@\""]).arg(&procs);
+    run.arg(mainstay.get_program()).args(mainstay.get_args());
+    run.envs(mainstay.get_envs().filter_map(|(name, value)| Some((name, value?))));
+    for name in mainstay.get_envs().filter(|(_, value)| value.is_none()).map(|(name, _)| name) {
+        run.env_remove(name);
+    }
+    if let Some(directory) = mainstay.get_current_dir() {
+        run.current_dir(directory);
+    }
     outcome(&mut run).ok();
     rig.replaced("svc");
     let event = ends(&rig, "0");

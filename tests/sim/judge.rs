@@ -101,7 +101,7 @@ impl Judge {
             Event::Ready(child, number) => {
                 life(child, number).is_some_and(|life| life.exec.is_some() && !life.exited)
             }
-            Event::Exited { child, incarnation, .. } => {
+            Event::Exited { child, incarnation, .. } | Event::Failed { child, incarnation, .. } => {
                 life(child, incarnation).is_some_and(|life| life.exec.is_some() && !life.exited)
             }
             Event::Cleared(child, number) => life(child, number).is_some_and(|life| life.exited),
