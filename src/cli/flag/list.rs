@@ -113,7 +113,7 @@ impl Detail {
             each_service: level < 2,
             text: if level < 3 { 24 } else { 10 },
             ago: level < 3,
-            words: if level < 5 { usize::MAX } else { 16 },
+            words: if level < 5 { usize::MAX } else { 14 },
         }
     }
 }
