@@ -32,7 +32,7 @@ fn main() -> Result<(), Error> {
 
     for seconds in ["1000", "2000"] {
         let job = handle.start_child(&NewChild::in_pool("jobs").args([seconds]))?;
-        println!("{} is {}", job.acted[0].instance, job.acted[0].state);
+        println!("{} was added", job.acted[0].instance);
     }
     if let Err(refused) = handle.start_child(&NewChild::in_pool("jobs").args(["3000"])) {
         println!("{refused}");
