@@ -42,7 +42,7 @@ m wait web --state up --timeout "$timeout" >/dev/null || fail "not all is up aga
 settled
 died=$(m events --after "$cursor" --json | jq -s '[.[] | select(.kind == "exited" and .abnormal)] | length')
 [ "$died" -ge 3 ] || fail "only $died processes died"
-[ "$(living | grep '^web#' | wc -l)" = "$(wc -l <<<"$pids")" ] || fail "not three are up: $(m status || true)"
+[ "$(living | grep -c '^web#')" = "$(wc -l <<<"$pids")" ] || fail "not three are up: $(m status || true)"
 holds "$died died of it, and all three are up again; nobody did anything"
 
 code=0
