@@ -191,7 +191,8 @@ fn histories(reloads: bool) {
 }
 
 #[test]
-fn c18_c19_c24_e11_e12_g02_h02_i03_i09_j01_j02_j07_l01_l02_m09_q16_random_histories_go_as_the_rules_say() {
+fn c10_c18_c19_c24_e11_e12_g02_h02_i03_i09_j01_j02_j06_j07_l01_l02_m09_q16_random_histories_go_as_the_rules_say()
+ {
     histories(false);
 }
 #[test]
