@@ -100,11 +100,18 @@ impl NameRecord {
         name: &Sought<'_>,
         load: impl Fn(usize) -> u64,
     ) -> Option<bool> {
-        let proof = name.hash().wrapping_add(word.to_bits());
-        if load(cell + PROOF) == proof && name.is(|at| load(cell + NAME + at)) {
+        if NameRecord::proves(cell, word, name, &load) {
             return Some(true);
         }
         NameRecord::holds_otherwise(incarnation, cell, name, load)
+    }
+
+    /// Does the record at `cell` prove that `name` is the name of the slot whose word is sealed by `word`? False says
+    /// nothing: it may be another flag's, or damaged.
+    #[inline]
+    pub(super) fn proves(cell: usize, word: Seal, name: &Sought<'_>, load: impl Fn(usize) -> u64) -> bool {
+        let proof = name.hash().wrapping_add(word.to_bits());
+        load(cell + PROOF) == proof && name.is(|at| load(cell + NAME + at))
     }
 
     #[cold]

@@ -137,18 +137,21 @@ impl Board {
     /// decided for the instance that reads.
     #[inline]
     pub fn is_on(&self, name: &str, default: bool) -> bool {
+        look_sometimes(&self.attachment);
+        let bits = Sought::new(name).and_then(|name| self.attachment.at_first_sight(&name));
+        match bits.and_then(Body::plainly) {
+            Some(on) => on,
+            None => self.is_on_otherwise(name).unwrap_or(default),
+        }
+    }
+
+    #[inline(never)]
+    fn is_on_otherwise(&self, name: &str) -> Option<bool> {
         match self.look_up(name) {
-            Found::Here(view, slot, bits) => match Body::plainly(bits) {
-                Some(on) => Some(on),
-                None => self.decide(view, slot, bits, None).ok().flatten(),
-            },
-            Found::Told(known) => known
-                .truth
-                .is_on()
-                .or_else(|| known.decide(&Packed::new(name)?, None, self.attachment.instance())),
+            Found::Here(view, slot, bits) => self.decide(view, slot, bits, None).ok().flatten(),
+            Found::Told(known) => known.decide(&Packed::new(name)?, None, self.attachment.instance()),
             Found::Unknown | Found::Lost => None,
         }
-        .unwrap_or(default)
     }
 
     /// Is the flag on for this id? `default` as in [`Board::is_on`].
@@ -158,17 +161,25 @@ impl Board {
 
     /// The number that the flag is set to; `None` where it has no opinion, is none, or is not known.
     pub fn int(&self, name: &str) -> Option<i64> {
-        match self.read(name).truth? {
-            Truth { value: Value::Int(number), disabled: false } => Some(number),
-            _ => None,
+        match self.look_up(name) {
+            Found::Here(view, _, bits) => match Body::from_bits(bits)? {
+                Body::Flag { held: Held::Int(at), disabled: false } => self.attachment.arena(view).int(at),
+                _ => None,
+            },
+            Found::Told(known) => known.truth.int(),
+            Found::Unknown | Found::Lost => None,
         }
     }
 
     /// The text that the flag is set to; `None` as for [`Board::int`].
     pub fn text(&self, name: &str) -> Option<Packed> {
-        match self.read(name).truth? {
-            Truth { value: Value::Text(text), disabled: false } => Some(text),
-            _ => None,
+        match self.look_up(name) {
+            Found::Here(view, _, bits) => match Body::from_bits(bits)? {
+                Body::Flag { held: Held::Text(at), disabled: false } => self.attachment.arena(view).text(at),
+                _ => None,
+            },
+            Found::Told(known) => known.truth.text(),
+            Found::Unknown | Found::Lost => None,
         }
     }
 

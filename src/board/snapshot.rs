@@ -91,18 +91,12 @@ impl Snapshot {
 
     /// The number that it is set to; `None` where it has no opinion, is none, or is not known.
     pub fn int(&self, name: &str) -> Option<i64> {
-        match self.flags.get(name)?.truth {
-            Truth { value: Value::Int(number), disabled: false } => Some(number),
-            _ => None,
-        }
+        self.flags.get(name)?.truth.int()
     }
 
     /// The text that it is set to; `None` as for [`Snapshot::int`].
     pub fn text(&self, name: &str) -> Option<Packed> {
-        match self.flags.get(name)?.truth {
-            Truth { value: Value::Text(text), disabled: false } => Some(text),
-            _ => None,
-        }
+        self.flags.get(name)?.truth.text()
     }
 
     /// The stage of a migration and its name, which is empty before the first; `None` when there is no such migration.

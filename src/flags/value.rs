@@ -54,7 +54,23 @@ impl Truth {
         }
     }
 
-    /// What it means for `id`: `None` when it has no opinion, or the id is empty or too long and
+    /// The number that it is; `None` when it has no opinion, or is none.
+    pub const fn int(self) -> Option<i64> {
+        match self.value {
+            Value::Int(number) if !self.disabled => Some(number),
+            _ => None,
+        }
+    }
+
+    /// The text that it is; `None` when it has no opinion, or is none.
+    pub const fn text(self) -> Option<Packed> {
+        match self.value {
+            Value::Text(text) if !self.disabled => Some(text),
+            _ => None,
+        }
+    }
+
+    /// What it means for `id`, without lists: `None` when it has no opinion, or the id is empty or too long and
     /// would be needed.
     #[inline]
     pub fn is_on_for(self, prefix: Prefix, id: &str) -> Option<bool> {
