@@ -219,7 +219,7 @@ fn in_a_pipe_nobody_waits_for_readers_unless_asked_to() {
 fn who_insists_that_a_change_is_seen_gets_a_timeout_when_it_is_not() {
     let keeper = with_readers(usize::MAX);
     keeper.check(
-        "flag set a=on --wait-seen --timeout 3s",
+        "flag set a=on --wait-seen --timeout 2s",
         124,
         "a off -> on  generation 43, seen by 3 of 5 processes so far\n",
         "mainstay: the change was made, and 2 of 5 processes have not seen it\n",

@@ -60,6 +60,8 @@ pub fn wait(project: &Project, flags: &[String], deadline: Instant) -> Option<(C
     const LONGEST: Duration = Duration::from_millis(50);
     let began = clock::now();
     let mut pause = SHORTEST;
+    // The last look may be cut short by the deadline: then the one before it counts.
+    let mut last = None;
     loop {
         let request = Request::Seen { flags: flags.to_vec() };
         // However little time is left, one answer is waited for.
@@ -71,11 +73,12 @@ pub fn wait(project: &Project, flags: &[String], deadline: Instant) -> Option<(C
                 futex::pause(LONGEST.min(deadline.since(clock::now())));
                 continue;
             }
-            Err(_) => return None,
+            Err(_) => return last,
         };
         let now = clock::now();
+        last = Some((count, now.since(began)));
         if count.complete() || now >= deadline {
-            return Some((count, now.since(began)));
+            return last;
         }
         futex::pause(pause.min(deadline.since(now)));
         pause = (pause * 2).min(LONGEST);
