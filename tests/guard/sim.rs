@@ -157,8 +157,8 @@ fn a_crash_an_hour_trips_nothing_in_a_thousand_days() {
 fn what_was_found_stays_found() {
     // The judge's, the world's or the guard's fault: 814 repeated a row of failed checks; 2498 went back to what was before the
     // whole rollout, after its watch had been forgotten; 212 never restarted what could not become ready; 49 and 113 were sick
-    // for less than two windows.
-    for seed in [49, 113, 212, 814, 2498] {
+    // for less than two windows; 1486 was another salt, under which a share hurts somebody else.
+    for seed in [49, 113, 212, 814, 1486, 2498] {
         world::run(seed, false);
     }
 }

@@ -217,27 +217,33 @@ impl Guard {
         let mut change = Planned::new("guard");
         let mut later = Vec::new();
         for (subject, watching) in &self.watching {
-            let mut watch = watching.watch.clone();
-            if watch.guard.services.is_empty() {
-                watch.readers.extend(watching.readers.iter().cloned());
-                watch.readers.sort_unstable();
-                watch.readers.dedup();
-            }
+            let watch = &watching.watch;
+            let mut readers: Vec<&String> = match watch.guard.services.is_empty() {
+                true => watching.readers.iter().filter(|reader| !watch.readers.contains(reader)).collect(),
+                false => Vec::new(),
+            };
+            let mut sick = Vec::new();
             let settled = listened.max(watch.at.mono() + SETTLING);
             for service in watching.counting() {
                 let before = watching.tallies.get(service).map_or(0, |tally| tally.before());
                 if before > watching.known_before(service) {
                     if now < settled {
                         later.push(settled);
-                        continue;
+                    } else {
+                        sick.push((service.to_owned(), before));
                     }
-                    watch.before.retain(|(of, _)| of != service);
-                    watch.before.push((service.to_owned(), before));
                 }
             }
-            if watch != watching.watch {
-                change.facts.push(Fact::Watch(subject.clone(), Some(watch)));
+            if readers.is_empty() && sick.is_empty() {
+                continue;
             }
+            let mut noted = watch.clone();
+            readers.extend(&watch.readers);
+            readers.sort_unstable();
+            noted.readers = readers.into_iter().cloned().collect();
+            noted.before.retain(|(of, _)| sick.iter().all(|(service, _)| service != of));
+            noted.before.extend(sick);
+            change.facts.push(Fact::Watch(subject.clone(), Some(noted)));
         }
         later.into_iter().for_each(|at| self.ask_at(now, at));
         (!change.is_empty()).then_some(Decision { act: Act::Note, change })
