@@ -54,7 +54,8 @@ fn boot(strategy: Strategy, intensity: usize, auto_shutdown: AutoShutdown, specs
         period,
         whole_seconds: false,
         auto_shutdown,
-        max_children: None,
+        // No room for a fourth (D20).
+        max_children: pool.then_some(3),
         specs: given,
     };
     let mut pair = Pair::boot(&plan, &Starts::default());

@@ -172,7 +172,7 @@ fn number(name: &str) -> Option<u64> {
 fn histories(reloads: bool) {
     let seeds = match number("NAIVE_SEED") {
         Some(seed) => seed..seed + 1,
-        None => 0..number("NAIVE_HISTORIES").unwrap_or(20_000),
+        None => 0..number("NAIVE_HISTORIES").unwrap_or(5_000),
     };
     let count = seeds.end - seeds.start;
     let mut steps = 0;
