@@ -25,6 +25,9 @@ pub struct Flag {
     word: Spot,
     /// The word that was last proven, or [`TOLD`] and the body that somebody told us; 0: nothing yet.
     pub(super) last: AtomicU64,
+    /// The last proven word that plainly says on or off: what most reads compare with, and nothing else. It is never wrong,
+    /// only old: then a read looks closer, and puts the newer one here.
+    plain: AtomicU64,
     pub(super) prefix: AtomicU64,
     default: bool,
     /// The last word of a share by instances, and in [`OWN_IS_ON`] what it means for the reader's own instance.
@@ -41,6 +44,9 @@ pub struct Flag {
 
 /// No word has this upper half and a body by chance more often than any other; a body behind it was told.
 pub(super) const TOLD: u64 = 0xffff_ffff << 32;
+
+/// Before a word was plain. Not 0 or all ones, which a damaged board is full of.
+const NEVER_PLAIN: u64 = 0x9e37_79b9_7f4a_7c15;
 
 /// A bit that is 0 in the body of a flag that is not disabled.
 const OWN_IS_ON: u64 = 1 << 18;
@@ -78,6 +84,7 @@ impl Flag {
         let flag = Flag {
             word: Spot::new(&attachment.region, 0),
             last: AtomicU64::new(0),
+            plain: AtomicU64::new(NEVER_PLAIN),
             prefix: AtomicU64::new(0),
             default: false,
             own: AtomicU64::new(0),
@@ -104,14 +111,21 @@ impl Flag {
     #[inline]
     pub fn is_on(&self) -> bool {
         look_sometimes(&self.attachment);
-        match self.as_before().and_then(|word| Body::plainly(word as u32)) {
-            Some(on) => on,
-            None => self.is_on_otherwise(),
-        }
+        let plain = self.plain.load(Ordering::Relaxed);
+        let word = self.word.load();
+        fence(Ordering::Acquire);
+        if word == plain { Body::plain_is_on(word as u32) } else { self.is_on_otherwise() }
     }
 
     #[inline(never)]
     fn is_on_otherwise(&self) -> bool {
+        if let Some(word) = self.as_before()
+            && let Some(on) = Body::plainly(word as u32)
+        {
+            // For the next read to find it faster.
+            self.plain.store(word, Ordering::Relaxed);
+            return on;
+        }
         let own = self.own.load(Ordering::Relaxed);
         if self.as_before() == Some(own & !OWN_IS_ON) && own != 0 {
             return own & OWN_IS_ON != 0;
