@@ -16,7 +16,7 @@ struct Scene {
     writer: Writer,
     board: Board,
     // Last: the writer goes first.
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 fn scene(flags: usize) -> Scene {
@@ -37,8 +37,11 @@ fn scene(flags: usize) -> Scene {
     entries.push(Entry::new("by-instance", by_instance));
     entries.extend((0..flags).map(|n| entry(format!("flag-number-{n}"), Value::Off)));
     let (writer, _) = Writer::create(folder.path(), &entries, 0).expect("a board");
-    let options = Options { instance: Some("web#7".to_owned()), ..Options::default() };
-    Scene { writer, board: Board::open_by(folder.path(), options), _folder: folder }
+    // As in a service, which the keeper tells which board is in place.
+    let in_place: &'static AtomicU64 = Box::leak(Box::new(AtomicU64::new(writer.incarnation())));
+    let options =
+        Options { instance: Some("web#7".to_owned()), in_place: Some(in_place), ..Options::default() };
+    Scene { writer, board: Board::open_by(folder.path(), options), folder }
 }
 
 fn main() {
@@ -63,6 +66,15 @@ fn by_handle_x1000(bencher: Bencher) {
     let scene = scene(100);
     let flag = scene.board.flag(NAME);
     assert!(flag.is_on());
+    let flag = black_box(&flag);
+    bencher.bench(|| (0..READS).filter(|_| flag.is_on()).count());
+}
+
+#[divan::bench]
+fn by_handle_outside_of_a_tree_x1000(bencher: Bencher) {
+    let scene = scene(100);
+    let board = Board::open_by(scene.folder.path(), Options::default());
+    let flag = board.flag(NAME);
     let flag = black_box(&flag);
     bencher.bench(|| (0..READS).filter(|_| flag.is_on()).count());
 }

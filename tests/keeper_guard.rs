@@ -10,7 +10,9 @@ mod disk;
 #[path = "support/keeper.rs"]
 mod support;
 
+use mainstay::blackbox::layout::{BOARD, CELLS};
 use mainstay::blackbox::{BlackBox, Noter};
+use mainstay::board::{Board, Options};
 use mainstay::flags::guard::{Errors, Guarding, Mode, Probe};
 use mainstay::flags::{Declaration, Unit, Value};
 use mainstay::ipc::builtin::{FromKeeper, ToKeeper};
@@ -20,8 +22,9 @@ use mainstay::ipc::flags::{Edit, How, Reply, Request};
 use mainstay::sys::clock;
 use mainstay::time::{Duration, Wall};
 use std::cell::Cell;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use support::{Home, Life, declaration};
 
 /// A supervisor with two instances of `web`, as the keeper sees it.
@@ -358,6 +361,44 @@ fn who_has_read_a_flag_is_known_by_black_boxes_and_counts_where_nobody_is_named(
     }
     let (why, ..) = rig.rolled_back();
     assert!(why.contains("web"), "{why}");
+}
+
+#[test]
+fn every_life_is_told_which_board_is_in_place_also_by_the_next_keeper() {
+    let rig = Supervisor::new(vec![declaration("search")]);
+    let the_box = BlackBox::make().unwrap();
+    let cells: &'static [AtomicU64; CELLS] = mainstay::sys::shared::map(the_box.as_fd()).unwrap();
+    let in_place = &cells[BOARD];
+    let memory = OwnedFd::from(the_box);
+    let mut life = rig.start();
+    let tell = || {
+        let memory = memory.try_clone().unwrap();
+        rig.home.say(&ToKeeper::Life { child: 1, incarnation: 2 }, &[memory]);
+    };
+    tell();
+    let until = |holds: &dyn Fn() -> bool| {
+        let start = clock::now();
+        while !holds() {
+            assert!(clock::now().since(start) < Duration::from_secs(60));
+            std::thread::yield_now();
+        }
+    };
+    until(&|| in_place.load(Ordering::Acquire) != 0);
+    let first = in_place.load(Ordering::Acquire);
+    let options = Options { in_place: Some(in_place), ..Options::default() };
+    let board = Board::open_by(&rig.home.runtime(), options);
+    let flag = board.flag("search");
+    assert!(!flag.is_on() && !flag.is_on());
+    // Nobody can retire the board that the life reads.
+    life.kill();
+    std::fs::remove_file(rig.home.runtime().join("board")).unwrap();
+    std::fs::remove_file(rig.home.runtime().join(".kept/board")).unwrap();
+    assert!(!flag.is_on());
+    let _next = rig.start();
+    tell();
+    until(&|| ![0, first].contains(&in_place.load(Ordering::Acquire)));
+    rig.set("search", "on");
+    until(&|| flag.is_on());
 }
 
 #[test]

@@ -15,7 +15,7 @@ mod reader;
 pub mod report;
 mod writer;
 
-pub use process::seen;
+pub use process::{board, seen};
 pub use reader::{BlackBox, Counters, Image, Seen};
 pub use writer::Noter;
 
