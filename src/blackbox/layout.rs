@@ -18,8 +18,8 @@ pub const CELLS: usize = BYTES / 8;
 pub const HEADER_CELLS: usize = 16;
 /// How many notes found no room in the seen table.
 pub const OVERFLOWS: usize = 16;
-/// The incarnation of the board that the keeper has in place, as it said last: byte 144. 0: nobody said.
-pub const BOARD: usize = 18;
+/// The incarnation of the board that the keeper has in place, as it said last: byte 152. 0: nobody said.
+pub const BOARD: usize = 19;
 /// The first of the error counters: byte 1024.
 pub const COUNTERS: usize = 128;
 /// Pairs of counters, each in a cache line of its own, so that threads that count at once do not meet.
@@ -57,7 +57,7 @@ pub const EVENTS: usize = SPANS + 1024;
 
 // What docs/blackbox.md states.
 const _: () = {
-    assert!(HEADER_CELLS <= OVERFLOWS && OVERFLOWS * 8 == 128 && BOARD * 8 == 144);
+    assert!(HEADER_CELLS <= OVERFLOWS && OVERFLOWS * 8 == 128 && BOARD * 8 == 152);
     assert!(COUNTERS * 8 == 1024 && COUNTERS + PAIRS * PAIR <= SEEN);
     assert!(SEEN * 8 == 4096 && PAGE * ENTRY * 8 == 4096);
     assert!(CONTEXT * 8 == 36_864 && SPANS * 8 == 40_960 && EVENTS * 8 == 49_152);
