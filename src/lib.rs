@@ -46,6 +46,7 @@ pub mod services;
 pub mod store;
 pub mod supervisor;
 pub mod sys;
+pub mod telemetry;
 pub mod time;
 
 pub use blackbox::report;
