@@ -6,11 +6,11 @@ use crate::flags::mix;
 
 /// "mainbox" and a zero, as its bytes stand in the memory.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"mainbox\0");
-/// Version 1; the upper half shows the byte order.
-pub const VERSION: u64 = 0x0102_0304_0000_0001;
+/// Version 2; the upper half shows the byte order.
+pub const VERSION: u64 = 0x0102_0304_0000_0002;
 
-/// Size of a box.
-pub const BYTES: usize = 64 << 10;
+/// Size of a box. Pages that nobody writes to take no memory.
+pub const BYTES: usize = 512 << 10;
 /// The same in cells of 8 bytes.
 pub const CELLS: usize = BYTES / 8;
 
@@ -18,6 +18,20 @@ pub const CELLS: usize = BYTES / 8;
 pub const HEADER_CELLS: usize = 16;
 /// How many notes found no room in the seen table.
 pub const OVERFLOWS: usize = 16;
+/// How many threads found no lane, how many spans no slot.
+pub const NO_LANE: usize = 17;
+/// See [`NO_LANE`].
+pub const NO_SLOT: usize = 18;
+/// The ticket of the next record of an event. Each of the cells below has a cache line of its own.
+pub const EVENT_HEAD: usize = 24;
+/// The ticket of the next finished span.
+pub const FINISHED_HEAD: usize = 32;
+/// 0: whoever drains the box sleeps, and wants to be woken. 1: it was woken, or nobody asked.
+pub const BELL: usize = 40;
+/// Cells of whoever drains the box: which tickets it has taken, and which of these it has written where they belong.
+pub const DRAINED: usize = 48;
+/// How many cells begin at [`DRAINED`].
+pub const DRAINED_CELLS: usize = 8;
 /// The first of the error counters: byte 1024.
 pub const COUNTERS: usize = 128;
 /// Pairs of counters, each in a cache line of its own, so that threads that count at once do not meet.
@@ -37,7 +51,7 @@ pub const KEY: usize = 0;
 pub const VALUE: usize = 1;
 /// When, nanoseconds of `CLOCK_MONOTONIC`. Only rises.
 pub const TIME: usize = 2;
-/// Proves the others (lower half), and the upper half of the generation.
+/// Proves the others (lower 48 bits), and the upper 16 bits of the generation's 48.
 pub const CHECK: usize = 3;
 /// Entries of a page of memory: the first is used before the second, so a process that reads few flags touches one.
 pub const PAGE: usize = 128;
@@ -46,20 +60,46 @@ pub const PROBES_PER_PAGE: usize = 16;
 /// Entries that a search looks at, at most.
 pub const PROBES: usize = ENTRIES / PAGE * PROBES_PER_PAGE;
 
-/// Room for the context of an error: byte 36,864.
-pub const CONTEXT: usize = SEEN + ENTRIES * ENTRY;
-/// Room for open spans: byte 40,960.
-pub const SPANS: usize = CONTEXT + 512;
-/// Room for the newest events: byte 49,152.
-pub const EVENTS: usize = SPANS + 1024;
+/// The first lane: byte 36,864. A lane is what one thread is doing: see [`lane`](super::lane).
+pub const LANES: usize = SEEN + ENTRIES * ENTRY;
+/// How many threads have one at the same time.
+pub const LANE_COUNT: usize = 64;
+/// Cells of a lane.
+pub const LANE: usize = 384;
+
+/// The first slot of an open span: byte 233,472.
+pub const SPANS: usize = LANES + LANE_COUNT * LANE;
+/// How many are open at the same time.
+pub const SPAN_COUNT: usize = 64;
+/// Cells of an open span.
+pub const SPAN: usize = 48;
+
+/// The first record of the ring of events: byte 258,048.
+pub const EVENTS: usize = SPANS + SPAN_COUNT * SPAN;
+/// Records of the ring. An event takes one to [`EVENT_PARTS`].
+pub const EVENT_COUNT: usize = 1024;
+/// Cells of a record.
+pub const EVENT: usize = 16;
+/// The most records of one event: the newest 256 are always there.
+pub const EVENT_PARTS: usize = 4;
+
+/// The first record of the ring of finished spans: byte 389,120.
+pub const FINISHED: usize = EVENTS + EVENT_COUNT * EVENT;
+/// Records of the ring.
+pub const FINISHED_COUNT: usize = 512;
+/// Cells of a finished span.
+pub const FINISHED_SPAN: usize = 32;
 
 // What docs/blackbox.md states.
 const _: () = {
     assert!(HEADER_CELLS <= OVERFLOWS && OVERFLOWS * 8 == 128);
+    assert!(EVENT_HEAD * 8 == 192 && FINISHED_HEAD * 8 == 256 && BELL * 8 == 320 && DRAINED * 8 == 384);
+    assert!(DRAINED + DRAINED_CELLS <= COUNTERS);
     assert!(COUNTERS * 8 == 1024 && COUNTERS + PAIRS * PAIR <= SEEN);
     assert!(SEEN * 8 == 4096 && PAGE * ENTRY * 8 == 4096);
-    assert!(CONTEXT * 8 == 36_864 && SPANS * 8 == 40_960 && EVENTS * 8 == 49_152);
-    assert!(EVENTS < CELLS && CELLS * 8 == 65_536);
+    assert!(LANES * 8 == 36_864 && SPANS * 8 == 233_472 && EVENTS * 8 == 258_048 && FINISHED * 8 == 389_120);
+    assert!(FINISHED + FINISHED_COUNT * FINISHED_SPAN == 65_024 && CELLS == 65_536);
+    assert!(EVENT_COUNT.is_power_of_two() && FINISHED_COUNT.is_power_of_two());
     assert!(PROBES == 128);
 };
 
@@ -73,29 +113,51 @@ pub const HEADER: [u64; HEADER_CELLS] = {
         ENTRIES as u64,
         COUNTERS as u64 * 8,
         PAIRS as u64,
-        CONTEXT as u64 * 8,
-        SPANS as u64 * 8 - CONTEXT as u64 * 8,
+        LANES as u64 * 8,
+        LANE_COUNT as u64,
         SPANS as u64 * 8,
-        EVENTS as u64 * 8 - SPANS as u64 * 8,
+        SPAN_COUNT as u64,
         EVENTS as u64 * 8,
-        BYTES as u64 - EVENTS as u64 * 8,
-        0,
-        0,
+        EVENT_COUNT as u64,
+        FINISHED as u64 * 8,
+        FINISHED_COUNT as u64,
         0,
     ];
-    let mut sum = 0u64;
-    let mut at = 0;
-    while at < HEADER_CELLS - 1 {
-        sum = sum.wrapping_add(cells[at].wrapping_mul(factor(at)));
-        at += 1;
-    }
-    cells[HEADER_CELLS - 1] = mix(sum);
+    cells[HEADER_CELLS - 1] = proof(0, &cells);
     cells
 };
 
-/// Odd, so that no change of one summand cancels out; the same as the board's.
-const fn factor(at: usize) -> u64 {
-    mix((at as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)) | 1
+/// The most cells that one check is computed over.
+pub const PROVEN_CELLS: usize = 64;
+
+/// Keeps one cell's share of a check apart from another's.
+const FACTORS: [u64; PROVEN_CELLS + 1] = {
+    let mut factors = [0; PROVEN_CELLS + 1];
+    let mut at = 0;
+    while at < factors.len() {
+        factors[at] = mix((at as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)) | 1;
+        at += 1;
+    }
+    factors
+};
+
+/// What proves these cells, at most [`PROVEN_CELLS`], whose record begins at cell `place` of the box.
+///
+/// Two cells at a time are multiplied, and both halves of the product count. A sum of each cell times a factor would
+/// be cheaper by nothing and forget: damage in the upper bits of two cells cancels out there once in 256 times.
+#[inline]
+pub const fn proof(place: usize, cells: &[u64]) -> u64 {
+    let mut sum = VERSION.wrapping_add((place as u64).wrapping_mul(FACTORS[0]));
+    let mut at = 0;
+    while at + 1 < cells.len() {
+        let product = (cells[at] ^ FACTORS[at + 1]) as u128 * (cells[at + 1] ^ FACTORS[at + 2]) as u128;
+        sum = sum.wrapping_add(product as u64 ^ (product >> 64) as u64);
+        at += 2;
+    }
+    if at < cells.len() {
+        sum = sum.wrapping_add(mix(cells[at] ^ FACTORS[at + 1]));
+    }
+    mix(sum ^ cells.len() as u64)
 }
 
 /// What the key cell of a flag holds: its hash, which is `board::name_hash` of its name, but never 0.
@@ -125,23 +187,22 @@ pub const fn value(body: u32, generation: u64) -> u64 {
     generation << 32 | body as u64
 }
 
-/// What stands in the check cell of an entry with these cells.
+/// What stands in the check cell of an entry with these cells. Of `generation_high`, the generation without its lower
+/// half, 16 bits are kept.
+///
+/// 48 bits prove an entry: of 40 million entries that are damaged at random, one is taken for a note with a chance of
+/// 1 in 7 million. Every other record of a box is proven by 64.
 #[inline]
 pub const fn check(entry: usize, key: u64, value: u64, time: u64, generation_high: u32) -> u64 {
-    let sum = VERSION
-        .wrapping_add((entry as u64).wrapping_mul(factor(0)))
-        .wrapping_add(key.wrapping_mul(factor(1)))
-        .wrapping_add(value.wrapping_mul(factor(2)))
-        .wrapping_add(time.wrapping_mul(factor(3)))
-        .wrapping_add((generation_high as u64).wrapping_mul(factor(4)));
-    (generation_high as u64) << 32 | (mix(sum) & 0xffff_ffff)
+    let high = generation_high as u64 & 0xffff;
+    high << 48 | proof(cell(entry), &[key, value, time, high]) >> 16
 }
 
 /// Is this an entry that was completed?
 #[inline]
 pub const fn proves(entry: usize, cells: [u64; ENTRY]) -> bool {
     let [key, value, time, checked] = cells;
-    key != 0 && check(entry, key, value, time, (checked >> 32) as u32) == checked
+    key != 0 && check(entry, key, value, time, (checked >> 48) as u32) == checked
 }
 
 #[cfg(test)]

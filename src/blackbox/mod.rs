@@ -4,19 +4,26 @@
 //! (`MAINSTAY_BLACKBOX_FD`). The service and what it forks write it by plain atomic stores; the supervisor and the
 //! keeper read a copy of it and take every byte of that as hostile. `docs/blackbox.md` is its format for strangers.
 //!
-//! In it now: which flag was seen at which value, and how many successes and errors were counted. It has room for the
-//! context of errors, open spans and the newest events.
+//! In it: which flag was seen at which value, how many successes and errors were counted, what each thread is doing, which
+//! spans are open, the newest events, and the spans that finished last.
 //!
 //! Invariant: whoever writes never waits, whatever becomes of others who write: no lock, every loop has a bound.
 
+mod areas;
 pub mod layout;
 mod process;
 mod reader;
+pub mod record;
 pub mod report;
+mod said;
+pub mod text;
 mod writer;
 
 pub use process::seen;
 pub use reader::{BlackBox, Counters, Image, Seen};
+pub use said::{
+    Breadcrumb, Context, Drained, Event, Failure, FinishedSpan, Kind, OpenSpan, Operation, Status,
+};
 pub use writer::Noter;
 
 /// The variable that holds the number of the inherited descriptor.

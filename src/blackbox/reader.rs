@@ -8,9 +8,10 @@
 //! only lie about itself.
 
 use super::layout::{
-    BYTES, CELLS, CHECK, COUNTERS, ENTRIES, ENTRY, HEADER, KEY, OVERFLOWS, PAIR, PAIRS, PROBES, SEEN, TIME,
+    BELL, BYTES, CELLS, CHECK, COUNTERS, DRAINED, ENTRIES, ENTRY, EVENTS, HEADER, KEY, OVERFLOWS, PAIR, PAIRS, PROBES, SEEN, TIME,
     VALUE, cell, entry, key, proves,
 };
+use super::said::Drained;
 use crate::sys::memory;
 use crate::time::Instant;
 use std::io;
@@ -30,7 +31,8 @@ pub struct Seen {
     pub hash: u64,
     /// The body of the word. Compare it with the flag's present one: equal means that the life has the present value.
     pub body: u32,
-    /// The number of the board's last change before the word was loaded: what was seen is at least as new.
+    /// The number of the board's last change before the word was loaded, of which 48 bits are kept: what was seen is at
+    /// least as new.
     pub generation: u64,
     /// When, by the service's own account: not before it, and perhaps in the future.
     pub at: Instant,
@@ -76,6 +78,35 @@ impl BlackBox {
         self.copy(0..CELLS)
     }
 
+    /// A copy of what is drained: the rings of events and finished spans, and the cells that tell of them.
+    ///
+    /// # Errors
+    /// Those of `pread`.
+    pub fn news(&self) -> io::Result<Image> {
+        let mut news = self.copy(EVENTS..CELLS)?;
+        let head = self.copy(0..COUNTERS)?;
+        news.head = head.words;
+        Ok(news)
+    }
+
+    /// Whoever writes next rings, once. To be called when all is drained; what came meanwhile has to be looked for after it.
+    ///
+    /// # Errors
+    /// Those of `pwrite`.
+    pub fn await_ring(&self) -> io::Result<()> {
+        memory::write_at(self.memory.as_fd(), &0u64.to_le_bytes(), BELL as u64 * 8)
+    }
+
+    /// Writes down how far the box was drained, for a successor.
+    ///
+    /// # Errors
+    /// Those of `pwrite`.
+    pub fn set_drained(&self, drained: Drained) -> io::Result<()> {
+        let Drained { events_taken, events_written, spans_taken, spans_written } = drained;
+        let cells = [events_taken, events_written, spans_taken, spans_written].map(u64::to_le_bytes);
+        memory::write_at(self.memory.as_fd(), cells.as_flattened(), DRAINED as u64 * 8)
+    }
+
     /// What it has seen of one flag, by `board::name_hash` of its name. `None`: it never read it (or more flags than
     /// there is room for, see [`Image::overflows`]), or was noting it when it died.
     ///
@@ -98,7 +129,7 @@ impl BlackBox {
         let mut bytes = vec![0; cells.len() * 8];
         memory::read_at(self.memory.as_fd(), &mut bytes, cells.start as u64 * 8)?;
         let words = bytes.as_chunks::<8>().0.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect();
-        Ok(Image { first: cells.start, words })
+        Ok(Image { head: Vec::new(), first: cells.start, words })
     }
 }
 
@@ -117,6 +148,8 @@ impl From<BlackBox> for OwnedFd {
 /// A copy of a black box, or of a part of it: what is not there counts as zeros.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Image {
+    /// The box's first cells, when `words` begin later.
+    head: Vec<u64>,
     first: usize,
     words: Vec<u64>,
 }
@@ -125,7 +158,17 @@ impl Image {
     /// From bytes, of any number and content. What is behind the last whole cell of 8 is not looked at.
     pub fn from_bytes(bytes: &[u8]) -> Image {
         let words = bytes.as_chunks::<8>().0.iter().take(CELLS).map(|bytes| u64::from_le_bytes(*bytes));
-        Image { first: 0, words: words.collect() }
+        Image::from_words(words.collect())
+    }
+
+    /// From cells, of any number and content.
+    pub fn from_words(words: Vec<u64>) -> Image {
+        Image { head: Vec::new(), first: 0, words }
+    }
+
+    /// Its cells again.
+    pub fn into_words(self) -> Vec<u64> {
+        self.words
     }
 
     /// What was seen of one flag.
@@ -148,8 +191,13 @@ impl Image {
         (0..ENTRIES).filter_map(|entry| self.proven(entry)).filter(|seen| self.seen(seen.hash) == Some(*seen))
     }
 
-    /// Entries that do not prove themselves: a note was being made, or somebody wrote where nobody should.
+    /// Entries and records that do not prove themselves: they were being written, or somebody wrote where nobody should.
     pub fn torn(&self) -> usize {
+        self.torn_notes() + self.torn_records()
+    }
+
+    /// The same of the table of flags alone.
+    pub fn torn_notes(&self) -> usize {
         (0..ENTRIES)
             .filter(|entry| self.word(cell(*entry) + KEY) != 0 && self.proven(*entry).is_none())
             .count()
@@ -174,12 +222,14 @@ impl Image {
         proves(entry, cells).then_some(Seen {
             hash,
             body: value as u32,
-            generation: checked >> 32 << 32 | value >> 32,
+            generation: checked >> 48 << 32 | value >> 32,
             at: Instant::from_nanos(time),
         })
     }
 
-    fn word(&self, cell: usize) -> u64 {
-        cell.checked_sub(self.first).and_then(|at| self.words.get(at)).copied().unwrap_or(0)
+    /// One cell; 0 where the copy does not reach.
+    pub(super) fn word(&self, cell: usize) -> u64 {
+        let found = self.head.get(cell).or_else(|| self.words.get(cell.checked_sub(self.first)?));
+        found.copied().unwrap_or(0)
     }
 }

@@ -80,9 +80,17 @@ pub fn read_at(memory: BorrowedFd<'_>, bytes: &mut [u8], offset: u64) -> io::Res
 /// # Errors
 /// It is sealed against that, or no memory is left.
 pub fn write_at_start(memory: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<()> {
+    write_at(memory, bytes, 0)
+}
+
+/// Writes `bytes` from byte `offset` on.
+///
+/// # Errors
+/// It is sealed against that, or no memory is left.
+pub fn write_at(memory: BorrowedFd<'_>, bytes: &[u8], offset: u64) -> io::Result<()> {
     let mut written = 0;
     while written < bytes.len() {
-        written += rustix::io::pwrite(memory, &bytes[written..], written as u64)?;
+        written += rustix::io::pwrite(memory, &bytes[written..], offset + written as u64)?;
     }
     Ok(())
 }
