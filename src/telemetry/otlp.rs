@@ -4,6 +4,7 @@
 //! takes each line as it is at `/v1/traces` or `/v1/logs`, and OpenTelemetry's file receiver reads the whole file.
 
 use super::batch::Kept;
+use super::record::Severity;
 use super::{Batch, Event, Life, Record, Span, Summary, Value};
 use serde::ser::{SerializeMap, SerializeSeq};
 use serde::{Serialize, Serializer};
@@ -13,8 +14,6 @@ pub const SCOPE: &str = "mainstay.telemetry";
 /// The scope of what services say.
 const SERVICES: &str = "mainstay";
 const VERSION: &str = env!("CARGO_PKG_VERSION");
-/// `SEVERITY_NUMBER_INFO`
-const INFO: u8 = 9;
 /// `SPAN_KIND_INTERNAL`
 const INTERNAL: u8 = 1;
 /// `STATUS_CODE_ERROR`
@@ -232,7 +231,7 @@ impl<'a> LogJson<'a> {
         LogJson {
             time_unix_nano: at.to_string(),
             observed_time_unix_nano: now.to_string(),
-            severity_number: INFO,
+            severity_number: 9,
             severity_text: "INFO",
             event_name: name,
             body: Text { string_value: name.into() },
@@ -261,8 +260,15 @@ fn span(kept: &Kept) -> Option<SpanJson<'_>> {
 }
 
 fn log(kept: &Kept, now: u64) -> Option<LogJson<'_>> {
-    let Record::Event(Event { name, at, trace, span, attributes }) = &kept.record else { return None };
+    let Record::Event(Event { name, at, severity, trace, span, attributes }) = &kept.record else { return None };
+    let (severity_number, severity_text) = match severity {
+        Severity::Info => (9, "INFO"),
+        Severity::Error => (17, "ERROR"),
+        Severity::Fatal => (21, "FATAL"),
+    };
     Some(LogJson {
+        severity_number,
+        severity_text,
         attributes: all_attributes(attributes, kept.share),
         trace_id: if *trace == 0 { String::new() } else { hex128(*trace) },
         span_id: if *span == 0 { String::new() } else { hex64(*span) },
@@ -280,7 +286,7 @@ fn hex128(id: u128) -> String {
 
 fn all_attributes(of: &[(String, Value)], share: f64) -> Vec<Attribute> {
     let mut all: Vec<Attribute> =
-        of.iter().map(|(key, value)| Attribute { key: key.clone(), value: any(value) }).collect();
+        of.iter().map(|(key, value)| Attribute { key: key.clone(), value: value_of(value) }).collect();
     if share < 1.0 {
         // Whoever adds up what was kept divides by it.
         all.push(Attribute::number("mainstay.sampled", share));
@@ -288,15 +294,10 @@ fn all_attributes(of: &[(String, Value)], share: f64) -> Vec<Attribute> {
     all
 }
 
-fn any(value: &Value) -> Any {
+fn value_of(value: &Value) -> AnyValue {
     match value {
-        Value::Text(text) => Any::StringValue(text.clone()),
-        Value::Integer(number) => Any::IntValue(number.to_string()),
-        // As the mapping of protobuf to JSON writes what JSON has no number for.
-        Value::Number(number) if number.is_finite() => Any::DoubleValue(*number),
-        Value::Number(number) if number.is_nan() => Any::StringValue("NaN".into()),
-        Value::Number(number) => Any::StringValue(if *number > 0.0 { "Infinity" } else { "-Infinity" }.into()),
-        Value::Boolean(is) => Any::BoolValue(*is),
+        Value::Text(text) => AnyValue::StringValue(text.clone()),
+        Value::Integer(number) => AnyValue::IntValue(number.to_string()),
     }
 }
 
@@ -304,38 +305,37 @@ fn any(value: &Value) -> Any {
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub(super) struct Attribute {
     key: String,
-    value: Any,
+    value: AnyValue,
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-enum Any {
+enum AnyValue {
     StringValue(String),
     IntValue(String),
     DoubleValue(f64),
-    BoolValue(bool),
     KvlistValue { values: Vec<Attribute> },
 }
 
 impl Attribute {
     pub(super) fn text(key: &str, value: &str) -> Attribute {
-        Attribute { key: key.to_owned(), value: Any::StringValue(value.to_owned()) }
+        Attribute { key: key.to_owned(), value: AnyValue::StringValue(value.to_owned()) }
     }
 
     pub(super) fn integer(key: &str, value: u64) -> Attribute {
-        Attribute { key: key.to_owned(), value: Any::IntValue(value.to_string()) }
+        Attribute { key: key.to_owned(), value: AnyValue::IntValue(value.to_string()) }
     }
 
     pub(super) fn number(key: &str, value: f64) -> Attribute {
-        Attribute { key: key.to_owned(), value: Any::DoubleValue(value) }
+        Attribute { key: key.to_owned(), value: AnyValue::DoubleValue(value) }
     }
 
     pub(super) fn list(key: &str, values: Vec<Attribute>) -> Attribute {
-        Attribute { key: key.to_owned(), value: Any::KvlistValue { values } }
+        Attribute { key: key.to_owned(), value: AnyValue::KvlistValue { values } }
     }
 
     pub(super) fn is_zero(&self) -> bool {
-        matches!(&self.value, Any::IntValue(text) if text == "0")
+        matches!(&self.value, AnyValue::IntValue(text) if text == "0")
     }
 }
 
@@ -378,9 +378,6 @@ mod tests {
             attributes: vec![
                 ("user".into(), Value::Text("é\"\n".into())),
                 ("n".into(), Value::Integer(i64::MIN)),
-                ("share".into(), Value::Number(0.5)),
-                ("odd".into(), Value::Number(f64::NEG_INFINITY)),
-                ("yes".into(), Value::Boolean(true)),
             ],
         };
         let (lines, ..) = written(vec![(Record::Span(span), 0.25)]);
@@ -403,9 +400,6 @@ mod tests {
                 "attributes": [
                     {"key": "user", "value": {"stringValue": "é\"\n"}},
                     {"key": "n", "value": {"intValue": "-9223372036854775808"}},
-                    {"key": "share", "value": {"doubleValue": 0.5}},
-                    {"key": "odd", "value": {"stringValue": "-Infinity"}},
-                    {"key": "yes", "value": {"boolValue": true}},
                     {"key": "mainstay.sampled", "value": {"doubleValue": 0.25}},
                 ],
                 "status": {"message": "no route", "code": 2},
@@ -417,7 +411,7 @@ mod tests {
 
     #[test]
     fn an_event_is_a_log_record_with_a_name_and_the_summary_is_the_last() {
-        let event = Event { name: "cache.miss".into(), at: 5, trace: 3, span: 4, attributes: Vec::new() };
+        let event = Event { name: "cache.miss".into(), at: 5, trace: 3, span: 4, ..Event::default() };
         let (lines, summary, _) = written(vec![(Record::Event(event), 1.0)]);
         assert_eq!(lines.len(), 1, "no traces without spans");
         let logs = &lines[0]["resourceLogs"];
@@ -483,11 +477,10 @@ mod tests {
 
         #[test]
         fn whatever_a_record_holds_each_line_is_one_json_object(
-            name in ".*", key in ".*", text in ".*", number in any::<f64>(), whole in any::<i64>(), trace in any::<u128>(),
+            name in ".*", key in ".*", text in ".*", whole in any::<i64>(), trace in any::<u128>(),
         ) {
             let attributes = vec![
                 (key.clone(), Value::Text(text)),
-                (key.clone(), Value::Number(number)),
                 (key, Value::Integer(whole)),
             ];
             let span = Span { trace, id: 1, name: name.clone(), attributes: attributes.clone(), ..Span::default() };

@@ -14,16 +14,12 @@ pub struct Life {
 }
 
 /// The value of an attribute.
-#[derive(Clone, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Value {
     /// Text.
     Text(String),
     /// A whole number.
     Integer(i64),
-    /// A number with a fraction; what JSON cannot write (no number, infinite) is written as text.
-    Number(f64),
-    /// True or false.
-    Boolean(bool),
 }
 
 /// A span that has ended.
@@ -47,6 +43,18 @@ pub struct Span {
     pub attributes: Vec<(String, Value)>,
 }
 
+/// How bad an event is.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Severity {
+    /// It happened.
+    #[default]
+    Info,
+    /// Something went wrong.
+    Error,
+    /// A panic.
+    Fatal,
+}
+
 /// Something that happened at one moment.
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct Event {
@@ -54,6 +62,8 @@ pub struct Event {
     pub name: String,
     /// When, in nanoseconds since the Unix epoch.
     pub at: u64,
+    /// How bad it is.
+    pub severity: Severity,
     /// The trace in which; 0: none.
     pub trace: u128,
     /// The span in which; 0: none.
