@@ -1,5 +1,6 @@
-//! Keeper and logger as the driver sees them: children like any other, with a line to each.
+//! The built-ins as the driver sees them: children like any other, with a line to each.
 
+use super::asleep;
 use super::link::Link;
 use super::ring::Note;
 use super::roster::Builtin;
@@ -110,6 +111,10 @@ impl Program {
                 [("--runtime", &project.runtime), ("--state", &project.state)],
                 vec![Some(rooms.keeper_listener()), link, Some(self.declarations.clone())],
             ),
+            Builtin::Registry => (
+                [("--runtime", &project.runtime), ("--state", &project.state)],
+                vec![asleep::door_of(builtin).map(|door| rooms.door(door)), link],
+            ),
         };
         let mut argv: Vec<OsString> = vec![builtin.name().into(), builtin.subcommand().into()];
         for (option, directory) in directories {
@@ -162,9 +167,22 @@ impl Driver {
     }
 
     fn link_to(&self, builtin: Builtin) -> Option<Arc<OwnedFd>> {
+        self.link(builtin).map(Link::theirs)
+    }
+
+    fn link(&self, builtin: Builtin) -> Option<&Link> {
         match builtin {
-            Builtin::Logger => Some(self.logger.theirs()),
-            Builtin::Keeper => self.keeper.as_ref().map(Link::theirs),
+            Builtin::Logger => Some(&self.logger),
+            Builtin::Keeper => self.keeper.as_ref(),
+            Builtin::Registry => self.woken[asleep::door_of(builtin)?].as_ref(),
+        }
+    }
+
+    pub(super) fn link_mut(&mut self, builtin: Builtin) -> Option<&mut Link> {
+        match builtin {
+            Builtin::Logger => Some(&mut self.logger),
+            Builtin::Keeper => self.keeper.as_mut(),
+            Builtin::Registry => self.woken[asleep::door_of(builtin)?].as_mut(),
         }
     }
 
@@ -249,25 +267,21 @@ impl Driver {
 
     /// A fresh pair for the next life: what the last one had taken and not done is said again.
     pub(super) fn renew(&mut self, builtin: Builtin) {
-        let (link, source) = match builtin {
-            Builtin::Logger => (Some(&self.logger), Source::Logger),
-            Builtin::Keeper => (self.keeper.as_ref(), Source::Keeper),
-        };
-        let Some(link) = link else { return };
+        let Some(link) = self.link(builtin) else { return };
         self.unwatch(link.ours());
-        let renewed = match builtin {
-            Builtin::Logger => self.logger.renew(),
-            Builtin::Keeper => self.keeper.as_mut().map_or(Ok(()), Link::renew),
-        };
-        if let Err(error) = renewed {
+        if let Some(Err(error)) = self.link_mut(builtin).map(Link::renew) {
             self.warn(format!("cannot make a new line to {}: {error}", builtin.name()));
         }
-        self.watch_link(source);
+        self.watch_link(builtin);
     }
 
-    pub(super) fn watch_link(&self, source: Source) {
-        let link = if source == Source::Logger { Some(&self.logger) } else { self.keeper.as_ref() };
-        if let Some(link) = link {
+    pub(super) fn watch_link(&self, builtin: Builtin) {
+        let source = match (builtin, asleep::door_of(builtin)) {
+            (Builtin::Logger, _) => Source::Logger,
+            (_, Some(door)) => Source::Line(door as u32),
+            (_, None) => Source::Keeper,
+        };
+        if let Some(link) = self.link(builtin) {
             let _ = self.watch(source, link.ours(), mio::Interest::READABLE | mio::Interest::WRITABLE);
         }
     }
@@ -354,6 +368,9 @@ impl Driver {
         if let Some(keeper) = &mut self.keeper {
             keeper.flush();
         }
+        for link in self.woken.iter_mut().flatten() {
+            link.flush();
+        }
         let dropped = self.logger.take_dropped() + std::mem::take(&mut self.deaths.forgotten);
         if dropped > 0 {
             self.warn(format!("the logger is far behind: {dropped} messages to it were dropped"));
@@ -365,7 +382,7 @@ impl Driver {
         self.program.declare(declared)?;
         if self.keeper.is_none() && !(declared.flags.is_empty() && declared.migrations.is_empty()) {
             self.keeper = Some(Link::new()?);
-            self.watch_link(Source::Keeper);
+            self.watch_link(Builtin::Keeper);
         }
         Ok(())
     }

@@ -96,6 +96,7 @@ impl Driver {
         match self.roster.builtin(child) {
             Some(Builtin::Logger) => self.greet_logger(child),
             Some(Builtin::Keeper) => self.greet_keeper(child),
+            Some(Builtin::Registry) => self.greet_registry(child),
             None => {
                 if matches!(self.ready_of(child), Ready::Output(_)) {
                     self.say_life(child, incarnation);

@@ -34,14 +34,34 @@ pub enum Builtin {
     Logger,
     /// The only writer of the board.
     Keeper,
+    /// Names of processes: the only writer of the mapped table of names.
+    Registry,
 }
 
 impl Builtin {
+    /// Those of a tree, in their order. The keeper is there when flags are declared; of the others each tree has all,
+    /// though some begin asleep.
+    pub fn all(keeper: bool) -> Vec<Builtin> {
+        let mut all = vec![Builtin::Logger];
+        all.extend(keeper.then_some(Builtin::Keeper));
+        all.push(Builtin::Registry);
+        all
+    }
+
+    /// Nobody starts it before somebody wants something of it (`asleep.rs`).
+    pub fn begins_asleep(self) -> bool {
+        match self {
+            Builtin::Logger | Builtin::Keeper => false,
+            Builtin::Registry => true,
+        }
+    }
+
     /// `mainstay.keeper`: its name in `status --all` and in `ps`.
     pub fn name(self) -> &'static str {
         match self {
             Builtin::Logger => "mainstay.logger",
             Builtin::Keeper => "mainstay.keeper",
+            Builtin::Registry => "mainstay.registry",
         }
     }
 
@@ -50,6 +70,7 @@ impl Builtin {
         match self {
             Builtin::Logger => "@logger",
             Builtin::Keeper => "@keeper",
+            Builtin::Registry => "@registry",
         }
     }
 }
@@ -93,6 +114,7 @@ pub fn tree(user: &Tree, builtins: &[Builtin]) -> Tree {
             limit: None,
             backoff: Backoff::BUILT_IN,
             ready_within: (*builtin == Builtin::Keeper).then_some(Duration::from_secs(10)),
+            autostart: !builtin.begins_asleep(),
             ..Child::default()
         });
     }

@@ -229,3 +229,25 @@ pub enum FromKeeper {
         services: Vec<String>,
     },
 }
+
+/// Supervisor → registry.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum ToRegistry {
+    /// A new listening socket comes with this; the old one's name is gone. Both are served.
+    Listen,
+}
+
+/// Registry → supervisor.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum FromRegistry {
+    /// The table was damaged or gone, and stands again.
+    Repaired {
+        /// In words.
+        what: String,
+    },
+    /// Something is wrong with the table or the log: a full disk, say.
+    Trouble {
+        /// In words.
+        message: String,
+    },
+}

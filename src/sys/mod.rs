@@ -5,6 +5,7 @@ pub mod clock;
 pub mod directory;
 pub mod disk;
 pub mod early;
+pub mod ends;
 pub mod futex;
 pub mod inherited;
 pub mod launch;
