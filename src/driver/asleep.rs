@@ -7,14 +7,16 @@
 //!
 //! Invariant: the supervisor polls a door only while its built-in is not wanted up, so a built-in at work never wakes it.
 
+use super::audience::Listener;
 use super::link::Link;
 use super::roster::Builtin;
 use super::{Driver, Source};
-use crate::ipc::builtin::{FromRegistry, ToRegistry};
+use crate::ipc::builtin::{FromRegistry, FromTelemetry, ToRegistry, ToTelemetry};
 use crate::ipc::control::What;
 use crate::supervisor::spec::{ChildId, Node};
 use crate::supervisor::{Command, Event};
 use crate::sys::socket::Kind;
+use crate::telemetry::Settings;
 use mio::Interest;
 use std::io;
 
@@ -31,8 +33,10 @@ pub struct Door {
 }
 
 /// The doors of all that begin asleep.
-pub const DOORS: [Door; 1] =
-    [Door { builtin: Builtin::Registry, name: "control/registry", kind: Kind::Stream, mode: 0o600 }];
+pub const DOORS: [Door; 2] = [
+    Door { builtin: Builtin::Registry, name: "control/registry", kind: Kind::Stream, mode: 0o600 },
+    Door { builtin: Builtin::Telemetry, name: "telemetry", kind: Kind::Datagram, mode: 0o666 },
+];
 
 /// The number of a built-in's door; `None`: it does not begin asleep.
 pub fn door_of(builtin: Builtin) -> Option<usize> {
@@ -51,7 +55,11 @@ impl Driver {
 
     /// Somebody is at the door. Everything is being stopped: then nobody comes.
     pub(super) fn on_knock(&mut self, door: usize) {
-        if let Some(child) = self.roster.child_of(DOORS[door].builtin) {
+        let builtin = DOORS[door].builtin;
+        if builtin == Builtin::Telemetry && !self.telemetry_wanted {
+            return;
+        }
+        if let Some(child) = self.roster.child_of(builtin) {
             self.tell(Event::Command(Command::Start(Node::Child(child))));
         }
     }
@@ -96,7 +104,8 @@ impl Driver {
         let listener = self.rooms.door(door);
         match (builtin, &mut self.woken[door]) {
             (Builtin::Registry, Some(link)) => link.say(&ToRegistry::Listen, vec![listener]),
-            (Builtin::Registry | Builtin::Logger | Builtin::Keeper, _) => {}
+            (Builtin::Telemetry, Some(link)) => link.say(&ToTelemetry::Listen, vec![listener]),
+            (Builtin::Registry | Builtin::Telemetry | Builtin::Logger | Builtin::Keeper, _) => {}
         }
     }
 
@@ -104,6 +113,7 @@ impl Driver {
     pub(super) fn on_woken(&mut self, door: usize) {
         match DOORS[door].builtin {
             Builtin::Registry => self.on_registry(),
+            Builtin::Telemetry => self.on_telemetry(),
             Builtin::Logger | Builtin::Keeper => {}
         }
     }
@@ -111,6 +121,43 @@ impl Driver {
     /// Before a new life of the registry, which needs to know nothing.
     pub(super) fn greet_registry(&mut self, child: ChildId) {
         self.wake(child, Builtin::Registry);
+    }
+
+    /// Before a new life of telemetry: nothing that was said to the last one holds.
+    pub(super) fn greet_telemetry(&mut self, child: ChildId) {
+        self.wake(child, Builtin::Telemetry);
+        let hello = ToTelemetry::Hello { project: self.rooms.project().name.clone() };
+        if let Some(link) = self.link_mut(Builtin::Telemetry) {
+            link.say(&hello, Vec::new());
+        }
+        self.tell_everything(Listener::Telemetry);
+    }
+
+    fn on_telemetry(&mut self) {
+        while let Some(message) = self.link_mut(Builtin::Telemetry).and_then(Link::hear) {
+            match message {
+                FromTelemetry::Drained { child, incarnation } => self.on_drained(child, incarnation),
+                FromTelemetry::Repaired { what } => self.note_other(String::new(), What::Repaired { what }),
+                FromTelemetry::Trouble { message } => self.warn(message),
+            }
+        }
+    }
+
+    /// Other settings of telemetry: it begins anew with them, which loses nothing; it stops, or may be needed from now on.
+    pub(super) fn take_up_telemetry(&mut self, settings: &Settings) {
+        if let Err(error) = self.program.set_telemetry(settings) {
+            self.warn(format!("telemetry goes on as it was: {error}"));
+            return;
+        }
+        let was_wanted = std::mem::replace(&mut self.telemetry_wanted, settings.enabled);
+        let child = self.roster.child_of(Builtin::Telemetry);
+        match (was_wanted, settings.enabled, child) {
+            (true, true, _) => self.end_builtin(Builtin::Telemetry),
+            (true, false, Some(child)) => self.tell(Event::Command(Command::Stop(Node::Child(child)))),
+            // Whoever rang has rung, and waits to be heard.
+            (false, true, Some(child)) => self.tell(Event::Command(Command::Start(Node::Child(child)))),
+            (false, false, _) | (_, _, None) => {}
+        }
     }
 
     fn on_registry(&mut self) {

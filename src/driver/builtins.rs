@@ -8,12 +8,14 @@ use super::{Driver, Rooms, Source, public};
 use crate::config::plan::{Log, Plan, Ready};
 use crate::crash;
 use crate::ipc::builtin::{Death, FromLogger, ToKeeper, ToLogger};
+use crate::ipc::codec;
 use crate::ipc::declared::Declarations;
 use crate::supervisor::spec::{ChildId, Incarnation};
 use crate::supervisor::{Cause, Event};
 use crate::sys::launch::{Environment, Launch, Request, StartError};
 use crate::sys::log_pipe::LogPipe;
 use crate::sys::pidfd::{self, Usage};
+use crate::telemetry::Settings;
 use crate::sys::{self, clock, memory, process};
 use crate::time::{Duration, Instant};
 use std::collections::VecDeque;
@@ -34,6 +36,8 @@ pub struct Program {
     null: Arc<OwnedFd>,
     /// Sealed memory with the flag declarations, for the keeper.
     declarations: Arc<OwnedFd>,
+    /// Sealed memory with the settings of telemetry.
+    telemetry: Arc<OwnedFd>,
     /// The logger's intents.
     intents: Arc<OwnedFd>,
     /// The logger's holding pipe, read and write end.
@@ -48,6 +52,7 @@ impl Program {
     pub fn new(
         environment: Arc<Environment>,
         declared: &Declarations,
+        telemetry: &Settings,
         executable: Option<Arc<OwnedFd>>,
     ) -> io::Result<Program> {
         let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
@@ -59,6 +64,7 @@ impl Program {
             environment,
             null: Arc::new(File::options().read(true).write(true).open("/dev/null")?.into()),
             declarations: Arc::new(sealed(declared)?),
+            telemetry: Arc::new(sealed_settings(telemetry)?),
             intents: Arc::new(memory::zeroed("mainstay.logger", 64 << 10)?),
             holding: [Arc::new(read), Arc::new(write)],
         })
@@ -82,6 +88,15 @@ impl Program {
     /// No descriptors or memory are left.
     pub fn declare(&mut self, declared: &Declarations) -> io::Result<()> {
         self.declarations = Arc::new(sealed(declared)?);
+        Ok(())
+    }
+
+    /// Telemetry does other things from its next life on.
+    ///
+    /// # Errors
+    /// No descriptors or memory are left.
+    pub fn set_telemetry(&mut self, settings: &Settings) -> io::Result<()> {
+        self.telemetry = Arc::new(sealed_settings(settings)?);
         Ok(())
     }
 
@@ -115,6 +130,14 @@ impl Program {
                 [("--runtime", &project.runtime), ("--state", &project.state)],
                 vec![asleep::door_of(builtin).map(|door| rooms.door(door)), link],
             ),
+            Builtin::Telemetry => (
+                [("--logs", &project.logs), ("--state", &project.state)],
+                vec![
+                    asleep::door_of(builtin).map(|door| rooms.door(door)),
+                    link,
+                    Some(self.telemetry.clone()),
+                ],
+            ),
         };
         let mut argv: Vec<OsString> = vec![builtin.name().into(), builtin.subcommand().into()];
         for (option, directory) in directories {
@@ -144,6 +167,12 @@ fn sealed(declared: &Declarations) -> io::Result<OwnedFd> {
     memory::sealed("mainstay.flags", &bytes)
 }
 
+fn sealed_settings(settings: &Settings) -> io::Result<OwnedFd> {
+    let bytes =
+        codec::encode_plan(settings).map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e.to_string()))?;
+    memory::sealed("mainstay.telemetry", &bytes)
+}
+
 /// Deaths that the logger has not yet recorded.
 #[derive(Default)]
 pub struct Deaths {
@@ -170,11 +199,11 @@ impl Driver {
         self.link(builtin).map(Link::theirs)
     }
 
-    fn link(&self, builtin: Builtin) -> Option<&Link> {
+    pub(super) fn link(&self, builtin: Builtin) -> Option<&Link> {
         match builtin {
             Builtin::Logger => Some(&self.logger),
             Builtin::Keeper => self.keeper.as_ref(),
-            Builtin::Registry => self.woken[asleep::door_of(builtin)?].as_ref(),
+            Builtin::Registry | Builtin::Telemetry => self.woken[asleep::door_of(builtin)?].as_ref(),
         }
     }
 
@@ -182,7 +211,7 @@ impl Driver {
         match builtin {
             Builtin::Logger => Some(&mut self.logger),
             Builtin::Keeper => self.keeper.as_mut(),
-            Builtin::Registry => self.woken[asleep::door_of(builtin)?].as_mut(),
+            Builtin::Registry | Builtin::Telemetry => self.woken[asleep::door_of(builtin)?].as_mut(),
         }
     }
 
@@ -365,6 +394,7 @@ impl Driver {
     pub(super) fn flush_links(&mut self) {
         self.logger.flush();
         self.tell_keeper();
+        self.tell_telemetry();
         if let Some(keeper) = &mut self.keeper {
             keeper.flush();
         }
@@ -397,7 +427,7 @@ impl Driver {
         self.end_builtin(Builtin::Logger);
     }
 
-    fn end_builtin(&self, builtin: Builtin) {
+    pub(super) fn end_builtin(&self, builtin: Builtin) {
         let child = self.roster.child_of(builtin);
         let life = child.and_then(|child| self.slots[child.0 as usize].life.as_ref());
         if let Some(life) = life.filter(|life| !life.reaped) {

@@ -19,13 +19,15 @@
 //! | `builtins.rs`, `link.rs` | the built-ins as children, and the lines to them |
 //! | `asleep.rs` | built-ins that are started when somebody wants something of them |
 //! | `flag_variables.rs` | flags in the environment of a life |
-//! | `keeper.rs` | what the keeper is told of lives, and what it asks for; black boxes |
+//! | `audience.rs` | who is told of every life and its black box: keeper and telemetry |
+//! | `keeper.rs` | what the keeper is told beside that, and what it asks for; black boxes |
 //! | `rooms.rs`, `mending.rs` | the runtime directory and its sockets, made again when they are gone |
 //! | `ring.rs`, `roster.rs`, `public.rs`, `followers.rs` | events, names |
 
 mod admin;
 mod alarms;
 mod asleep;
+mod audience;
 mod builtins;
 mod comings;
 mod control;
@@ -65,6 +67,7 @@ use crate::sys::signal::Signals;
 use crate::sys::{clock, memory, pidfd};
 use crate::time::{Duration, Instant};
 use alarms::Alarms;
+use audience::Audience;
 use builtins::{Deaths, Program};
 use comings::Retired;
 use flag_variables::FlagVariables;
@@ -206,6 +209,9 @@ pub struct Driver {
     /// The lines to those that begin asleep, in the order of [`asleep::DOORS`]; `None`: it never ran.
     woken: [Option<Link>; asleep::DOORS.len()],
     keeping: Keeping,
+    audience: Audience,
+    /// Somebody may write spans and events for telemetry.
+    telemetry_wanted: bool,
     flag_variables: FlagVariables,
     deaths: Deaths,
     probes: readiness::Probes,

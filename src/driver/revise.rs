@@ -212,6 +212,7 @@ impl Driver {
             otp_rule: how.otp,
         };
         let flags_differ = differences.iter().any(|one| is_about_flags(&one.name));
+        let telemetry = differences.iter().any(|one| one.name == "telemetry").then(|| plan.telemetry.clone());
         let (boxes, had_boxes) = (declares(&plan), self.keeping.boxes);
         if boxes != had_boxes
             && let Err(failed) = self.descriptors.change_boxes(boxes)
@@ -236,6 +237,9 @@ impl Driver {
         self.keeping.boxes = boxes;
         self.flag_variables = FlagVariables::new(&plan, self.rooms.runtime());
         told.extend(self.take_over(now, how, plan, ready, &before, &reloaded, actions));
+        if let Some(settings) = telemetry {
+            self.take_up_telemetry(&settings);
+        }
         told.extend(reloaded.roll.map(|roll| Tell::say(Reply::Rolling { roll })));
         // One that has just begun has read them.
         if flags_differ && keeper.is_some() {

@@ -36,6 +36,8 @@ pub enum Builtin {
     Keeper,
     /// Names of processes: the only writer of the mapped table of names.
     Registry,
+    /// Spans and events: out of black boxes, into a file and to a collector.
+    Telemetry,
 }
 
 impl Builtin {
@@ -44,7 +46,7 @@ impl Builtin {
     pub fn all(keeper: bool) -> Vec<Builtin> {
         let mut all = vec![Builtin::Logger];
         all.extend(keeper.then_some(Builtin::Keeper));
-        all.push(Builtin::Registry);
+        all.extend([Builtin::Registry, Builtin::Telemetry]);
         all
     }
 
@@ -52,7 +54,7 @@ impl Builtin {
     pub fn begins_asleep(self) -> bool {
         match self {
             Builtin::Logger | Builtin::Keeper => false,
-            Builtin::Registry => true,
+            Builtin::Registry | Builtin::Telemetry => true,
         }
     }
 
@@ -62,6 +64,7 @@ impl Builtin {
             Builtin::Logger => "mainstay.logger",
             Builtin::Keeper => "mainstay.keeper",
             Builtin::Registry => "mainstay.registry",
+            Builtin::Telemetry => "mainstay.telemetry",
         }
     }
 
@@ -71,6 +74,7 @@ impl Builtin {
             Builtin::Logger => "@logger",
             Builtin::Keeper => "@keeper",
             Builtin::Registry => "@registry",
+            Builtin::Telemetry => "@telemetry",
         }
     }
 }

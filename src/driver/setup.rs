@@ -1,6 +1,7 @@
 //! From a checked plan to a driver that is ready to run.
 
 use super::alarms::Alarms;
+use super::audience::Audience;
 use super::builtins::{Deaths, Program, declared_by};
 use super::flag_variables::FlagVariables;
 use super::followers::Followers;
@@ -105,11 +106,13 @@ impl Driver {
         let program = Program::new(
             workshop.environments.inherited.clone(),
             &declared_by(&plan),
+            &plan.telemetry,
             options.program.clone(),
         )
         .map_err(|e| Failed::System("preparing the built-in services", e))?;
         let flag_variables = FlagVariables::new(&plan, rooms.runtime());
         let templates = Stencil::all(&plan);
+        let telemetry_wanted = plan.telemetry.enabled;
         let Plan { tree, programs, file, .. } = plan;
         let tree = roster::tree(&tree, &builtins);
         let mut roster = Roster::default();
@@ -143,6 +146,8 @@ impl Driver {
                 true => Some(Link::new().map_err(system("making the line to the keeper"))?),
             },
             woken: Default::default(),
+            audience: Audience::default(),
+            telemetry_wanted,
             flag_variables,
             keeping: Keeping::new(
                 past.supervisor.is_some() || predecessor::mark(rooms.project()).exists(),

@@ -51,6 +51,7 @@ pub fn own(mut words: impl Iterator<Item = OsString>) -> Option<ExitCode> {
         "@keeper" => services::keeper::main(words),
         "@logger" => services::logger::main(words),
         "@registry" => services::registry::main(words),
+        "@telemetry" => services::telemetry::main(words),
         revision::SUBCOMMAND => revision::main(words),
         super::child::SUBCOMMAND => super::child::main(),
         HELLO => hello(),

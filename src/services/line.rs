@@ -3,7 +3,7 @@
 //! A built-in works without it, and never waits for it: what the supervisor does not take now waits here,
 //! and past [`WAITING_MAX`] is dropped, oldest first. Nothing that is true depends on these messages.
 
-use crate::ipc::builtin::{FromKeeper, FromRegistry};
+use crate::ipc::builtin::{FromKeeper, FromRegistry, FromTelemetry};
 use crate::ipc::codec;
 use crate::ipc::control::What;
 use crate::sys::socket;
@@ -129,5 +129,16 @@ impl Said for FromRegistry {
     fn in_words(&self) -> Option<(&'static str, &str)> {
         let (FromRegistry::Repaired { what: said } | FromRegistry::Trouble { message: said }) = self;
         Some(("mainstay.registry", said))
+    }
+}
+
+impl Said for FromTelemetry {
+    fn in_words(&self) -> Option<(&'static str, &str)> {
+        match self {
+            FromTelemetry::Repaired { what: said } | FromTelemetry::Trouble { message: said } => {
+                Some(("mainstay.telemetry", said))
+            }
+            FromTelemetry::Drained { .. } => None,
+        }
     }
 }

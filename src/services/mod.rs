@@ -6,5 +6,6 @@ pub mod keeper;
 mod line;
 pub mod logger;
 pub mod registry;
+pub mod telemetry;
 
 pub use arguments::Arguments;

@@ -11,7 +11,7 @@ use super::round;
 use super::seen::seen;
 use crate::flags::guard::{Fact, Mode, Moment};
 use crate::flags::{Asking, Catalog, Planned, View};
-use crate::ipc::builtin::ToKeeper;
+use crate::ipc::builtin::{ToKeeper, Told};
 use crate::ipc::control::What;
 use crate::ipc::declared::Declarations;
 use crate::ipc::flags::{Flags, Reply, Request, Where};
@@ -211,7 +211,7 @@ impl Keeper {
                 (ToKeeper::Listen, Some(socket)) => self.listen(socket),
                 (ToKeeper::Listen, None) => {}
                 (ToKeeper::Look, _) => self.look_at = Instant::ZERO,
-                (ToKeeper::Begin, _) => {
+                (ToKeeper::Tree(Told::Begin), _) => {
                     self.greeting = None;
                     if let Some((run, abrupt)) = self.hello.take() {
                         self.office.hear_begin(now, run, abrupt);

@@ -124,6 +124,9 @@ impl Boxes {
             Some(taken.saturating_sub(written)).filter(|n| *n <= EVENT_COUNT as u64).unwrap_or(0)
         };
         self.in_flight += flying(drained.spans_taken, written.spans) + flying(drained.events_taken, written.events);
+        // A supervisor that has much to say leaves ends out: there is one life at a time.
+        let older: Vec<Key> = self.boxes.range((key.0, 0)..key).map(|(key, _)| *key).collect();
+        older.into_iter().for_each(|key| self.end(key));
         let life = Life { service, instance, incarnation: key.1, pid };
         let known =
             Known { life, memory, taken: written, written, ended: false, waiting: false, gap: None };

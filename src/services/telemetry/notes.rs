@@ -30,3 +30,9 @@ pub(super) fn life_of(boxes: &Boxes, pid: u32) -> Option<Key> {
     }
     None
 }
+
+/// Writes what was said into a box; false: it cannot be written.
+pub(super) fn write(memory: &BlackBox, said: &Said, now: Instant) -> bool {
+    let _ = (memory, said, now);
+    false
+}
