@@ -78,10 +78,10 @@ fn a_number_that_is_no_box_is_never_written_to() {
         return;
     }
     // As it would be after the service closed it and opened something else under its number.
-    let other = memory::zeroed("other", 64 << 10).unwrap();
+    let other = memory::zeroed("other", 512 << 10).unwrap();
     let status = in_child("a_number_that_is_no_box_is_never_written_to", other.as_fd());
     assert!(status.success(), "{status}");
-    assert_eq!(memory::contents(&other, 64 << 10).unwrap(), vec![0; 64 << 10]);
+    assert_eq!(memory::contents(&other, 512 << 10).unwrap(), vec![0; 512 << 10]);
 }
 
 #[test]
@@ -220,7 +220,7 @@ fn any_bytes_are_read_without_a_panic_and_no_damage_is_taken_for_a_note() {
     for n in 1..=300 {
         noter.note(mix(n), BODY | n as u32, n, Instant::from_nanos(n));
     }
-    let whole = memory::contents(&the_box.into(), 64 << 10).unwrap();
+    let whole = memory::contents(&the_box.into(), 512 << 10).unwrap();
     let noted = read_all(&whole, mix(1));
     assert_eq!(noted.len(), 300);
     let mut bytes = whole.clone();

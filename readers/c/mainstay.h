@@ -418,16 +418,31 @@ static inline bool mainstay_recover_(mainstay_board *board, uint64_t now) {
 
 /* --- the black box: which value this process has seen --- */
 
-enum { MAINSTAY_BOX_BYTES_ = 65536, MAINSTAY_BOX_OVERFLOWS_ = 16, MAINSTAY_BOX_COUNTERS_ = 128, MAINSTAY_BOX_SEEN_ = 512 };
+enum { MAINSTAY_BOX_BYTES_ = 524288, MAINSTAY_BOX_OVERFLOWS_ = 16, MAINSTAY_BOX_COUNTERS_ = 128, MAINSTAY_BOX_SEEN_ = 512 };
+
+#define MAINSTAY_BOX_VERSION_ UINT64_C(0x0102030400000002)
+
+__extension__ typedef unsigned __int128 mainstay_product_;
+
+/* "What proves a record" in docs/blackbox.md; `count` is even. */
+static inline uint64_t mainstay_box_proof_(uint64_t place, const uint64_t *cells, size_t count) {
+    uint64_t sum = MAINSTAY_BOX_VERSION_ + place * mainstay_factor_(0);
+    for (size_t at = 0; at < count; at += 2) {
+        mainstay_product_ product = (mainstay_product_)(cells[at] ^ mainstay_factor_(at + 1)) *
+                                    (mainstay_product_)(cells[at + 1] ^ mainstay_factor_(at + 2));
+        sum += (uint64_t)product ^ (uint64_t)(product >> 64);
+    }
+    return mainstay_mix_(sum ^ count);
+}
 
 static inline void mainstay_box_open_(mainstay_board *board) {
     const char *number = getenv("MAINSTAY_BLACKBOX_FD");
-    const uint64_t version = UINT64_C(0x0102030400000001);
-    uint64_t head[16], right[16] = {0, version, 65536, 4096, 1024, 1024, 16, 36864, 4096, 40960, 8192, 49152, 16384, 0, 0, 0};
+    const uint64_t version = MAINSTAY_BOX_VERSION_;
+    uint64_t head[16], right[16] = {0, version, 524288, 4096, 1024, 1024, 16, 36864, 64, 233472, 64, 258048, 1024, 389120, 512, 0};
     struct stat look;
     char *end;
     memcpy(&right[0], "mainbox", 8);
-    right[15] = mainstay_mix_(mainstay_sum_(0, right, 15));
+    right[15] = mainstay_box_proof_(0, right, 16);
     board->blackbox = NULL;
     if (number == NULL || *number < '0' || *number > '9') return;
     errno = 0;
@@ -443,9 +458,8 @@ static inline void mainstay_box_open_(mainstay_board *board) {
 }
 
 static inline uint64_t mainstay_box_check_(uint64_t entry, uint64_t key, uint64_t value, uint64_t time, uint64_t high) {
-    uint64_t sum = UINT64_C(0x0102030400000001) + entry * mainstay_factor_(0) + key * mainstay_factor_(1) +
-                   value * mainstay_factor_(2) + time * mainstay_factor_(3) + high * mainstay_factor_(4);
-    return high << 32 | (mainstay_mix_(sum) & UINT32_MAX);
+    const uint64_t cells[4] = {key, value, time, high & 0xffff};
+    return cells[3] << 48 | mainstay_box_proof_(MAINSTAY_BOX_SEEN_ + 4 * entry, cells, 4) >> 16;
 }
 
 /* See "Noting" in docs/blackbox.md. Bounded; waits for nobody. */
@@ -468,7 +482,7 @@ static inline void mainstay_note_(mainstay_board *board, uint64_t hash, uint32_t
         if (tries == 0) return;
         uint64_t standing = atomic_load(&cells[1]), time = atomic_load(&cells[2]), check = atomic_load(&cells[3]);
         if ((uint32_t)standing == body) {
-            if (check == mainstay_box_check_(entry, key, standing, time, check >> 32)) return;
+            if (check == mainstay_box_check_(entry, key, standing, time, check >> 48)) return;
             if (standing == value) break; /* torn: it is completed here */
         } else if ((uint32_t)standing != 0) {
             bool older = (int32_t)((uint32_t)(value >> 32) - (uint32_t)(standing >> 32)) < 0;

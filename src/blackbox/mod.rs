@@ -10,20 +10,26 @@
 //! Invariant: whoever writes never waits, whatever becomes of others who write: no lock, every loop has a bound.
 
 mod areas;
+mod lanes;
 pub mod layout;
 mod process;
 mod reader;
 pub mod record;
 pub mod report;
+mod rings;
 mod said;
+mod slots;
 pub mod text;
 mod writer;
 
+pub use lanes::Lane;
 pub use process::seen;
 pub use reader::{BlackBox, Counters, Image, Seen};
 pub use said::{
     Breadcrumb, Context, Drained, Event, Failure, FinishedSpan, Kind, OpenSpan, Operation, Status,
 };
+pub use rings::Moment;
+pub use slots::{Ids, Slot};
 pub use writer::Noter;
 
 /// The variable that holds the number of the inherited descriptor.

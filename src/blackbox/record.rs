@@ -73,6 +73,15 @@ pub mod lane {
     /// The same without.
     pub(in super::super) const UNTIMED: usize = 2;
 
+    /// The heads of all its records.
+    pub(in super::super) fn heads() -> impl Iterator<Item = usize> {
+        let of = |start: usize, count: usize, cells: usize| (0..count).map(move |number| start + number * cells + 1);
+        of(OPERATION, 1, OPERATION_CELLS)
+            .chain(of(ERRORS, ERROR_COUNT, ERROR_CELLS))
+            .chain(of(CRUMBS, CRUMB_COUNT, CRUMB_CELLS))
+            .chain(of(KEYS, KEY_COUNT, KEY_CELLS))
+    }
+
     const _: () = assert!(CRUMBS == 104 && KEYS == 192 && KEYS + KEY_COUNT * KEY_CELLS == LANE);
 }
 

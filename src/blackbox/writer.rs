@@ -24,7 +24,7 @@ const SETTLED_NS: u64 = 1_000_000_000;
 /// Writes the black box of this life.
 #[derive(Clone, Copy, Debug)]
 pub struct Noter<'a> {
-    cells: &'a [AtomicU64; CELLS],
+    pub(super) cells: &'a [AtomicU64; CELLS],
 }
 
 impl<'a> Noter<'a> {

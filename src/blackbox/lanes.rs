@@ -1,0 +1,141 @@
+//! Writing lanes, in the service: each thread has one of its own and is alone in it, so nothing here waits or retries.
+
+use super::layout::{CELLS, LANE, LANE_COUNT, LANES, NO_LANE};
+use super::record::{Head, in_lane, lane};
+use super::text::Packed;
+use super::writer::Noter;
+use crate::sys::own;
+use crate::time::Instant;
+use std::sync::atomic::{AtomicU64, Ordering, fence};
+
+/// The lane of a thread.
+#[derive(Clone, Copy, Debug)]
+pub struct Lane<'a> {
+    cells: &'a [AtomicU64; CELLS],
+    start: usize,
+    owner: u64,
+}
+
+impl<'a> Noter<'a> {
+    /// A lane for this thread (`own::thread`), empty. One that nobody has, else one whose thread has died; `None` when there
+    /// is neither, which is counted.
+    pub fn lane(&self, owner: u64, thread_name: &[u8; 16]) -> Option<Lane<'a>> {
+        let claimed = self.claim_lane(owner, |other| other == 0).or_else(|| {
+            self.claim_lane(owner, |other| !own::lives(other & !lane::CLEARING))
+        });
+        let Some(start) = claimed else {
+            self.cells[NO_LANE].fetch_add(1, Ordering::Relaxed);
+            return None;
+        };
+        let lane = Lane { cells: self.cells, start, owner };
+        for at in lane::heads() {
+            lane.cell(at).store(0, Ordering::Relaxed);
+        }
+        for (at, name) in thread_name.as_chunks::<8>().0.iter().enumerate() {
+            lane.cell(lane::NAME + at).store(u64::from_le_bytes(*name), Ordering::Relaxed);
+        }
+        lane.cell(lane::OWNER).store(owner, Ordering::Release);
+        Some(lane)
+    }
+
+    fn claim_lane(&self, owner: u64, is_free: impl Fn(u64) -> bool) -> Option<usize> {
+        (0..LANE_COUNT).map(|number| LANES + number * LANE).find(|start| {
+            let cell = &self.cells[start + lane::OWNER];
+            let other = cell.load(Ordering::Relaxed);
+            let new = owner | lane::CLEARING;
+            is_free(other) && cell.compare_exchange(other, new, Ordering::AcqRel, Ordering::Relaxed).is_ok()
+        })
+    }
+}
+
+impl Lane<'_> {
+    /// Is it still that of this thread? Not in a child of a fork.
+    #[inline]
+    pub fn is_of(&self, owner: u64) -> bool {
+        self.owner == owner && self.cell(lane::OWNER).load(Ordering::Relaxed) == owner
+    }
+
+    /// The key number `at`, below [`lane::KEY_COUNT`], is this. The name of the text is the key, the rest is the value.
+    #[inline]
+    pub fn set_key(&self, at: usize, text: &Packed<{ lane::KEY_TEXT }>) {
+        let head = Head::of(text.marks(), 0, 0);
+        let at = lane::KEYS + at * lane::KEY_CELLS;
+        self.put::<{ lane::KEY_CELLS }, { lane::UNTIMED }, _>(at, head, Instant::ZERO, text);
+    }
+
+    /// There is no such key any more.
+    #[inline]
+    pub fn remove_key(&self, at: usize) {
+        self.cell(lane::KEYS + at * lane::KEY_CELLS + 1).store(0, Ordering::Release);
+    }
+
+    /// What the thread is at. The text's name is what it is called, with pairs `id` and `correlation`.
+    pub fn set_operation(&self, since: Instant, text: &Packed<{ lane::OPERATION_TEXT }>) {
+        let head = Head::of(text.marks(), 0, 0);
+        self.put::<{ lane::OPERATION_CELLS }, { lane::TIMED }, _>(lane::OPERATION, head, since, text);
+    }
+
+    /// It is at nothing.
+    pub fn remove_operation(&self) {
+        self.cell(lane::OPERATION + 1).store(0, Ordering::Release);
+    }
+
+    /// The breadcrumb number `number`, as they come.
+    pub fn set_breadcrumb(&self, number: u32, at: Instant, text: &Packed<{ lane::CRUMB_TEXT }>) {
+        let head = Head::of(text.marks(), number, 0);
+        let place = lane::CRUMBS + number as usize % lane::CRUMB_COUNT * lane::CRUMB_CELLS;
+        self.put::<{ lane::CRUMB_CELLS }, { lane::TIMED }, _>(place, head, at, text);
+    }
+
+    /// There are no breadcrumbs any more, and no error.
+    pub fn forget(&self) {
+        let past = lane::heads().filter(|at| (lane::ERRORS..lane::KEYS).contains(at));
+        past.for_each(|at| self.cell(at).store(0, Ordering::Release));
+    }
+
+    /// The error number `number`, as they come: the one before stays until this one is whole. The text's name is what is
+    /// wrong, with a pair `at`.
+    pub fn set_error(&self, number: u32, panic: bool, at: Instant, text: &Packed<{ lane::ERROR_TEXT }>) {
+        let head = Head::of(text.marks(), number, if panic { super::areas::KIND_PANIC } else { super::areas::KIND_ERROR });
+        let place = lane::ERRORS + number as usize % lane::ERROR_COUNT * lane::ERROR_CELLS;
+        self.put::<{ lane::ERROR_CELLS }, { lane::TIMED }, _>(place, head, at, text);
+    }
+
+    /// The thread ends: whoever needs a lane may have this one.
+    pub fn release(&self) {
+        // Not when it is another's by now.
+        let _ = self.cell(lane::OWNER).compare_exchange(self.owner, 0, Ordering::AcqRel, Ordering::Relaxed);
+    }
+
+    #[inline]
+    fn put<const COUNT: usize, const TEXT: usize, const BYTES: usize>(
+        &self,
+        at: usize,
+        head: Head,
+        time: Instant,
+        text: &Packed<BYTES>,
+    ) {
+        let place = self.start + at;
+        let (cells, used) = in_lane::<COUNT, TEXT, BYTES>(place, self.owner, head, time.as_nanos(), text);
+        write(&self.cells[place..place + COUNT], &cells[..used]);
+    }
+
+    #[inline]
+    fn cell(&self, at: usize) -> &AtomicU64 {
+        &self.cells[self.start + at]
+    }
+}
+
+/// Writes a record: the second cell first, which is other than before or makes it one, the first last, which proves it all.
+/// Cut off in between it is torn.
+#[inline]
+pub(super) fn write(to: &[AtomicU64], cells: &[u64]) {
+    let to = &to[..cells.len()];
+    to[0].store(0, Ordering::Relaxed);
+    to[1].store(cells[1], Ordering::Relaxed);
+    fence(Ordering::Release);
+    for at in 2..cells.len() {
+        to[at].store(cells[at], Ordering::Relaxed);
+    }
+    to[0].store(cells[0], Ordering::Release);
+}
