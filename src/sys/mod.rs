@@ -10,6 +10,7 @@ pub mod futex;
 pub mod inherited;
 pub mod launch;
 pub mod log_pipe;
+pub mod mapped;
 pub mod mapping;
 pub mod memory;
 pub mod oom;

@@ -32,6 +32,10 @@ const SETTINGS: i32 = 5;
 const PACE: Duration = Duration::from_millis(10);
 /// So many datagrams are heard before boxes have their turn.
 const DATAGRAMS: usize = 64;
+/// So many in one turn may have filled the queue of the socket: then somebody may have rung and not been heard.
+const CROWD: usize = 8;
+/// So long after a crowd all boxes are looked at.
+const AFTERWARDS: Duration = Duration::from_millis(100);
 /// A batch that could not be written is tried again after this.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -72,6 +76,7 @@ pub(super) fn run(logs: &Path, state: &Path) -> Result<(), String> {
         project: String::new(),
         ready_to: std::env::var_os("NOTIFY_SOCKET").map(PathBuf::from),
         next_look: Instant::ZERO,
+        look_at_all: None,
         write_again: None,
         complaint: Complaint::default(),
         lines: Vec::new(),
@@ -107,6 +112,8 @@ struct Telemetry {
     ready_to: Option<PathBuf>,
     /// Boxes that may have something are looked at then.
     next_look: Instant,
+    /// All boxes are looked at then: somebody may have rung and not been heard.
+    look_at_all: Option<Instant>,
     /// The last batch could not be written, and is tried again then.
     write_again: Option<Instant>,
     complaint: Complaint,
@@ -135,7 +142,7 @@ impl Telemetry {
         let look = (!self.boxes.is_quiet() && !self.is_stuck()).then_some(self.next_look);
         let write = self.write_again.or_else(|| self.batch.deadline());
         let exporter = self.exporter.as_ref();
-        let until = [look, write, exporter.and_then(Exporter::deadline)].into_iter().flatten().min();
+        let until = [look, self.look_at_all, write, exporter.and_then(Exporter::deadline)].into_iter().flatten().min();
         let read = |fd| Want { fd, read: true, write: false };
         let mut wants = vec![read(self.signals.as_fd())];
         wants.extend(self.doors.iter().map(|door| read(door.as_fd())));
@@ -166,7 +173,11 @@ impl Telemetry {
                     }
                 }
                 ToTelemetry::Unseen { count } => self.last.unseen += count,
-                ToTelemetry::Listen => self.doors.extend(descriptor),
+                ToTelemetry::Listen => {
+                    self.doors.extend(descriptor);
+                    // Whoever rang while there was no name was not heard.
+                    self.boxes.look_at_all();
+                }
             }
         }
         self.say_ready();
@@ -191,7 +202,10 @@ impl Telemetry {
 
     fn hear_datagrams(&mut self) {
         for at in 0..self.doors.len() {
-            for _ in 0..DATAGRAMS {
+            for count in 0..DATAGRAMS {
+                if count == CROWD {
+                    self.look_at_all.get_or_insert(clock::now() + AFTERWARDS);
+                }
                 let mut buffer = [0; BYTES_MAX + 1];
                 let Ok(Some(received)) = socket::receive(&self.doors[at], &mut buffer) else { break };
                 self.datagram(&buffer[..received.length], &received);
@@ -228,7 +242,7 @@ impl Telemetry {
                 && (said.incarnation == 0 || said.incarnation == life.incarnation)
         });
         match noted {
-            Some((key, (_, memory))) if notes::write(memory, &said.what, clock::now()) => self.boxes.look_at(key),
+            Some((key, (_, memory))) if notes::write(memory, &said.what, sender, clock::now()) => self.boxes.look_at(key),
             _ => self.last.refused += 1,
         }
     }
@@ -236,6 +250,10 @@ impl Telemetry {
     /// Takes from boxes, when it is time to look.
     fn take(&mut self) {
         let now = clock::now();
+        if self.look_at_all.is_some_and(|moment| moment <= now) {
+            self.look_at_all = None;
+            self.boxes.look_at_all();
+        }
         if self.boxes.is_quiet() || now < self.next_look || self.is_stuck() {
             return;
         }
