@@ -15,7 +15,8 @@
 //! 3. [`flags`], [`config`], [`paths`]: what a flag means; text → specs; which project is meant (pure).
 //! 4. [`ipc`]: what our processes say to each other.
 //! 5. [`board`], [`store`]: the mapped file of flags; the journal that is its truth. [`audit`]: who changed what.
-//!    [`blackbox`], [`crash`]: what a life leaves; records of deaths.
+//!    [`blackbox`], [`crash`]: what a life leaves; records of deaths. [`context`], [`trace`], [`panic`]: what a service says of
+//!    itself, in its black box.
 //! 6. [`sys`]: the only system calls and the only unsafe code.
 //! 7. [`driver`]: the loop.
 //! 8. [`services`]: keeper and logger, children like any other.
@@ -23,7 +24,8 @@
 //! 10. [`embed`]: all of it inside of another program.
 //!
 //! Whoever wants to use mainstay from Rust begins with [`embed`]: a tree in code instead of in a file, in the host's own
-//! process or as its child. Whoever only reads flags needs [`board`] alone.
+//! process or as its child. Whoever only reads flags needs [`board`] alone, and a service that says what it does [`context`],
+//! [`span!`] and [`event!`].
 
 // Not in Cargo.toml: helpers of tests may unwrap, the library may not.
 #![cfg_attr(not(test), warn(clippy::unwrap_used))]
@@ -33,6 +35,7 @@ pub mod blackbox;
 pub mod board;
 pub mod cli;
 pub mod config;
+pub mod context;
 pub mod crash;
 pub mod driver;
 pub mod embed;
@@ -40,6 +43,7 @@ pub mod exit_code;
 pub mod flags;
 pub mod ipc;
 pub mod ledger;
+pub mod panic;
 pub mod paths;
 pub mod run;
 pub mod services;
@@ -48,5 +52,6 @@ pub mod supervisor;
 pub mod sys;
 pub mod telemetry;
 pub mod time;
+pub mod trace;
 
 pub use blackbox::report;

@@ -23,6 +23,7 @@ pub mod text;
 mod writer;
 
 pub use lanes::Lane;
+pub(crate) use process::ring;
 pub use process::seen;
 pub use reader::{BlackBox, Counters, Image, Seen};
 pub use said::{

@@ -245,7 +245,15 @@ impl Image {
 
     /// One cell; 0 where the copy does not reach.
     pub(super) fn word(&self, cell: usize) -> u64 {
+        #[cfg(test)]
+        LOOKS.set(LOOKS.get() + 1);
         let found = self.head.get(cell).or_else(|| self.words.get(cell.checked_sub(self.first)?));
         found.copied().unwrap_or(0)
     }
+}
+
+#[cfg(test)]
+thread_local! {
+    /// How often a cell was looked at.
+    pub(super) static LOOKS: std::cell::Cell<usize> = const { std::cell::Cell::new(0) };
 }

@@ -188,6 +188,9 @@ pub struct Packed<const BYTES: usize> {
 }
 
 impl<const BYTES: usize> Packed<BYTES> {
+    /// Nothing at all.
+    pub const EMPTY: Packed<BYTES> = Packed { bytes: [0; BYTES], length: 0, name: 0, cut: false };
+
     /// Only a name yet, of which 255 bytes are kept.
     #[inline]
     pub fn new(name: &str) -> Packed<BYTES> {
@@ -223,6 +226,61 @@ impl<const BYTES: usize> Packed<BYTES> {
         self.bytes[start + 1] = length as u8;
         self.length = (at + length) as u16;
         self.cut |= cut;
+    }
+
+    /// Appends a value without a key, after a name.
+    #[inline]
+    pub fn append(&mut self, value: &(impl Value + ?Sized)) {
+        let mut text = Text::new(&mut self.bytes[self.length as usize..]);
+        value.write(&mut text);
+        let (length, cut) = (text.len(), text.is_cut());
+        self.length += length as u16;
+        self.cut |= cut;
+    }
+
+    /// Only a name, of which so many bytes are kept.
+    pub fn of_name(name: &str, most: usize) -> Packed<BYTES> {
+        Packed::of_name_value(name, most)
+    }
+
+    /// The same of a value.
+    pub fn of_name_value(name: &(impl Value + ?Sized), most: usize) -> Packed<BYTES> {
+        let mut packed = Packed::EMPTY;
+        let mut text = Text::new(&mut packed.bytes[..most.min(BYTES).min(255)]);
+        name.write(&mut text);
+        (packed.length, packed.name, packed.cut) = (text.len() as u16, text.len() as u8, text.is_cut());
+        packed
+    }
+
+    /// The value of a key; empty when there is none.
+    pub fn value(&self, key: &str) -> &str {
+        let mut rest = &self.bytes[self.name as usize..self.length as usize];
+        while let [key_length, length, packed @ ..] = rest {
+            let (this, packed) = packed.split_at(*key_length as usize);
+            let (value, after) = packed.split_at(*length as usize);
+            if this == key.as_bytes() {
+                return str::from_utf8(value).unwrap_or_default();
+            }
+            rest = after;
+        }
+        ""
+    }
+
+    /// The name and all pairs, as clean text.
+    pub fn unpacked(&self) -> (String, Vec<(String, String)>) {
+        unpack(&self.bytes.as_chunks::<8>().0.iter().map(|cell| u64::from_le_bytes(*cell)).collect::<Vec<_>>(), self.marks())
+    }
+
+    /// The name.
+    #[inline]
+    pub fn name_bytes(&self) -> &[u8] {
+        &self.bytes[..self.name as usize]
+    }
+
+    /// The name, and what was appended to it, as clean text.
+    pub fn halves(&self) -> (String, String) {
+        let (name, rest) = self.bytes[..self.length as usize].split_at(self.name as usize);
+        (clean(name), clean(rest))
     }
 
     /// How long it all is, how long the name, and whether something found no room.
@@ -296,7 +354,7 @@ pub fn clean(bytes: &[u8]) -> String {
 }
 
 /// Bytes as [`clean`] text that were padded with zeros.
-pub(super) fn clean_padded(bytes: &[u8]) -> String {
+pub(crate) fn clean_padded(bytes: &[u8]) -> String {
     clean(bytes.split(|byte| *byte == 0).next().unwrap_or_default())
 }
 

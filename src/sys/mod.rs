@@ -19,6 +19,7 @@ pub mod pidfd;
 pub mod pipe;
 pub mod port;
 pub mod process;
+pub mod post;
 pub mod procfs;
 pub mod ready;
 pub mod shared;

@@ -82,6 +82,22 @@ fn map() -> Option<*mut AtomicU32> {
     None
 }
 
+/// The name of this thread, padded with zeros.
+pub fn thread_name() -> [u8; 16] {
+    let mut name = [0; 16];
+    // SAFETY: the kernel writes at most 16 bytes there.
+    unsafe { libc::prctl(libc::PR_GET_NAME, name.as_mut_ptr()) };
+    name
+}
+
+/// A random number; `None` early in a boot.
+pub fn random() -> Option<u64> {
+    let mut bytes = [0; 8];
+    // SAFETY: the kernel writes at most that many bytes there.
+    let got = unsafe { libc::getrandom(bytes.as_mut_ptr().cast(), bytes.len(), libc::GRND_NONBLOCK) };
+    (got == 8).then_some(u64::from_le_bytes(bytes))
+}
+
 /// Does this thread of this process ([`thread`]) still live? True when that cannot be said.
 pub fn lives(thread: u64) -> bool {
     let (process, thread) = ((thread >> 32) as i32, thread as u32 as i32);

@@ -14,46 +14,45 @@ use std::sync::atomic::{AtomicPtr, AtomicU64, Ordering};
 /// Words of memory that other processes map, too.
 pub type Words<const COUNT: usize> = &'static [AtomicU64; COUNT];
 
-/// A place for words that are looked for once. Without a lock: a thread that dies while it looks, a signal handler
-/// and a fork at any moment leave nobody waiting.
+/// A place for something that is looked for once and then stays for ever. Without a lock: a thread that dies while it
+/// looks, a signal handler and a fork at any moment leave nobody waiting.
 #[derive(Debug)]
-pub struct Once<const COUNT: usize>(AtomicPtr<[AtomicU64; COUNT]>);
+pub struct Once<T: 'static>(AtomicPtr<T>);
 
-impl<const COUNT: usize> Once<COUNT> {
+impl<T: Sync> Once<T> {
     /// Nobody has looked yet.
-    pub const fn new() -> Once<COUNT> {
+    pub const fn new() -> Once<T> {
         Once(AtomicPtr::new(ptr::null_mut()))
     }
 
     /// What was found by whoever looked first; when nobody has, what `look` finds. Two threads may look at the same
     /// time: both get what one of them found.
     #[inline]
-    pub fn get(&self, look: impl FnOnce() -> Option<Words<COUNT>>) -> Option<Words<COUNT>> {
+    pub fn get(&self, look: impl FnOnce() -> Option<&'static T>) -> Option<&'static T> {
         let found = self.0.load(Ordering::Acquire);
         let found = if found.is_null() { self.keep(look()) } else { found };
-        // SAFETY: `keep` put it here: not there (then it is `nothing`), or words that are mapped for ever and
-        // reached as atomics only.
+        // SAFETY: `keep` put it here: not there (then it is `nothing`), or something that is shared for ever.
         (found != Self::nothing()).then(|| unsafe { &*found })
     }
 
     #[cold]
-    fn keep(&self, found: Option<Words<COUNT>>) -> *mut [AtomicU64; COUNT] {
-        // Never stored through as such: mutable only because `AtomicPtr` holds nothing else.
-        let found = found.map_or(Self::nothing(), |words| ptr::from_ref(words).cast_mut());
+    fn keep(&self, found: Option<&'static T>) -> *mut T {
+        // Never written through as such: mutable only because `AtomicPtr` holds nothing else.
+        let found = found.map_or(Self::nothing(), |found| ptr::from_ref(found).cast_mut());
         match self.0.compare_exchange(ptr::null_mut(), found, Ordering::AcqRel, Ordering::Acquire) {
             Ok(_) => found,
-            // What this thread mapped stays mapped: 64 KiB of addresses, once.
+            // What this thread found stays, and nobody uses it: once.
             Err(other) => other,
         }
     }
 
-    /// An address that no mapping has.
-    const fn nothing() -> *mut [AtomicU64; COUNT] {
+    /// An address that nothing has.
+    const fn nothing() -> *mut T {
         NonNull::dangling().as_ptr()
     }
 }
 
-impl<const COUNT: usize> Default for Once<COUNT> {
+impl<T: Sync> Default for Once<T> {
     fn default() -> Self {
         Once::new()
     }
@@ -147,9 +146,9 @@ mod tests {
     }
 
     #[test]
-    fn words_are_looked_for_once_also_when_there_are_none() {
-        static NONE: Once<512> = Once::new();
-        static SOME: Once<512> = Once::new();
+    fn something_is_looked_for_once_also_when_there_are_none() {
+        static NONE: Once<[AtomicU64; 512]> = Once::new();
+        static SOME: Once<[AtomicU64; 512]> = Once::new();
         assert!(NONE.get(|| None).is_none());
         assert!(NONE.get(|| unreachable!("looked already")).is_none());
         let words = map::<512>(memory(4096, HEAD).as_fd()).unwrap();
