@@ -2,6 +2,7 @@
 //! [`super::command`]).
 
 use super::audit::AuditCommand;
+use super::telemetry::TelemetryCommand;
 use super::crash::Crash;
 use super::emergency::Emergency;
 use super::flag::FlagCommand;
@@ -133,6 +134,9 @@ pub enum Verb {
     /// The log of all changes of flags: show it, and prove that nobody changed it.
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Spans and events: how many were taken, written, left out, lost and sent.
+    #[command(subcommand)]
+    Telemetry(TelemetryCommand),
     /// Print a completion script for a shell.
     Completions(Completions),
     /// Print the version.

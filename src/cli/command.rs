@@ -3,6 +3,7 @@
 use super::act::Act;
 use super::args::{self, Verb};
 use super::audit::AuditCommand;
+use super::telemetry::TelemetryCommand;
 use super::crash::Crash;
 use super::emergency::Emergency;
 use super::events::Events;
@@ -46,6 +47,8 @@ pub enum Command {
     Guard(GuardCommand),
     /// `audit …`
     Audit(AuditCommand),
+    /// `telemetry …`
+    Telemetry(TelemetryCommand),
     /// What a running supervisor is asked.
     Ask(Ask),
 }
@@ -141,6 +144,7 @@ impl Command {
             Verb::Emergency(emergency) => return Command::Emergency(emergency),
             Verb::Guard(guard) => return Command::Guard(guard),
             Verb::Audit(audit) => return Command::Audit(audit),
+            Verb::Telemetry(telemetry) => return Command::Telemetry(telemetry),
             Verb::Status(status) => Ask::Status { patterns: status.patterns, all: status.all },
             Verb::Tree(tree) => Ask::Tree { all: tree.all },
             Verb::Why(why) => Ask::Why { patterns: why.patterns },

@@ -39,6 +39,7 @@ pub mod stage;
 pub mod start_child;
 pub mod status;
 pub mod table;
+pub mod telemetry;
 pub mod tree;
 pub mod wait;
 pub mod why;
@@ -101,6 +102,7 @@ fn carry_out(
         Command::Emergency(emergency) => return emergency::run(emergency, &find()?, output),
         Command::Guard(guard) => return guard::run(guard, &find()?, output),
         Command::Audit(audit) => return audit::run(audit, &find()?, output),
+        Command::Telemetry(command) => return telemetry::run(command, &find()?, output),
         Command::Ask(ask) => return put(ask, &find()?, output),
     }
     Ok(ExitCode::Done)

@@ -104,7 +104,13 @@ impl Driver {
             slot.blackbox = None;
             return;
         }
-        let made = blackbox::BlackBox::make().map(OwnedFd::from);
+        let made = blackbox::BlackBox::make().and_then(|made| {
+            // Nobody drains it: nobody is to be woken for it.
+            if !self.telemetry_wanted {
+                made.silence()?;
+            }
+            Ok(OwnedFd::from(made))
+        });
         match (made, &mut slot.blackbox) {
             (Err(_), _) => slot.blackbox = None,
             // Nobody else has the last one any more: its place is used again, so nothing is allocated.

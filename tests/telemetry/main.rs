@@ -9,4 +9,7 @@ mod exporting;
 mod flow;
 mod killed;
 mod rig;
+#[path = "../support/mod.rs"]
+mod support;
+mod tree;
 mod unwell;

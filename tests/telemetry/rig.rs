@@ -46,7 +46,7 @@ pub struct Home {
     door: OwnedFd,
     ours: OwnedFd,
     theirs: OwnedFd,
-    changes: Inotify,
+    files: Files,
     /// What was heard on the line and not yet asked for.
     heard: Cell<Vec<FromTelemetry>>,
 }
@@ -95,11 +95,8 @@ impl Home {
         }
         let door = socket::bind(SocketKind::Datagram, &place.join("telemetry"), 0o666).unwrap();
         let (ours, theirs) = socket::pair().unwrap();
-        let changes = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK).unwrap();
-        let flags = AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO;
-        changes.add_watch(&place.join("log"), flags).unwrap();
-        changes.add_watch(&place.join("state"), flags).unwrap();
-        let home = Home { _own: own, place, door, ours, theirs, changes, heard: Cell::default() };
+        let files = Files::of(&place.join("log"), &place.join("state"));
+        let home = Home { _own: own, place, door, ours, theirs, files, heard: Cell::default() };
         home.set(settings);
         home
     }
@@ -167,18 +164,10 @@ impl Home {
     /// Waits until `what` has an answer; looks again whenever a file or the line changes.
     #[track_caller]
     pub fn until<T>(&self, what: &str, mut look: impl FnMut() -> Option<T>) -> T {
-        loop {
-            if let Some(found) = look() {
-                return found;
-            }
-            let mut wanted = [
-                PollFd::new(&self.changes, PollFlags::IN),
-                PollFd::new(&self.ours, PollFlags::IN),
-            ];
-            assert!(poll(&mut wanted, Some(&WATCHDOG)).unwrap() > 0, "{what}: nothing happens any more");
-            let _ = self.changes.read_events();
+        self.files.until(what, &[self.ours.as_fd()], || {
             self.listen();
-        }
+            look()
+        })
     }
 
     fn listen(&self) {
@@ -204,15 +193,7 @@ impl Home {
 
     /// Everything that is in the files.
     pub fn arrived(&self) -> Arrived {
-        let current = spool::path(&self.logs());
-        let oldest = (0..).find(|n| !older(&current, n + 1).exists()).unwrap();
-        let mut arrived = Arrived::default();
-        for file in (0..=oldest).rev() {
-            // The newest may not be there yet.
-            let bytes = std::fs::read(older(&current, file)).unwrap_or_default();
-            bytes.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n")).for_each(|line| arrived.add(line));
-        }
-        arrived
+        self.files.arrived()
     }
 
     /// Waits until the last summary says this; much quicker than reading all files.
@@ -225,6 +206,56 @@ impl Home {
     #[track_caller]
     pub fn await_arrived(&self, what: &str, is_it: impl Fn(&Arrived) -> bool) -> Arrived {
         self.until(what, || Some(self.arrived()).filter(&is_it))
+    }
+}
+
+/// The files of a project, and whoever waits for them.
+pub struct Files {
+    logs: PathBuf,
+    changes: Inotify,
+}
+
+impl Files {
+    pub fn of(logs: &Path, state: &Path) -> Files {
+        let changes = Inotify::init(InitFlags::IN_CLOEXEC | InitFlags::IN_NONBLOCK).unwrap();
+        let flags = AddWatchFlags::IN_MODIFY | AddWatchFlags::IN_CREATE | AddWatchFlags::IN_MOVED_TO;
+        changes.add_watch(logs, flags).unwrap();
+        changes.add_watch(state, flags).unwrap();
+        Files { logs: logs.to_owned(), changes }
+    }
+
+    /// Waits until `what` has an answer; looks again whenever a file changes, or one of these can be read.
+    #[track_caller]
+    fn until<T>(&self, what: &str, others: &[BorrowedFd<'_>], mut look: impl FnMut() -> Option<T>) -> T {
+        loop {
+            if let Some(found) = look() {
+                return found;
+            }
+            let mut wanted = vec![PollFd::new(&self.changes, PollFlags::IN)];
+            wanted.extend(others.iter().map(|fd| PollFd::from_borrowed_fd(*fd, PollFlags::IN)));
+            assert!(poll(&mut wanted, Some(&WATCHDOG)).unwrap() > 0, "{what}: nothing happens any more");
+            let _ = self.changes.read_events();
+        }
+    }
+
+    /// Everything that is in the files.
+    pub fn arrived(&self) -> Arrived {
+        let current = spool::path(&self.logs);
+        let oldest = (0..).find(|n| !older(&current, n + 1).exists()).unwrap();
+        let mut arrived = Arrived::default();
+        for file in (0..=oldest).rev() {
+            // The newest may not be there yet.
+            let bytes = std::fs::read(older(&current, file)).unwrap_or_default();
+            let lines = bytes.split_inclusive(|byte| *byte == b'\n').filter(|line| line.ends_with(b"\n"));
+            lines.for_each(|line| arrived.add(line));
+        }
+        arrived
+    }
+
+    /// Waits until the files say this.
+    #[track_caller]
+    pub fn await_arrived(&self, what: &str, is_it: impl Fn(&Arrived) -> bool) -> Arrived {
+        self.until(what, &[], || Some(self.arrived()).filter(&is_it))
     }
 }
 
@@ -269,6 +300,19 @@ impl Arrived {
 
     fn count(&mut self, instance: &str, name: &str) {
         *self.records.entry((instance.to_owned(), name.to_owned())).or_default() += 1;
+    }
+
+    /// How many there are.
+    pub fn total(&self) -> u64 {
+        (self.spans.len() + self.events.len()) as u64
+    }
+
+    /// How many spans, or events of one number, are there more than once.
+    pub fn twice(&self) -> u64 {
+        let mut met = std::collections::BTreeSet::new();
+        let ids = self.spans.iter().map(|span| span["spanId"].to_string());
+        let numbers = self.events.iter().map(|event| format!("{} {}", event["traceId"], attribute(event, "n")));
+        ids.chain(numbers).filter(|one| !met.insert(one.clone())).count() as u64
     }
 
     /// How many there are of this instance, each counted once.
