@@ -10,6 +10,7 @@ use super::flag::FlagCommand;
 use super::guard::GuardCommand;
 use super::kill::Kill;
 use super::logs::Logs;
+use super::registry::RegistryCommand;
 use super::revise::Revise;
 use super::roll::Roll;
 use super::shutdown::Shutdown;
@@ -42,6 +43,8 @@ pub enum Command {
     Stage(StageCommand),
     /// `emergency`
     Emergency(Emergency),
+    /// `registry …`
+    Registry(RegistryCommand),
     /// `guard …`
     Guard(GuardCommand),
     /// `audit …`
@@ -139,6 +142,7 @@ impl Command {
             Verb::Flag(flag) => return Command::Flag(flag),
             Verb::Stage(stage) => return Command::Stage(stage),
             Verb::Emergency(emergency) => return Command::Emergency(emergency),
+            Verb::Registry(registry) => return Command::Registry(registry),
             Verb::Guard(guard) => return Command::Guard(guard),
             Verb::Audit(audit) => return Command::Audit(audit),
             Verb::Status(status) => Ask::Status { patterns: status.patterns, all: status.all },
