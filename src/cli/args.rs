@@ -8,6 +8,7 @@ use super::emergency::Emergency;
 use super::flag::FlagCommand;
 use super::guard::GuardCommand;
 use super::logs::Logs;
+use super::registry::RegistryCommand;
 use super::stage::StageCommand;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -131,6 +132,9 @@ pub enum Verb {
     /// The guard: what it watches, what it has banned, its switch.
     #[command(subcommand)]
     Guard(GuardCommand),
+    /// Names for processes: who is `orders` now, on which port?
+    #[command(subcommand)]
+    Registry(RegistryCommand),
     /// The log of all changes of flags: show it, and prove that nobody changed it.
     #[command(subcommand)]
     Audit(AuditCommand),

@@ -11,6 +11,7 @@ use super::flag::FlagCommand;
 use super::guard::GuardCommand;
 use super::kill::Kill;
 use super::logs::Logs;
+use super::registry::RegistryCommand;
 use super::revise::Revise;
 use super::roll::Roll;
 use super::shutdown::Shutdown;
@@ -43,6 +44,8 @@ pub enum Command {
     Stage(StageCommand),
     /// `emergency`
     Emergency(Emergency),
+    /// `registry …`
+    Registry(RegistryCommand),
     /// `guard …`
     Guard(GuardCommand),
     /// `audit …`
@@ -142,6 +145,7 @@ impl Command {
             Verb::Flag(flag) => return Command::Flag(flag),
             Verb::Stage(stage) => return Command::Stage(stage),
             Verb::Emergency(emergency) => return Command::Emergency(emergency),
+            Verb::Registry(registry) => return Command::Registry(registry),
             Verb::Guard(guard) => return Command::Guard(guard),
             Verb::Audit(audit) => return Command::Audit(audit),
             Verb::Telemetry(telemetry) => return Command::Telemetry(telemetry),

@@ -128,18 +128,13 @@ impl Book {
     }
 
     /// All names that begin so, in order.
-    pub fn list(&self, prefix: &str) -> impl Iterator<Item = &Entry> {
+    pub fn list(&self, prefix: &str) -> impl Iterator<Item = &Entry> + Clone {
         let from = (Bound::Included(prefix.to_owned()), Bound::Unbounded);
         let prefix = prefix.to_owned();
         self.entries
             .range(from)
             .take_while(move |(name, _)| name.starts_with(&prefix))
             .map(|(_, entry)| entry)
-    }
-
-    /// The processes that have names.
-    pub fn processes(&self) -> impl Iterator<Item = Process> {
-        self.names.keys().copied()
     }
 
     /// Whether this process has a name.
@@ -155,6 +150,16 @@ impl Book {
     /// Whether there is no name.
     pub fn is_empty(&self) -> bool {
         self.entries.is_empty()
+    }
+
+    /// The highest number of a registration so far.
+    pub fn last(&self) -> u64 {
+        self.last
+    }
+
+    /// Registrations up to this number were before.
+    pub fn begin_after(&mut self, last: u64) {
+        self.last = self.last.max(last);
     }
 }
 
@@ -286,7 +291,7 @@ mod tests {
         assert!(second > first);
         assert_eq!(book.unregister("api", first).unwrap_err().code, 4);
         assert!(matches!(book.unregister("api", second).unwrap(), Change::Gone(_, Why::Unregistered)));
-        assert!(book.is_empty() && book.processes().next().is_none());
+        assert!(book.is_empty() && book.names.is_empty());
         assert_eq!(book.bytes, 0);
     }
 

@@ -4,11 +4,12 @@
 //! - It may be killed at any instruction: what was answered is in its log, and the next life watches the same processes
 //!   by descriptors that it opens anew and proves.
 //!
-//! [`book`] decides and is pure; `processes` watches; `run` is the loop.
+//! [`book`] decides and is pure; `processes` watches; `publish` shows; `office` joins the three; `run` is the loop.
 
 pub mod book;
 mod office;
 mod processes;
+mod publish;
 mod run;
 
 use super::Arguments;

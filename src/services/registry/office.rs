@@ -6,6 +6,7 @@ use crate::exit_code::ExitCode;
 use crate::ipc::control::Refusal;
 use crate::ipc::registry::{Entry, Process, Reply, Request};
 use crate::ipc::server::Peer;
+use crate::registry::log::Recalled;
 use crate::sys::{clock, pidfd, stream};
 use std::collections::BTreeMap;
 use std::io;
@@ -26,8 +27,25 @@ pub(super) struct Office {
 }
 
 impl Office {
-    pub(super) fn new() -> io::Result<Office> {
-        Ok(Office { book: Book::default(), processes: Processes::new()? })
+    /// With what the last life knew, as far as those processes still live: each is opened anew, and proven to be the one
+    /// that was meant.
+    ///
+    /// # Errors
+    /// No descriptors are left.
+    pub(super) fn new(recalled: Recalled) -> io::Result<Office> {
+        let mut office = Office { book: Book::default(), processes: Processes::new()? };
+        office.book.begin_after(recalled.last);
+        for entry in recalled.entries.into_values() {
+            if office.processes.has(entry.process) {
+                office.book.put(entry);
+                continue;
+            }
+            if let Some(held) = Held::find(entry.process)?.filter(|held| held.process == entry.process) {
+                office.processes.watch(held)?;
+                office.book.put(entry);
+            }
+        }
+        Ok(office)
     }
 
     /// Those that have ended are taken out. Says what has changed.

@@ -110,8 +110,8 @@ impl Processes {
         Ok(ended.iter().filter_map(|number| self.numbers.get(number)).copied().collect())
     }
 
-    /// How many are watched.
-    pub(super) fn len(&self) -> usize {
-        self.watched.len()
+    /// Whether it is watched.
+    pub(super) fn has(&self, process: Process) -> bool {
+        self.watched.contains_key(&process)
     }
 }

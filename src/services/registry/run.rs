@@ -1,17 +1,20 @@
-//! The registry's loop: wait → take who has ended → answer → tell who watches.
+//! The registry's loop: wait → take who has ended → answer → show → tell who watches → look.
 //!
-//! One thread. It waits for clients, the supervisor, and the ends of processes, and blocks on nothing else.
+//! One thread. It waits for clients, the supervisor, the ends of processes, changes in the runtime directory, and a look each
+//! second at table and log (B6). It blocks on nothing.
 
 use super::book::Change;
 use super::office::{Office, Said};
+use super::publish::{Looked, Publisher};
 use crate::ipc::builtin::{FromRegistry, ToRegistry};
-use crate::ipc::registry::{Registry, Reply};
+use crate::ipc::registry::{Registry, Reply, Request};
 use crate::ipc::server::Server;
 use crate::services::Arguments;
 use crate::services::desk::{Client, Desk};
 use crate::services::line::Line;
 use crate::sys::ready::{self, Want};
-use crate::sys::{clock, inherited};
+use crate::sys::{clock, disk, inherited, process};
+use crate::time::{Duration, Instant};
 use std::collections::HashMap;
 use std::io;
 
@@ -19,20 +22,29 @@ use std::io;
 const LISTENER: i32 = 3;
 const LINE: i32 = 4;
 
+/// Table and log are looked at this often, whatever happens.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// The registry, until it is killed.
-pub(super) fn run(_arguments: &Arguments) -> Result<std::convert::Infallible, String> {
+pub(super) fn run(arguments: &Arguments) -> Result<std::convert::Infallible, String> {
     // First: nothing else may get these numbers.
     let listener = inherited::take(LISTENER)
         .map_err(|e| format!("no listening socket was handed down as descriptor 3: {e}"))?;
     let line = Line::new(inherited::take(LINE).ok());
     let server =
         Server::from_listener(listener).map_err(|e| format!("cannot listen on descriptor 3: {e}"))?;
-    let mut registry = Running {
-        line,
-        desk: Desk::new(server),
-        office: Office::new().map_err(|e| format!("cannot watch processes: {e}"))?,
-        watchers: HashMap::new(),
-    };
+    // Each process with a name takes a descriptor.
+    process::raise_nofile();
+    // A dying predecessor holds it a moment longer. Where there is no disk for it, the supervisor's word has to do.
+    let _ = disk::make_dir(&arguments.state);
+    let _lock = disk::lock(&arguments.state.join("registry.lock")).ok();
+    let publisher = Publisher::new(&arguments.runtime, &arguments.state);
+    let office = Office::new(publisher.recall()).map_err(|e| format!("cannot watch processes: {e}"))?;
+    let desk = Desk::new(server);
+    let watchers = HashMap::new();
+    let mut registry = Running { line, desk, office, publisher, watchers, look_at: clock::now() + LOOK };
+    let looked = registry.publisher.begin(&registry.office.book);
+    registry.say(looked);
     loop {
         registry.turn().map_err(|e| format!("cannot wait: {e}"))?;
     }
@@ -42,18 +54,30 @@ struct Running {
     line: Line<ToRegistry, FromRegistry>,
     desk: Desk<Registry>,
     office: Office,
+    publisher: Publisher,
+    look_at: Instant,
     /// Who watches, and what.
     watchers: HashMap<Client, String>,
 }
 
 impl Running {
     fn turn(&mut self) -> io::Result<()> {
-        self.wait()?;
+        let woken = self.wait()?;
         let now = clock::now();
         self.hear();
         let mut changes = self.office.take_the_dead()?;
         self.tell(&changes);
-        for asked in self.desk.take_requests(now) {
+        let asked = self.desk.take_requests(now);
+        let mut look = woken || now >= self.look_at;
+        // Who asks instead of reading may have found the table damaged.
+        look |=
+            asked.iter().any(|asked| matches!(asked.request, Request::Lookup { .. } | Request::List { .. }));
+        if look {
+            let looked = self.publisher.look(&self.office.book);
+            self.say(looked);
+            self.look_at = now + LOOK;
+        }
+        for asked in asked {
             changes.clear();
             let socket = self.desk.descriptor(asked.to);
             let said = self.office.answer(asked.request, asked.peer, socket, &mut changes);
@@ -72,14 +96,28 @@ impl Running {
         Ok(())
     }
 
-    fn wait(&self) -> io::Result<()> {
-        let mut wants = vec![Want { fd: self.office.processes.fd(), read: true, write: false }];
+    /// Waits until something is to be done; true: something happened in the runtime directory.
+    fn wait(&self) -> io::Result<bool> {
+        let mut wants: Vec<Want<'_>> =
+            self.publisher.watched().into_iter().map(|fd| Want { fd, read: true, write: false }).collect();
+        let watching = wants.len();
+        wants.push(Want { fd: self.office.processes.fd(), read: true, write: false });
         if let Some((fd, write)) = self.line.fd() {
             wants.push(Want { fd, read: true, write });
         }
         self.desk.wants(&mut wants);
-        let until = self.desk.next_deadline();
-        ready::wait(&wants, until.map(|until| until.since(clock::now()))).map(drop)
+        let until = self.desk.next_deadline().into_iter().fold(self.look_at, Instant::min);
+        let ready = ready::wait(&wants, Some(until.since(clock::now())))?;
+        Ok(ready[..watching].contains(&true) && self.publisher.something_happened())
+    }
+
+    fn say(&mut self, looked: Looked) {
+        for what in looked.repaired {
+            self.line.say(&FromRegistry::Repaired { what });
+        }
+        if let Some(message) = looked.trouble {
+            self.line.say(&FromRegistry::Trouble { message });
+        }
     }
 
     fn hear(&mut self) {
@@ -96,8 +134,9 @@ impl Running {
         }
     }
 
-    /// Whoever watches hears of it, unless it is not about what it watches, or it is gone.
+    /// Log, table, and whoever watches: unless it is not about what it watches, or it is gone.
     fn tell(&mut self, changes: &[Change]) {
+        self.publisher.show(&self.office.book, changes);
         for change in changes {
             let (Change::Added(entry) | Change::Gone(entry, _)) = change;
             let desk = &mut self.desk;
