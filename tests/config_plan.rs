@@ -837,11 +837,12 @@ fn every_key_that_is_read_stands_in_the_manual() {
     let text = "zzzzzzzz = 1\n[service.a]\ncommand = 'a'\nzzzzzzzz = 1\nrestart = { zzzzzzzz = 1 }\nbackoff = { zzzzzzzz = 1 }\n\
         ready = { zzzzzzzz = 1 }\nhealth = { zzzzzzzz = 1 }\nstop = { zzzzzzzz = 1 }\nlog = { zzzzzzzz = 1 }\ncondition = { zzzzzzzz = 1 }\n[group.b]\nzzzzzzzz = 1\n\
         restart = { zzzzzzzz = 1 }\n[flag.c]\nzzzzzzzz = 1\nguard = { zzzzzzzz = 1, errors = { zzzzzzzz = 1 } }\n\
-        [guard]\nzzzzzzzz = 1\n[migration.d]\nzzzzzzzz = 1\nstage = [{ zzzzzzzz = 1 }]\n[defaults]\nzzzzzzzz = 1\nready = { zzzzzzzz = 1 }\n[log]\nzzzzzzzz = 1\n";
+        [guard]\nzzzzzzzz = 1\n[migration.d]\nzzzzzzzz = 1\nstage = [{ zzzzzzzz = 1 }]\n[defaults]\nzzzzzzzz = 1\nready = { zzzzzzzz = 1 }\n[log]\nzzzzzzzz = 1\n\
+        [telemetry]\nzzzzzzzz = 1\nbatch = { zzzzzzzz = 1 }\nfile = { zzzzzzzz = 1 }\n";
     let found = parse_bytes(text.as_bytes()).unwrap_err();
     let lists: Vec<_> =
         found.list.iter().filter_map(|d| d.help.as_deref()?.strip_prefix("known here: ")).collect();
-    assert_eq!(lists.len(), 20, "each table says what it knows");
+    assert_eq!(lists.len(), 23, "each table says what it knows");
     for key in lists.iter().flat_map(|list| list.split(", ")) {
         let written = manual.contains(&format!("`{key}`")) || manual.contains(&format!("`[{key}"));
         assert!(written, "`{key}` is not in docs/configuration.md");

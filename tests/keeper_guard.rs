@@ -15,7 +15,7 @@ use mainstay::blackbox::{BlackBox, Noter};
 use mainstay::board::{Board, Options};
 use mainstay::flags::guard::{Errors, Guarding, Mode, Probe};
 use mainstay::flags::{Declaration, Unit, Value};
-use mainstay::ipc::builtin::{FromKeeper, ToKeeper};
+use mainstay::ipc::builtin::{FromKeeper, ToKeeper, Told};
 use mainstay::ipc::control::{Event, What};
 use mainstay::ipc::declared::Declarations;
 use mainstay::ipc::flags::{Edit, How, Reply, Request};
@@ -57,10 +57,10 @@ impl Supervisor {
         self.home.say(&ToKeeper::Hello { run: self.run.get(), abrupt }, &[]);
         for child in [1, 2] {
             let instance = format!("web#{child}");
-            self.home.say(&ToKeeper::Instance { child, service: "web".into(), instance }, &[]);
-            self.home.say(&ToKeeper::Life { child, incarnation: 1 }, &[]);
+            self.home.say(&ToKeeper::Tree(Told::Instance { child, service: "web".into(), instance }), &[]);
+            self.home.say(&ToKeeper::Tree(Told::Life { child, incarnation: 1, pid: 1 }), &[]);
         }
-        self.home.say(&ToKeeper::Begin, &[]);
+        self.home.say(&ToKeeper::Tree(Told::Begin), &[]);
     }
 
     #[track_caller]
@@ -236,7 +236,7 @@ fn it_is_not_ready_before_the_supervisor_has_said_everything_and_does_not_wait_f
     // The board stands since before; what must not be said yet is that everything is well.
     let _life = rig.home.begin_ungreeted();
     rig.home.say(&ToKeeper::Hello { run: 1, abrupt: false }, &[]);
-    rig.home.say(&ToKeeper::Begin, &[]);
+    rig.home.say(&ToKeeper::Tree(Told::Begin), &[]);
     rig.home.await_ready();
 }
 
@@ -325,7 +325,7 @@ fn a_share_by_instance_is_counted_by_the_instances_that_there_are() {
     assert_eq!(on(&rig).len(), 1);
     for child in 3..=10 {
         let instance = format!("web#{child}");
-        rig.home.say(&ToKeeper::Instance { child, service: "web".into(), instance }, &[]);
+        rig.home.say(&ToKeeper::Tree(Told::Instance { child, service: "web".into(), instance }), &[]);
     }
     let before = mainstay::board::Board::open(&rig.home.runtime());
     // The keeper hears the line before it takes a request.
@@ -348,7 +348,7 @@ fn who_has_read_a_flag_is_known_by_black_boxes_and_counts_where_nobody_is_named(
     let rig = Supervisor::new(vec![guarded("risky", guard)]);
     let _life = rig.start();
     let (noter, memory) = black_box();
-    rig.home.say(&ToKeeper::Life { child: 1, incarnation: 2 }, &[memory]);
+    rig.home.say(&ToKeeper::Tree(Told::Life { child: 1, incarnation: 2, pid: 1 }), &[memory]);
     rig.set("risky", "on");
     rig.fed();
     let hash = mainstay::board::name_hash("risky").unwrap();
@@ -407,7 +407,7 @@ fn more_errors_than_before_take_a_change_back() {
     let rig = Supervisor::new(vec![guarded("risky", guard)]);
     let _life = rig.start();
     let (noter, memory) = black_box();
-    rig.home.say(&ToKeeper::Life { child: 1, incarnation: 2 }, &[memory]);
+    rig.home.say(&ToKeeper::Tree(Told::Life { child: 1, incarnation: 2, pid: 1 }), &[memory]);
     (0..1000).for_each(|_| noter.count(true));
     rig.set("risky", "on");
     rig.fed();

@@ -87,6 +87,22 @@ impl BlackBox {
         self.copy(0..CELLS)
     }
 
+    /// A copy of the cells that tell whether anything is to be drained, and nothing else.
+    ///
+    /// # Errors
+    /// Those of `pread`.
+    pub fn heads(&self) -> io::Result<Image> {
+        self.copy(0..COUNTERS)
+    }
+
+    /// Nobody ever rings: nobody drains the box.
+    ///
+    /// # Errors
+    /// Those of `pwrite`.
+    pub fn silence(&self) -> io::Result<()> {
+        memory::write_at(self.memory.as_fd(), &1u64.to_le_bytes(), BELL as u64 * 8)
+    }
+
     /// A copy of what is drained: the rings of events and finished spans, and the cells that tell of them.
     ///
     /// # Errors

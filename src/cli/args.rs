@@ -2,11 +2,13 @@
 //! [`super::command`]).
 
 use super::audit::AuditCommand;
+use super::telemetry::TelemetryCommand;
 use super::crash::Crash;
 use super::emergency::Emergency;
 use super::flag::FlagCommand;
 use super::guard::GuardCommand;
 use super::logs::Logs;
+use super::registry::RegistryCommand;
 use super::stage::StageCommand;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
@@ -130,9 +132,15 @@ pub enum Verb {
     /// The guard: what it watches, what it has banned, its switch.
     #[command(subcommand)]
     Guard(GuardCommand),
+    /// Names for processes: who is `orders` now, on which port?
+    #[command(subcommand)]
+    Registry(RegistryCommand),
     /// The log of all changes of flags: show it, and prove that nobody changed it.
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Spans and events: how many were taken, written, left out, lost and sent.
+    #[command(subcommand)]
+    Telemetry(TelemetryCommand),
     /// Print a completion script for a shell.
     Completions(Completions),
     /// Print the version.

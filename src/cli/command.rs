@@ -3,6 +3,7 @@
 use super::act::Act;
 use super::args::{self, Verb};
 use super::audit::AuditCommand;
+use super::telemetry::TelemetryCommand;
 use super::crash::Crash;
 use super::emergency::Emergency;
 use super::events::Events;
@@ -10,6 +11,7 @@ use super::flag::FlagCommand;
 use super::guard::GuardCommand;
 use super::kill::Kill;
 use super::logs::Logs;
+use super::registry::RegistryCommand;
 use super::revise::Revise;
 use super::roll::Roll;
 use super::shutdown::Shutdown;
@@ -42,10 +44,14 @@ pub enum Command {
     Stage(StageCommand),
     /// `emergency`
     Emergency(Emergency),
+    /// `registry …`
+    Registry(RegistryCommand),
     /// `guard …`
     Guard(GuardCommand),
     /// `audit …`
     Audit(AuditCommand),
+    /// `telemetry …`
+    Telemetry(TelemetryCommand),
     /// What a running supervisor is asked.
     Ask(Ask),
 }
@@ -139,8 +145,10 @@ impl Command {
             Verb::Flag(flag) => return Command::Flag(flag),
             Verb::Stage(stage) => return Command::Stage(stage),
             Verb::Emergency(emergency) => return Command::Emergency(emergency),
+            Verb::Registry(registry) => return Command::Registry(registry),
             Verb::Guard(guard) => return Command::Guard(guard),
             Verb::Audit(audit) => return Command::Audit(audit),
+            Verb::Telemetry(telemetry) => return Command::Telemetry(telemetry),
             Verb::Status(status) => Ask::Status { patterns: status.patterns, all: status.all },
             Verb::Tree(tree) => Ask::Tree { all: tree.all },
             Verb::Why(why) => Ask::Why { patterns: why.patterns },

@@ -28,6 +28,7 @@ pub mod logs;
 pub mod members;
 pub mod narrate;
 pub mod output;
+pub mod registry;
 pub mod revise;
 pub mod revision;
 pub mod roll;
@@ -39,6 +40,7 @@ pub mod stage;
 pub mod start_child;
 pub mod status;
 pub mod table;
+pub mod telemetry;
 pub mod tree;
 pub mod wait;
 pub mod why;
@@ -100,7 +102,9 @@ fn carry_out(
         Command::Stage(stage) => return stage::run(stage, &find()?, output),
         Command::Emergency(emergency) => return emergency::run(emergency, &find()?, output),
         Command::Guard(guard) => return guard::run(guard, &find()?, output),
+        Command::Registry(registry) => return registry::run(registry, &find()?, output),
         Command::Audit(audit) => return audit::run(audit, &find()?, output),
+        Command::Telemetry(command) => return telemetry::run(command, &find()?, output),
         Command::Ask(ask) => return put(ask, &find()?, output),
     }
     Ok(ExitCode::Done)

@@ -18,7 +18,7 @@ use value::Reasons;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
     /// A service (`web`), a template (`worker@`), a group (`@app`), a flag (`flag new-checkout`), a migration
-    /// (`migration otp-cleanup`), the guard's switch (`the guard`), or the supervisor's own log (`mainstay.log`).
+    /// (`migration otp-cleanup`), the guard's switch (`the guard`), `telemetry`, or the supervisor's own log (`mainstay.log`).
     pub name: String,
     /// What becomes of it.
     pub what: What,
@@ -63,6 +63,7 @@ pub fn diff(old: &Plan, new: &Plan) -> Vec<Difference> {
         flag::migration(&old.migrations[o], &new.migrations[n])
     });
     found.extend(flag::switch(old.guard, new.guard).difference("the guard"));
+    found.extend(value::telemetry(&old.telemetry, &new.telemetry).difference("telemetry"));
     let mut log = Reasons::default();
     sizes(&mut log, "", &old.log, &new.log);
     found.extend(log.difference("mainstay.log"));

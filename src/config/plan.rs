@@ -5,6 +5,7 @@ use super::template::Template;
 use crate::flags::guard::Mode;
 use crate::flags::{Declaration, Migration};
 use crate::supervisor::spec::{Child, ChildId, Group, Node, Tree};
+use crate::telemetry::Settings;
 use crate::time::Duration;
 use core::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -32,6 +33,8 @@ pub struct Plan {
     pub migrations: Vec<Migration>,
     /// The guard's switch for the whole host, until somebody moves it by hand.
     pub guard: Mode,
+    /// What becomes of spans and events.
+    pub telemetry: Settings,
     /// How `mainstay.log`, the supervisor's own, is rotated.
     pub log: Log,
 }

@@ -1,5 +1,6 @@
-//! Keeper and logger as the driver sees them: children like any other, with a line to each.
+//! The built-ins as the driver sees them: children like any other, with a line to each.
 
+use super::asleep;
 use super::link::Link;
 use super::ring::Note;
 use super::roster::Builtin;
@@ -7,12 +8,14 @@ use super::{Driver, Rooms, Source, public};
 use crate::config::plan::{Log, Plan, Ready};
 use crate::crash;
 use crate::ipc::builtin::{Death, FromLogger, ToKeeper, ToLogger};
+use crate::ipc::codec;
 use crate::ipc::declared::Declarations;
 use crate::supervisor::spec::{ChildId, Incarnation};
 use crate::supervisor::{Cause, Event};
 use crate::sys::launch::{Environment, Launch, Request, StartError};
 use crate::sys::log_pipe::LogPipe;
 use crate::sys::pidfd::{self, Usage};
+use crate::telemetry::Settings;
 use crate::sys::{self, clock, memory, process};
 use crate::time::{Duration, Instant};
 use std::collections::VecDeque;
@@ -33,6 +36,8 @@ pub struct Program {
     null: Arc<OwnedFd>,
     /// Sealed memory with the flag declarations, for the keeper.
     declarations: Arc<OwnedFd>,
+    /// Sealed memory with the settings of telemetry.
+    telemetry: Arc<OwnedFd>,
     /// The logger's intents.
     intents: Arc<OwnedFd>,
     /// The logger's holding pipe, read and write end.
@@ -47,6 +52,7 @@ impl Program {
     pub fn new(
         environment: Arc<Environment>,
         declared: &Declarations,
+        telemetry: &Settings,
         executable: Option<Arc<OwnedFd>>,
     ) -> io::Result<Program> {
         let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
@@ -58,6 +64,7 @@ impl Program {
             environment,
             null: Arc::new(File::options().read(true).write(true).open("/dev/null")?.into()),
             declarations: Arc::new(sealed(declared)?),
+            telemetry: Arc::new(sealed_settings(telemetry)?),
             intents: Arc::new(memory::zeroed("mainstay.logger", 64 << 10)?),
             holding: [Arc::new(read), Arc::new(write)],
         })
@@ -81,6 +88,15 @@ impl Program {
     /// No descriptors or memory are left.
     pub fn declare(&mut self, declared: &Declarations) -> io::Result<()> {
         self.declarations = Arc::new(sealed(declared)?);
+        Ok(())
+    }
+
+    /// Telemetry does other things from its next life on.
+    ///
+    /// # Errors
+    /// No descriptors or memory are left.
+    pub fn set_telemetry(&mut self, settings: &Settings) -> io::Result<()> {
+        self.telemetry = Arc::new(sealed_settings(settings)?);
         Ok(())
     }
 
@@ -109,6 +125,18 @@ impl Program {
             Builtin::Keeper => (
                 [("--runtime", &project.runtime), ("--state", &project.state)],
                 vec![Some(rooms.keeper_listener()), link, Some(self.declarations.clone())],
+            ),
+            Builtin::Registry => (
+                [("--runtime", &project.runtime), ("--state", &project.state)],
+                vec![asleep::door_of(builtin).map(|door| rooms.door(door)), link],
+            ),
+            Builtin::Telemetry => (
+                [("--logs", &project.logs), ("--state", &project.state)],
+                vec![
+                    asleep::door_of(builtin).map(|door| rooms.door(door)),
+                    link,
+                    Some(self.telemetry.clone()),
+                ],
             ),
         };
         let mut argv: Vec<OsString> = vec![builtin.name().into(), builtin.subcommand().into()];
@@ -139,6 +167,12 @@ fn sealed(declared: &Declarations) -> io::Result<OwnedFd> {
     memory::sealed("mainstay.flags", &bytes)
 }
 
+fn sealed_settings(settings: &Settings) -> io::Result<OwnedFd> {
+    let bytes =
+        codec::encode_plan(settings).map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e.to_string()))?;
+    memory::sealed("mainstay.telemetry", &bytes)
+}
+
 /// Deaths that the logger has not yet recorded.
 #[derive(Default)]
 pub struct Deaths {
@@ -162,9 +196,22 @@ impl Driver {
     }
 
     fn link_to(&self, builtin: Builtin) -> Option<Arc<OwnedFd>> {
+        self.link(builtin).map(Link::theirs)
+    }
+
+    pub(super) fn link(&self, builtin: Builtin) -> Option<&Link> {
         match builtin {
-            Builtin::Logger => Some(self.logger.theirs()),
-            Builtin::Keeper => self.keeper.as_ref().map(Link::theirs),
+            Builtin::Logger => Some(&self.logger),
+            Builtin::Keeper => self.keeper.as_ref(),
+            Builtin::Registry | Builtin::Telemetry => self.woken[asleep::door_of(builtin)?].as_ref(),
+        }
+    }
+
+    pub(super) fn link_mut(&mut self, builtin: Builtin) -> Option<&mut Link> {
+        match builtin {
+            Builtin::Logger => Some(&mut self.logger),
+            Builtin::Keeper => self.keeper.as_mut(),
+            Builtin::Registry | Builtin::Telemetry => self.woken[asleep::door_of(builtin)?].as_mut(),
         }
     }
 
@@ -249,25 +296,21 @@ impl Driver {
 
     /// A fresh pair for the next life: what the last one had taken and not done is said again.
     pub(super) fn renew(&mut self, builtin: Builtin) {
-        let (link, source) = match builtin {
-            Builtin::Logger => (Some(&self.logger), Source::Logger),
-            Builtin::Keeper => (self.keeper.as_ref(), Source::Keeper),
-        };
-        let Some(link) = link else { return };
+        let Some(link) = self.link(builtin) else { return };
         self.unwatch(link.ours());
-        let renewed = match builtin {
-            Builtin::Logger => self.logger.renew(),
-            Builtin::Keeper => self.keeper.as_mut().map_or(Ok(()), Link::renew),
-        };
-        if let Err(error) = renewed {
+        if let Some(Err(error)) = self.link_mut(builtin).map(Link::renew) {
             self.warn(format!("cannot make a new line to {}: {error}", builtin.name()));
         }
-        self.watch_link(source);
+        self.watch_link(builtin);
     }
 
-    pub(super) fn watch_link(&self, source: Source) {
-        let link = if source == Source::Logger { Some(&self.logger) } else { self.keeper.as_ref() };
-        if let Some(link) = link {
+    pub(super) fn watch_link(&self, builtin: Builtin) {
+        let source = match (builtin, asleep::door_of(builtin)) {
+            (Builtin::Logger, _) => Source::Logger,
+            (_, Some(door)) => Source::Line(door as u32),
+            (_, None) => Source::Keeper,
+        };
+        if let Some(link) = self.link(builtin) {
             let _ = self.watch(source, link.ours(), mio::Interest::READABLE | mio::Interest::WRITABLE);
         }
     }
@@ -351,8 +394,12 @@ impl Driver {
     pub(super) fn flush_links(&mut self) {
         self.logger.flush();
         self.tell_keeper();
+        self.tell_telemetry();
         if let Some(keeper) = &mut self.keeper {
             keeper.flush();
+        }
+        for link in self.woken.iter_mut().flatten() {
+            link.flush();
         }
         let dropped = self.logger.take_dropped() + std::mem::take(&mut self.deaths.forgotten);
         if dropped > 0 {
@@ -365,7 +412,7 @@ impl Driver {
         self.program.declare(declared)?;
         if self.keeper.is_none() && !(declared.flags.is_empty() && declared.migrations.is_empty()) {
             self.keeper = Some(Link::new()?);
-            self.watch_link(Source::Keeper);
+            self.watch_link(Builtin::Keeper);
         }
         Ok(())
     }
@@ -380,7 +427,7 @@ impl Driver {
         self.end_builtin(Builtin::Logger);
     }
 
-    fn end_builtin(&self, builtin: Builtin) {
+    pub(super) fn end_builtin(&self, builtin: Builtin) {
         let child = self.roster.child_of(builtin);
         let life = child.and_then(|child| self.slots[child.0 as usize].life.as_ref());
         if let Some(life) = life.filter(|life| !life.reaped) {

@@ -72,7 +72,7 @@ impl Driver {
                 self.past_pids.remove(&past);
                 self.pids.insert(pid, child);
                 if self.roster.builtin(child).is_none() {
-                    self.tell_keeper_of_life(child);
+                    self.tell_of_life(child);
                 }
                 self.note(Subject::Child(child, incarnation), Note::Starting { pid });
                 self.await_readiness(child, incarnation, at);
@@ -96,6 +96,8 @@ impl Driver {
         match self.roster.builtin(child) {
             Some(Builtin::Logger) => self.greet_logger(child),
             Some(Builtin::Keeper) => self.greet_keeper(child),
+            Some(Builtin::Registry) => self.greet_registry(child),
+            Some(Builtin::Telemetry) => self.greet_telemetry(child),
             None => {
                 if matches!(self.ready_of(child), Ready::Output(_)) {
                     self.say_life(child, incarnation);
@@ -235,7 +237,7 @@ impl Driver {
         if let Some(life) = &mut self.slot(child).life {
             life.reaped = true;
         }
-        self.tell_keeper_of_death(child, incarnation);
+        self.tell_of_death(child, incarnation, pid);
         self.dead.push(Dead { child, incarnation, pid, cause, usage, lived, leftovers: false });
     }
 

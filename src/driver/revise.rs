@@ -75,7 +75,7 @@ impl Wanted {
 /// All that another plan takes, prepared.
 struct Ready {
     tree: Tree,
-    builtins: u32,
+    builtins: Vec<Builtin>,
     prepared: BTreeMap<u32, Prepared>,
     in_force: Arc<OwnedFd>,
 }
@@ -201,7 +201,8 @@ impl Driver {
         let Another { plan, differences, restart, .. } = another;
         let keeper = self.roster.child_of(Builtin::Keeper);
         let before: HashSet<u32> = self.core.children().map(|child| child.0).collect();
-        let restart: Vec<ChildId> = restart.iter().map(|at| ChildId(at + ready.builtins)).collect();
+        let restart: Vec<ChildId> =
+            restart.iter().map(|at| ChildId(at + ready.builtins.len() as u32)).collect();
         let (mut actions, now) = (Vec::new(), clock::now());
         let revision = Revision {
             tree: ready.tree.clone(),
@@ -211,6 +212,7 @@ impl Driver {
             otp_rule: how.otp,
         };
         let flags_differ = differences.iter().any(|one| is_about_flags(&one.name));
+        let telemetry = differences.iter().any(|one| one.name == "telemetry").then(|| plan.telemetry.clone());
         let (boxes, had_boxes) = (declares(&plan), self.keeping.boxes);
         if boxes != had_boxes
             && let Err(failed) = self.descriptors.change_boxes(boxes)
@@ -235,6 +237,9 @@ impl Driver {
         self.keeping.boxes = boxes;
         self.flag_variables = FlagVariables::new(&plan, self.rooms.runtime());
         told.extend(self.take_over(now, how, plan, ready, &before, &reloaded, actions));
+        if let Some(settings) = telemetry {
+            self.take_up_telemetry(&settings);
+        }
         told.extend(reloaded.roll.map(|roll| Tell::say(Reply::Rolling { roll })));
         // One that has just begun has read them.
         if flags_differ && keeper.is_some() {
@@ -250,8 +255,7 @@ impl Driver {
     fn prepare_revision(&mut self, another: &Another) -> Result<Ready, Refusal> {
         let plan = &another.plan;
         let keeper = self.roster.child_of(Builtin::Keeper).is_some() || declares(plan);
-        let builtins: &[Builtin] =
-            if keeper { &[Builtin::Logger, Builtin::Keeper] } else { &[Builtin::Logger] };
+        let builtins = Builtin::all(keeper);
         let changed: Vec<&Program> = another.changed.iter().map(|at| &plan.programs[*at as usize]).collect();
         self.descriptors.take(changed.iter().copied()).map_err(|failed| {
             refused(
@@ -289,12 +293,9 @@ impl Driver {
             Some(refusal) => Err(refusal),
         };
         match in_force {
-            Ok(in_force) => Ok(Ready {
-                tree: roster::tree(&plan.tree, builtins),
-                builtins: builtins.len() as u32,
-                prepared,
-                in_force,
-            }),
+            Ok(in_force) => {
+                Ok(Ready { tree: roster::tree(&plan.tree, &builtins), builtins, prepared, in_force })
+            }
             Err(refusal) => {
                 changed.iter().for_each(|program| self.descriptors.give_back(&program.log));
                 Err(refusal)
@@ -338,8 +339,8 @@ impl Driver {
         let Ready { builtins, mut prepared, in_force, .. } = ready;
         let mut told = Vec::new();
         for (at, child) in reloaded.children.iter().enumerate() {
-            let Some(index) = (at as u32).checked_sub(builtins) else {
-                self.know_builtin(*child, at);
+            let Some(index) = (at as u32).checked_sub(builtins.len() as u32) else {
+                self.know_builtin(*child, builtins[at]);
                 continue;
             };
             let is_new = !before.contains(&child.0);
@@ -444,8 +445,7 @@ impl Driver {
     }
 
     /// A built-in of the new tree; it may be a new one.
-    fn know_builtin(&mut self, child: ChildId, at: usize) {
-        let builtin = [Builtin::Logger, Builtin::Keeper][at.min(1)];
+    fn know_builtin(&mut self, child: ChildId, builtin: Builtin) {
         if self.roster.child_of(builtin).is_none() {
             let prepared = Prepared {
                 launch: super::slot::Slot::empty().launch,

@@ -1,5 +1,6 @@
 //! What the driver keeps of one instance beside the core's state: descriptors, pids, the newest death.
 
+use super::audience::LISTENERS;
 use super::keeper::BlackBox;
 use super::ring::Fault;
 use crate::supervisor::Cause;
@@ -43,8 +44,8 @@ pub struct Slot {
     pub info: Option<Box<str>>,
     /// The black box of the newest life, also when that has ended.
     pub blackbox: Option<BlackBox>,
-    /// The keeper is going to be told of its newest life.
-    pub untold: bool,
+    /// Which listeners are going to be told of its newest life.
+    pub untold: [bool; LISTENERS.len()],
     /// The main process of the newest life, also when it has ended: it names a member of a pool that waits for
     /// its next try (J05). 0: none yet.
     pub last_pid: u32,
@@ -100,7 +101,7 @@ impl Slot {
             fault: None,
             info: None,
             blackbox: None,
-            untold: false,
+            untold: [false; LISTENERS.len()],
             last_pid: 0,
             in_ledger: false,
         }

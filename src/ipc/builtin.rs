@@ -147,21 +147,15 @@ pub enum FromLogger {
     },
 }
 
-/// Supervisor → keeper.
+/// What the supervisor says of instances and lives to whoever wants to know of all: keeper and telemetry.
 ///
-/// Order for each new life of the keeper: `Hello`, every `Instance`, the `Life` of each instance that runs or left a black
-/// box when it ended (then its `Ended` follows), then `Begin`. Later ones as they come: `Instance` and `Gone` when a child
-/// is added or removed, `Life` when one has begun and before anything that happened in it, `Ended` when it is over. A life that is over before it could be told is
-/// told when it is still the newest of its instance. Of the built-in services nothing is told.
+/// Order for each new life of theirs: every `Instance`, the `Life` of each instance that runs or left a black box when it
+/// ended (then its `Ended` follows), then `Begin`. Later ones as they come: `Instance` and `Gone` when a child is added or
+/// removed, `Life` when one has begun and before anything that happened in it, `Ended` when it is over. A life that is over
+/// before it could be told is told when it is still the newest of its instance; to telemetry also when it left something. Of
+/// the built-in services nothing is told.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub enum ToKeeper {
-    /// Said first to each life of the keeper.
-    Hello {
-        /// A random number, the same for all lives of the keeper under one supervisor.
-        run: u64,
-        /// True when the supervisor before this one ended without a goodbye: it, or the host, died.
-        abrupt: bool,
-    },
+pub enum Told {
     /// An instance that the tree has, whether it runs or not.
     Instance {
         /// Its number.
@@ -177,6 +171,8 @@ pub enum ToKeeper {
         child: u32,
         /// Which.
         incarnation: u64,
+        /// Its main process.
+        pid: u32,
     },
     /// A life is over.
     Ended {
@@ -190,8 +186,22 @@ pub enum ToKeeper {
         /// Whose.
         child: u32,
     },
-    /// All that this life of the keeper must know has been said.
+    /// All that this life must know has been said.
     Begin,
+}
+
+/// Supervisor → keeper. `Hello` comes first, then the tree.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum ToKeeper {
+    /// Said first to each life of the keeper.
+    Hello {
+        /// A random number, the same for all lives of the keeper under one supervisor.
+        run: u64,
+        /// True when the supervisor before this one ended without a goodbye: it, or the host, died.
+        abrupt: bool,
+    },
+    /// Instances and lives.
+    Tree(Told),
     /// Events before the next one that are gone from the ring, whatever they were about, after [`FromKeeper::Feed`].
     Missed {
         /// How many.
@@ -227,5 +237,68 @@ pub enum FromKeeper {
     Fresh {
         /// Names of services; empty: all.
         services: Vec<String>,
+    },
+}
+
+/// Supervisor → telemetry. `Hello` comes first, then the tree.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum ToTelemetry {
+    /// Said first to each life of telemetry.
+    Hello {
+        /// The project, which is the namespace of its services.
+        project: String,
+    },
+    /// Instances and lives.
+    Tree(Told),
+    /// Boxes of lives that ended were let go before telemetry could be told of them: too many waited.
+    Unseen {
+        /// How many, since it was said last.
+        count: u64,
+    },
+    /// A new socket of datagrams comes with this; the old one's name is gone. Both are heard.
+    Listen,
+}
+
+/// Telemetry → supervisor.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum FromTelemetry {
+    /// Everything that the box of an ended life held is written.
+    Drained {
+        /// Whose.
+        child: u32,
+        /// Which.
+        incarnation: u64,
+    },
+    /// What the life before left unfinished is taken up.
+    Repaired {
+        /// In words.
+        what: String,
+    },
+    /// Something is wrong: a full disk, a collector that does not answer.
+    Trouble {
+        /// In words.
+        message: String,
+    },
+}
+
+/// Supervisor → registry.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum ToRegistry {
+    /// A new listening socket comes with this; the old one's name is gone. Both are served.
+    Listen,
+}
+
+/// Registry → supervisor.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum FromRegistry {
+    /// The table was damaged or gone, and stands again.
+    Repaired {
+        /// In words.
+        what: String,
+    },
+    /// Something is wrong with the table or the log: a full disk, say.
+    Trouble {
+        /// In words.
+        message: String,
     },
 }

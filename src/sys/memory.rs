@@ -58,6 +58,14 @@ pub fn fixed_size(memory: BorrowedFd<'_>) -> io::Result<Option<u64>> {
     Ok(fcntl_get_seals(memory).is_ok_and(|seals| seals.contains(fixed)).then_some(size))
 }
 
+/// How much of it takes up memory, in bytes: pages that nobody wrote to take none.
+///
+/// # Errors
+/// Those of `fstat`.
+pub fn touched(memory: BorrowedFd<'_>) -> io::Result<u64> {
+    Ok(rustix::fs::fstat(memory)?.st_blocks as u64 * 512)
+}
+
 /// Fills `bytes` with what is in it from byte `offset` on, a copy; says how many there were.
 ///
 /// # Errors

@@ -8,10 +8,15 @@ use crate::time::Duration;
 use rustix::event::{PollFd, PollFlags, poll};
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 /// Linux 6.9: the signal goes to the process group that the pidfd's process leads, or led.
 const PIDFD_SIGNAL_PROCESS_GROUP: u32 = 1 << 2;
+
+/// What `statfs` says of a pidfd since Linux 6.9.
+const PID_FS_MAGIC: i64 = 0x5049_4446;
+/// Linux 6.5; not in libc yet.
+const SO_PEERPIDFD: i32 = 77;
 
 /// What a process and its reaped children used, as `wait4(2)` reports it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -129,6 +134,50 @@ pub fn open_started_at(pid: u32, started: u64) -> io::Result<Option<OwnedFd>> {
 /// There is no such process.
 pub fn start_time(pid: u32) -> io::Result<u64> {
     Ok(procfs::stat(pid)?.started)
+}
+
+/// What tells this process from every other of this boot: the inode of its pidfd. 0 on a kernel before 6.9, where it
+/// tells nothing.
+///
+/// # Errors
+/// Those of `fstat`.
+pub fn identity(pidfd: impl AsFd) -> io::Result<u64> {
+    let is_pidfs = rustix::fs::fstatfs(&pidfd)?.f_type == PID_FS_MAGIC;
+    Ok(if is_pidfs { rustix::fs::fstat(&pidfd)?.st_ino } else { 0 })
+}
+
+/// Whether the process has ended, whoever is to reap it.
+pub fn is_over(pidfd: impl AsFd) -> bool {
+    let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut watched = [PollFd::new(&pidfd, PollFlags::IN)];
+    matches!(poll(&mut watched, Some(&now)), Ok(1..))
+}
+
+/// The process that connected to this socket, as it was then. `None`: a kernel before 6.5, or nobody that we can see.
+pub fn of_peer(socket: impl AsFd) -> Option<OwnedFd> {
+    let (mut raw, mut length) = (-1i32, size_of::<i32>() as libc::socklen_t);
+    // SAFETY: the kernel writes one integer into `raw`, whose size `length` says.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            SO_PEERPIDFD,
+            (&raw mut raw).cast(),
+            &raw mut length,
+        )
+    };
+    if result != 0 || raw < 0 {
+        return None;
+    }
+    // SAFETY: the call made this descriptor for us, closed on exec, and nobody else knows it.
+    Some(unsafe { OwnedFd::from_raw_fd(raw) })
+}
+
+/// The number of a process by its descriptor, as we see it; `None`: it is over and reaped, or nothing that we can see.
+pub fn number(pidfd: impl AsFd) -> Option<u32> {
+    let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_fd().as_raw_fd())).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("Pid:"))?;
+    line.trim().parse().ok().filter(|pid| *pid > 0)
 }
 
 /// What a stranger's death looked like to [`reap_strangers`].

@@ -4,6 +4,7 @@ use super::{Difference, What};
 use crate::config::diagnostic::printable;
 use crate::config::units::{self, write_duration};
 use crate::supervisor::spec::{AutoShutdown, Backoff, Grace, Intensity, OnLimit, Restart, Strategy};
+use crate::telemetry::{Endpoint, Settings};
 use crate::time::Duration;
 
 /// Longest text of a file that is told, in characters.
@@ -14,6 +15,30 @@ const TEXT_MAX: usize = 40;
 pub(super) struct Reasons {
     restart: Vec<String>,
     in_place: Vec<String>,
+}
+
+/// A share in units of 0.001 %.
+fn share(share: &u32) -> String {
+    format!("{}%", f64::from(*share) / 1000.0)
+}
+
+/// What becomes of spans and events: telemetry begins anew, which loses nothing.
+pub(super) fn telemetry(old: &Settings, new: &Settings) -> Reasons {
+    let mut why = Reasons::default();
+    why.in_place("enabled", &old.enabled, &new.enabled, bool::to_string);
+    why.in_place("endpoint", &old.endpoint, &new.endpoint, |to| to.as_ref().map_or_else(none, Endpoint::to_string));
+    why.in_place("sample", &old.sample, &new.sample, share);
+    let names = |names: &Vec<(String, u32)>| {
+        list(&names.iter().map(|(name, rate)| format!("{name} {}", share(rate))).collect::<Vec<_>>())
+    };
+    why.in_place("names", &old.names, &new.names, names);
+    why.in_place("keep_failed", &old.keep_failed, &new.keep_failed, bool::to_string);
+    why.in_place("per_second", &old.per_second, &new.per_second, u32::to_string);
+    why.in_place("batch.size", &old.batch_size, &new.batch_size, u32::to_string);
+    why.in_place("batch.every", &old.batch_every, &new.batch_every, |every| write_duration(*every));
+    why.in_place("file.max_size", &old.max_size, &new.max_size, |size| units::write_size(*size));
+    why.in_place("file.files", &old.files, &new.files, u32::to_string);
+    why
 }
 
 impl Reasons {

@@ -3,7 +3,7 @@
 use crate::blackbox::{BlackBox, Image};
 use crate::board::name_hash;
 use crate::flags::guard::{Event, Happened, Input};
-use crate::ipc::builtin::ToKeeper;
+use crate::ipc::builtin::{ToKeeper, Told};
 use crate::ipc::control::{Event as Numbered, What};
 use crate::time::{Duration, Instant};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -66,13 +66,27 @@ impl Lives {
                 self.children.clear();
                 None
             }
-            ToKeeper::Instance { child, service, instance } => {
+            ToKeeper::Tree(told) => self.hear_of_tree(told, descriptor),
+            ToKeeper::Missed { count } => Some(Input::Missed(*count)),
+            ToKeeper::Happened(event) => {
+                if matches!(event.what, What::Exited { .. }) {
+                    self.end(&event.instance, event.incarnation);
+                }
+                Some(Input::Happened(happened(event)))
+            }
+            ToKeeper::Listen | ToKeeper::Look => None,
+        }
+    }
+
+    fn hear_of_tree(&mut self, told: &Told, descriptor: Option<OwnedFd>) -> Option<Input> {
+        match told {
+            Told::Instance { child, service, instance } => {
                 let (service, instance) = (service.clone(), instance.clone());
                 let said = Input::Instance { service: service.clone(), instance: instance.clone() };
                 self.children.insert(*child, Child { service, instance, lives: VecDeque::new() });
                 Some(said)
             }
-            ToKeeper::Life { child, incarnation } => {
+            Told::Life { child, incarnation, .. } => {
                 let known = self.children.get_mut(child)?;
                 // A box that is none is a life without one: it can only not be asked.
                 let black_box = descriptor.and_then(|memory| BlackBox::open(memory).ok());
@@ -83,22 +97,15 @@ impl Lives {
                 }
                 Some(Input::Life { instance: known.instance.clone(), incarnation: *incarnation })
             }
-            ToKeeper::Ended { child, incarnation } => {
+            Told::Ended { child, incarnation } => {
                 self.end(self.children.get(child)?.instance.clone().as_str(), *incarnation);
                 None
             }
-            ToKeeper::Gone { child } => {
+            Told::Gone { child } => {
                 let gone = self.children.remove(child)?;
                 Some(Input::Gone { instance: gone.instance })
             }
-            ToKeeper::Missed { count } => Some(Input::Missed(*count)),
-            ToKeeper::Happened(event) => {
-                if matches!(event.what, What::Exited { .. }) {
-                    self.end(&event.instance, event.incarnation);
-                }
-                Some(Input::Happened(happened(event)))
-            }
-            ToKeeper::Begin | ToKeeper::Listen | ToKeeper::Look => None,
+            Told::Begin => None,
         }
     }
 
