@@ -216,7 +216,7 @@ impl<'a> Records<'a> {
     /// The newest words of a death, what it wrote to stderr before what it wrote to stdout.
     fn words(&self, number: u64, look: &Look) -> Option<Words> {
         // Without the records an answer lacks its last words, and is right all the same.
-        let records = self.read.get_or_init(|| crash::read(self.state).unwrap_or_default());
+        let records = self.read.get_or_init(|| crash::read(self.state).unwrap_or_default().records);
         let record = records.iter().rev().find(|record| record.number == number)?;
         let errors =
             record.words.iter().rev().find(|word| word.stream == "err" && !word.text.trim().is_empty());

@@ -9,7 +9,6 @@ use super::link::Link;
 use super::ring::{Entry, Subject};
 use super::roster::{Builtin, USER_ROOT};
 use super::{Driver, public};
-use crate::blackbox;
 use crate::ipc::builtin::{FromKeeper, ToKeeper};
 use crate::supervisor::spec::{ChildId, GroupId, Incarnation, Node};
 use crate::supervisor::{Command, Event};
@@ -22,12 +21,6 @@ use std::sync::Arc;
 const AHEAD: usize = 64;
 /// So many numbers may wait, beside two for each instance, before ends of lives are left out.
 const BEHIND: usize = 1024;
-
-/// The descriptor at which a life finds its black box: below those that are lent at a start (so it is in nobody's
-/// way), above those that programs and shells number themselves.
-pub const BLACKBOX: i32 = 15;
-/// How it is told so.
-pub const BLACKBOX_VARIABLE: &std::ffi::CStr = c"MAINSTAY_BLACKBOX_FD=15";
 
 /// Something to say to the keeper.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,8 +38,6 @@ pub struct Keeping {
     run: u64,
     /// The supervisor before us ended without a goodbye.
     abrupt: bool,
-    /// Lives have black boxes.
-    pub boxes: bool,
     news: VecDeque<News>,
     /// The number of the newest event that it was told, while it wants them.
     fed: Option<u64>,
@@ -54,24 +45,15 @@ pub struct Keeping {
 
 impl Keeping {
     /// Nothing is told yet.
-    pub fn new(abrupt: bool, boxes: bool) -> Keeping {
+    pub fn new(abrupt: bool) -> Keeping {
         Keeping {
             // Keys that the standard library has from the kernel.
             run: RandomState::new().hash_one(std::process::id()),
             abrupt,
-            boxes,
             news: VecDeque::new(),
             fed: None,
         }
     }
-}
-
-/// The black box of a life; it stays when that has ended, until the next one begins.
-pub struct BlackBox {
-    /// Whose.
-    pub incarnation: Incarnation,
-    /// It.
-    pub memory: Arc<OwnedFd>,
 }
 
 impl Driver {
@@ -166,30 +148,6 @@ impl Driver {
         let is_behind = self.keeping.news.len() > 2 * self.slots.len() + BEHIND;
         if self.keeper_listens() && self.roster.builtin(child).is_none() && !is_behind {
             self.keeping.news.push_back(News::Ended(child, incarnation));
-        }
-    }
-
-    /// A black box for the life that is about to begin, where lives have one. Without a descriptor that is left it has
-    /// none: then nobody knows which flags it reads, and it runs all the same.
-    pub(super) fn make_blackbox(&mut self, child: ChildId, incarnation: Incarnation) {
-        let slot = &mut self.slots[child.0 as usize];
-        if !self.keeping.boxes || self.roster.builtin(child).is_some() {
-            slot.blackbox = None;
-            return;
-        }
-        let made = blackbox::BlackBox::make().map(OwnedFd::from);
-        match (made, &mut slot.blackbox) {
-            (Err(_), _) => slot.blackbox = None,
-            // Nobody else has the last one any more: its place is used again, so nothing is allocated.
-            (Ok(memory), Some(of)) if Arc::strong_count(&of.memory) == 1 => {
-                of.incarnation = incarnation;
-                if let Some(place) = Arc::get_mut(&mut of.memory) {
-                    *place = memory;
-                }
-            }
-            (Ok(memory), of) => {
-                *of = Some(BlackBox { incarnation, memory: Arc::new(memory) });
-            }
         }
     }
 

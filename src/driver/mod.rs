@@ -18,12 +18,14 @@
 //! | `workshop.rs`, `stencil.rs` | what a program needs to be started; templates |
 //! | `builtins.rs`, `link.rs` | keeper and logger as children, and the lines to them |
 //! | `flag_variables.rs` | flags in the environment of a life |
-//! | `keeper.rs` | what the keeper is told of lives, and what it asks for; black boxes |
+//! | `keeper.rs` | what the keeper is told of lives, and what it asks for |
+//! | `boxes.rs` | black boxes of lives, and of the dead |
 //! | `rooms.rs`, `mending.rs` | the runtime directory and its sockets, made again when they are gone |
 //! | `ring.rs`, `roster.rs`, `public.rs`, `followers.rs` | events, names |
 
 mod admin;
 mod alarms;
+mod boxes;
 mod builtins;
 mod comings;
 mod control;
@@ -63,6 +65,7 @@ use crate::sys::signal::Signals;
 use crate::sys::{clock, memory, pidfd};
 use crate::time::{Duration, Instant};
 use alarms::Alarms;
+use boxes::Boxes;
 use builtins::{Deaths, Program};
 use comings::Retired;
 use flag_variables::FlagVariables;
@@ -194,6 +197,7 @@ pub struct Driver {
     logger: Link,
     keeper: Option<Link>,
     keeping: Keeping,
+    boxes: Boxes,
     flag_variables: FlagVariables,
     deaths: Deaths,
     probes: readiness::Probes,

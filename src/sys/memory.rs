@@ -58,6 +58,14 @@ pub fn fixed_size(memory: BorrowedFd<'_>) -> io::Result<Option<u64>> {
     Ok(fcntl_get_seals(memory).is_ok_and(|seals| seals.contains(fixed)).then_some(size))
 }
 
+/// How many bytes of it were ever written to, in whole pages; nothing else of it takes memory.
+///
+/// # Errors
+/// Those of `fstat`.
+pub fn touched(memory: BorrowedFd<'_>) -> io::Result<u64> {
+    Ok(rustix::fs::fstat(memory)?.st_blocks as u64 * 512)
+}
+
 /// Fills `bytes` with what is in it from byte `offset` on, a copy; says how many there were.
 ///
 /// # Errors
@@ -140,6 +148,7 @@ pub fn trim() {
 mod tests {
     use super::*;
     use rustix::io::{pread, pwrite};
+    use std::os::fd::AsFd;
 
     #[test]
     fn sealed_memory_is_read_and_never_changed() {
@@ -164,6 +173,18 @@ mod tests {
         assert_eq!(pwrite(&memory, b"x", 4095).unwrap(), 1);
         assert!(ftruncate(&memory, 0).is_err());
         assert!(ftruncate(&memory, 8192).is_err());
+    }
+
+    #[test]
+    fn only_pages_that_were_written_count_as_touched() {
+        let memory = zeroed("test", 1 << 20).unwrap();
+        let page = rustix::param::page_size() as u64;
+        assert_eq!(touched(memory.as_fd()).unwrap(), 0);
+        pread(&memory, &mut [0; 64], 512 << 10).unwrap();
+        assert_eq!(touched(memory.as_fd()).unwrap(), 0, "reading takes nothing");
+        pwrite(&memory, b"x", 0).unwrap();
+        pwrite(&memory, b"x", page + 1).unwrap();
+        assert_eq!(touched(memory.as_fd()).unwrap(), 2 * page);
     }
 
     #[test]

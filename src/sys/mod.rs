@@ -6,6 +6,7 @@ pub mod directory;
 pub mod disk;
 pub mod early;
 pub mod futex;
+pub mod gauge;
 pub mod inherited;
 pub mod launch;
 pub mod log_pipe;
