@@ -63,7 +63,7 @@ fn attributes(record: &Record) -> Vec<Value> {
         all.push(text("exception.message", &error.text));
         all.push(text("exception.stacktrace", &error.place));
     }
-    for context in record.context.first() {
+    if let Some(context) = record.context.first() {
         all.extend(context.keys.iter().map(|(key, value)| text(&format!("mainstay.context.{key}"), value)));
     }
     all.extend(record.flags.iter().map(|flag| text(&format!("feature_flag.{}", flag.name), &flag.value)));
