@@ -7,7 +7,7 @@ use super::Pairs;
 use crate::blackbox::{self, Image, Status};
 use crate::board::{Snapshot, name_hash};
 use crate::flags::{Body, Held, Truth, Value};
-use crate::time::Instant;
+use crate::time::{Duration, Instant};
 use serde::{Deserialize, Serialize};
 use std::collections::{HashMap, HashSet};
 
@@ -19,6 +19,10 @@ pub const CONTEXTS: usize = 16;
 pub const SPANS: usize = 32;
 /// So many flags.
 pub const FLAGS: usize = 64;
+/// A panic so long before the death may be why it came.
+const UNWINDING: Duration = Duration::from_secs(5);
+/// Events are told to some milliseconds only, so a span may seem to have ended so long before the panic that ended it.
+const COARSE: Duration = Duration::from_millis(20);
 
 /// All of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -55,6 +59,9 @@ pub struct Span {
     pub thread: u32,
     /// For how long it was open.
     pub open_ns: u64,
+    /// A panic has ended it on the way to the death.
+    #[serde(skip_serializing_if = "std::ops::Not::not")]
+    pub unwound: bool,
     /// It was said that it fails.
     pub failed: bool,
     /// What was said of it.
@@ -201,13 +208,17 @@ impl Evidence {
             let (panics, at) = error.map_or((false, None), |error| (error.panic, Some(error.at)));
             (std::cmp::Reverse((panics, at)), context.process, context.thread)
         });
-        let spans = image.open_spans();
+        let mut spans = image.open_spans();
         let events = image.events();
+        let unwound = unwound(image, &events, &spans, died);
+        let ended: HashMap<u64, u64> = unwound.iter().map(|span| (span.span, lasted(span))).collect();
+        spans.extend(unwound.into_iter().map(reopened));
+        spans.sort_by_key(|span| (span.since, span.span));
         let left_out = [(contexts.len(), CONTEXTS), (spans.len(), SPANS), (seen.len(), FLAGS)];
         let left_out = left_out.iter().map(|(found, kept)| found.saturating_sub(*kept) as u64).sum();
         let (contexts_unplaced, spans_unplaced) = image.unplaced();
         Evidence {
-            doing: in_tree_order(spans.into_iter().take(SPANS).collect(), died),
+            doing: in_tree_order(spans.into_iter().take(SPANS).collect(), &ended, died),
             context: contexts.into_iter().take(CONTEXTS).map(|context| self::context(context, died)).collect(),
             events: events.iter().rev().take(EVENTS).rev().map(|event| said(event, died)).collect(),
             flags: seen.iter().take(FLAGS).map(|seen| names.flag(seen, died)).collect(),
@@ -216,9 +227,56 @@ impl Evidence {
     }
 }
 
+/// The spans around the newest panic that it has ended while it unwound, if the death came soon after it: whoever panics
+/// was at them.
+fn unwound(
+    image: &Image,
+    events: &[blackbox::Event],
+    open: &[blackbox::OpenSpan],
+    died: Instant,
+) -> Vec<blackbox::FinishedSpan> {
+    let panic = events.iter().rev().find(|event| event.kind == blackbox::Kind::Panic && event.span != 0);
+    let Some(panic) = panic.filter(|panic| before(panic.at, died) <= UNWINDING.as_nanos() as u64) else {
+        return Vec::new();
+    };
+    let after = |span: &blackbox::FinishedSpan| before(span.until, panic.at) <= COARSE.as_nanos() as u64;
+    let finished = image.finished_spans(0).into_iter().filter(|span| span.status == Status::Error && after(span));
+    let mut finished: HashMap<u64, blackbox::FinishedSpan> = finished.map(|span| (span.span, span)).collect();
+    let (mut found, mut next) = (Vec::new(), panic.span);
+    // Each is taken out, so a circle ends.
+    while let Some(span) = finished.remove(&next) {
+        next = span.parent;
+        if open.iter().all(|other| other.span != span.span) {
+            found.push(span);
+        }
+    }
+    found
+}
+
+fn lasted(span: &blackbox::FinishedSpan) -> u64 {
+    span.until.as_nanos().saturating_sub(span.since.as_nanos())
+}
+
+/// As it was before it ended. That a panic ended it is said elsewhere.
+fn reopened(span: blackbox::FinishedSpan) -> blackbox::OpenSpan {
+    let said = |(key, value): &(String, String)| !(key == "error" && value == "panic");
+    blackbox::OpenSpan {
+        process: 0,
+        thread: span.thread,
+        span: span.span,
+        parent: span.parent,
+        trace: span.trace,
+        name: span.name,
+        since: span.since,
+        attributes: span.attributes.into_iter().filter(said).collect(),
+        status: span.status,
+        cut: span.cut,
+    }
+}
+
 /// Each span behind the one that it is a part of, those that began first first. A parent that is not there, or a circle
 /// of them, makes a span one without a parent.
-fn in_tree_order(spans: Vec<blackbox::OpenSpan>, died: Instant) -> Vec<Span> {
+fn in_tree_order(spans: Vec<blackbox::OpenSpan>, ended: &HashMap<u64, u64>, died: Instant) -> Vec<Span> {
     let known: HashSet<u64> = spans.iter().map(|span| span.span).collect();
     let mut left: Vec<Option<blackbox::OpenSpan>> = spans.into_iter().map(Some).collect();
     let mut ordered: Vec<(u32, blackbox::OpenSpan)> = Vec::new();
@@ -237,10 +295,11 @@ fn in_tree_order(spans: Vec<blackbox::OpenSpan>, died: Instant) -> Vec<Span> {
             ordered.push((depth, span));
         }
     }
-    ordered.into_iter().map(|(depth, span)| self::span(depth, span, died)).collect()
+    let lasted = |span: &blackbox::OpenSpan| ended.get(&span.span).copied();
+    ordered.into_iter().map(|(depth, span)| self::span(depth, lasted(&span), span, died)).collect()
 }
 
-fn span(depth: u32, span: blackbox::OpenSpan, died: Instant) -> Span {
+fn span(depth: u32, lasted: Option<u64>, span: blackbox::OpenSpan, died: Instant) -> Span {
     Span {
         depth,
         span: format!("{:016x}", span.span),
@@ -248,7 +307,8 @@ fn span(depth: u32, span: blackbox::OpenSpan, died: Instant) -> Span {
         trace: if span.trace == 0 { String::new() } else { format!("{:032x}", span.trace) },
         process: span.process,
         thread: span.thread,
-        open_ns: before(span.since, died),
+        open_ns: lasted.unwrap_or_else(|| before(span.since, died)),
+        unwound: lasted.is_some(),
         failed: span.status == Status::Error,
         attributes: span.attributes.into_iter().collect(),
         cut: span.cut,

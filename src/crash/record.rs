@@ -142,12 +142,15 @@ impl Record {
     /// one that was opened last.
     pub fn innermost(&self) -> Option<&Span> {
         let failed = self.context.first().filter(|context| context.error.is_some());
-        let of_it = failed.and_then(|context| {
-            let own = self.doing.iter().filter(|span| span.thread == context.thread);
-            own.min_by_key(|span| span.open_ns)
-        });
-        of_it.or_else(|| self.doing.iter().min_by_key(|span| span.open_ns))
+        of_thread(&self.doing, failed.map(|context| context.thread)).or_else(|| of_thread(&self.doing, None))
     }
+}
+
+/// The span that was opened last, of one thread or of all; of those that look equally new the one that stands behind the
+/// others, which is the deepest.
+fn of_thread(spans: &[Span], thread: Option<u32>) -> Option<&Span> {
+    let of_it = spans.iter().rev().filter(|span| thread.is_none_or(|thread| span.thread == thread));
+    of_it.min_by_key(|span| span.open_ns)
 }
 
 /// How it ended, in words that go on from the instance's name: `killed by SIGKILL`, `exited 3`.

@@ -6,7 +6,7 @@
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, ftruncate, memfd_create};
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 /// So many zero bytes that can be written but not resized.
 ///
@@ -64,6 +64,21 @@ pub fn fixed_size(memory: BorrowedFd<'_>) -> io::Result<Option<u64>> {
 /// Those of `fstat`.
 pub fn touched(memory: BorrowedFd<'_>) -> io::Result<u64> {
     Ok(rustix::fs::fstat(memory)?.st_blocks as u64 * 512)
+}
+
+/// A lock on it that others of this kind respect, held until what is returned is dropped or its process has ended. `None`:
+/// somebody else has it.
+///
+/// # Errors
+/// It may not be opened, or no descriptors are left.
+pub fn lock(memory: BorrowedFd<'_>) -> io::Result<Option<OwnedFd>> {
+    // Opened anew: all processes that inherited the descriptor have one lock in common.
+    let again = File::options().read(true).write(true).open(format!("/proc/self/fd/{}", memory.as_raw_fd()))?;
+    match rustix::fs::flock(&again, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Some(again.into())),
+        Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// Fills `bytes` with what is in it from byte `offset` on, a copy; says how many there were.

@@ -114,8 +114,9 @@ impl Page<'_> {
         let names = trees.iter().map(|tree| tree.chars().count()).max().unwrap_or(0);
         let arrow = if self.look.glyphs { "← here" } else { "<- here" };
         for (span, tree) in record.doing.iter().zip(&trees) {
-            let mut line = format!("{tree:<names$}  {:>8} open", exact(span.open_ns));
-            if span.failed {
+            let how = if span.unwound { "unwound" } else { "open" };
+            let mut line = format!("{tree:<names$}  {:>8} {how}", exact(span.open_ns));
+            if span.failed && !span.unwound {
                 line += "  failing";
             }
             if Some(&span.span) == here {

@@ -17,7 +17,7 @@ fn open(span: u64, parent: u64, name: &str) -> blackbox::OpenSpan {
 
 fn order(spans: &[(u64, u64)]) -> Vec<(String, u32)> {
     let spans = spans.iter().map(|(span, parent)| open(*span, *parent, &span.to_string())).collect();
-    in_tree_order(spans, died()).into_iter().map(|span| (span.name, span.depth)).collect()
+    in_tree_order(spans, &HashMap::new(), died()).into_iter().map(|span| (span.name, span.depth)).collect()
 }
 
 #[track_caller]
@@ -43,7 +43,7 @@ fn a_circle_of_spans_is_shown_once_and_ends() {
 #[test]
 fn a_clock_that_is_ahead_is_at_the_death() {
     let late = blackbox::OpenSpan { since: Instant::from_nanos(u64::MAX), ..open(1, 0, "late") };
-    assert_eq!(in_tree_order(vec![late, open(2, 0, "fine")], died())[1].open_ns, 8 * S);
+    assert_eq!(in_tree_order(vec![late, open(2, 0, "fine")], &HashMap::new(), died())[1].open_ns, 8 * S);
     assert_eq!(before(Instant::from_nanos(u64::MAX), died()), 0);
 }
 
