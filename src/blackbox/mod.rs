@@ -12,6 +12,7 @@
 mod areas;
 mod lanes;
 pub mod layout;
+mod life;
 mod process;
 mod reader;
 pub mod record;
@@ -23,6 +24,7 @@ pub mod text;
 mod writer;
 
 pub use lanes::Lane;
+pub use life::note;
 pub(crate) use process::ring;
 pub use process::{board, seen};
 pub use reader::{BlackBox, Counters, Image, Seen};

@@ -3,7 +3,6 @@
 use super::act::Act;
 use super::args::{self, Verb};
 use super::audit::AuditCommand;
-use super::telemetry::TelemetryCommand;
 use super::crash::Crash;
 use super::emergency::Emergency;
 use super::events::Events;
@@ -11,12 +10,15 @@ use super::flag::FlagCommand;
 use super::guard::GuardCommand;
 use super::kill::Kill;
 use super::logs::Logs;
+use super::note::Note;
 use super::registry::RegistryCommand;
 use super::revise::Revise;
 use super::roll::Roll;
 use super::shutdown::Shutdown;
+use super::span::Span;
 use super::stage::StageCommand;
 use super::start_child::StartChild;
+use super::telemetry::TelemetryCommand;
 use super::wait::Wait;
 use crate::config::plan::DEFAULT_TIMEOUT;
 use crate::ipc::control;
@@ -38,6 +40,10 @@ pub enum Command {
     Logs(Logs),
     /// `crash …`
     Crash(Crash),
+    /// `note`
+    Note(Note),
+    /// `span`
+    Span(Span),
     /// `flag …`
     Flag(FlagCommand),
     /// `stage …`
@@ -142,6 +148,8 @@ impl Command {
             Verb::Completions(completions) => return Command::Completions(completions.shell),
             Verb::Logs(logs) => return Command::Logs(logs),
             Verb::Crash(crash) => return Command::Crash(crash),
+            Verb::Note(note) => return Command::Note(note),
+            Verb::Span(span) => return Command::Span(span),
             Verb::Flag(flag) => return Command::Flag(flag),
             Verb::Stage(stage) => return Command::Stage(stage),
             Verb::Emergency(emergency) => return Command::Emergency(emergency),

@@ -99,7 +99,8 @@ impl Boxes {
             }
             Told::Ended { child, incarnation } => self.end((child, incarnation)),
             Told::Gone { child } => {
-                let of: Vec<Key> = self.boxes.range((child, 0)..=(child, u64::MAX)).map(|(key, _)| *key).collect();
+                let of: Vec<Key> =
+                    self.boxes.range((child, 0)..=(child, u64::MAX)).map(|(key, _)| *key).collect();
                 of.into_iter().for_each(|key| self.end(key));
                 if let Some((_, instance)) = self.children.remove(&child)
                     && self.numbers.get(&instance) == Some(&child)
@@ -123,13 +124,13 @@ impl Boxes {
         let flying = |taken: u64, written: u64| {
             Some(taken.saturating_sub(written)).filter(|n| *n <= EVENT_COUNT as u64).unwrap_or(0)
         };
-        self.in_flight += flying(drained.spans_taken, written.spans) + flying(drained.events_taken, written.events);
+        self.in_flight +=
+            flying(drained.spans_taken, written.spans) + flying(drained.events_taken, written.events);
         // A supervisor that has much to say leaves ends out: there is one life at a time.
         let older: Vec<Key> = self.boxes.range((key.0, 0)..key).map(|(key, _)| *key).collect();
         older.into_iter().for_each(|key| self.end(key));
         let life = Life { service, instance, incarnation: key.1, pid };
-        let known =
-            Known { life, memory, taken: written, written, ended: false, waiting: false, gap: None };
+        let known = Known { life, memory, taken: written, written, ended: false, waiting: false, gap: None };
         self.pids.insert(pid, key);
         self.boxes.insert(key, known);
         self.look_at(key);
@@ -305,7 +306,8 @@ impl Known {
         let mut lost = false;
         while *most > 0 {
             let there = events.peek().map(|event| event.ticket);
-            match step(self.taken.events, next, EVENT_COUNT as u64, there, !lost && self.is_patient(with.now)) {
+            match step(self.taken.events, next, EVENT_COUNT as u64, there, !lost && self.is_patient(with.now))
+            {
                 Step::Done => break,
                 Step::Wait => return true,
                 Step::Lie => {

@@ -153,7 +153,8 @@ impl Exporter {
 
     fn take_up(&mut self, stored: Stored) {
         // Batches between were rotated away: what was written before this one, and is not accounted for.
-        let before = stored.summary.totals.written.saturating_sub(stored.summary.spans + stored.summary.events);
+        let before =
+            stored.summary.totals.written.saturating_sub(stored.summary.spans + stored.summary.events);
         self.place.dropped += before.saturating_sub(self.place.written);
         for line in &stored.lines {
             let (signal, records) = match Signal::of(line) {
@@ -173,7 +174,8 @@ impl Exporter {
         match outcome {
             Outcome::Again { why, after } => {
                 self.failed += 1;
-                self.step = Step::Waiting(now + after.unwrap_or_else(|| backoff(self.failed, now.as_nanos())));
+                self.step =
+                    Step::Waiting(now + after.unwrap_or_else(|| backoff(self.failed, now.as_nanos())));
                 return self.trouble(format!("cannot send to `{}`: {why}; it is tried again", self.endpoint));
             }
             Outcome::Done { rejected } => {
@@ -227,7 +229,9 @@ impl Asking {
             match self.stream.write(&self.request[self.sent..]) {
                 Ok(count) => self.sent += count,
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::NotConnected) => break,
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::NotConnected) => {
+                    break;
+                }
                 // Who answers before it has read everything is heard below.
                 Err(error) if error.kind() == ErrorKind::BrokenPipe && self.sent > 0 => break,
                 Err(error) => return again(error.to_string()),
@@ -239,7 +243,9 @@ impl Asking {
                 Ok(0) => break true,
                 Ok(count) => self.answer.extend_from_slice(&buffer[..count]),
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::NotConnected) => break false,
+                Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::NotConnected) => {
+                    break false;
+                }
                 Err(error) if self.answer.is_empty() => return again(error.to_string()),
                 Err(_) => break true,
             }

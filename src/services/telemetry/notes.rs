@@ -56,7 +56,11 @@ pub(super) fn write(memory: &BlackBox, said: &Said, sender: u32, now: Instant) -
             let owner = own::thread();
             let Some(slot) = noter.slot(owner, 0) else { return false };
             let ids = Ids { span: span.id, parent: span.parent.1, trace: trace_of(span) };
-            slot.open(ids, Instant::from_nanos(span.start.min(now.as_nanos())), &packed(&span.name, &span.attributes));
+            slot.open(
+                ids,
+                Instant::from_nanos(span.start.min(now.as_nanos())),
+                &packed(&span.name, &span.attributes),
+            );
             if let Some(why) = &span.failed {
                 slot.change(|text, status| {
                     text.add("error", why);

@@ -42,7 +42,8 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// Until the end is asked for.
 pub(super) fn run(logs: &Path, state: &Path) -> Result<(), String> {
     // First: nothing else may get these numbers.
-    let door = inherited::take(DOOR).map_err(|e| format!("no socket was handed down as descriptor 3: {e}"))?;
+    let door =
+        inherited::take(DOOR).map_err(|e| format!("no socket was handed down as descriptor 3: {e}"))?;
     let line = Line::new(inherited::take(LINE).ok());
     let settings = match inherited::take(SETTINGS).ok() {
         Some(memory) => read_settings(&File::from(memory))?,
@@ -142,7 +143,10 @@ impl Telemetry {
         let look = (!self.boxes.is_quiet() && !self.is_stuck()).then_some(self.next_look);
         let write = self.write_again.or_else(|| self.batch.deadline());
         let exporter = self.exporter.as_ref();
-        let until = [look, self.look_at_all, write, exporter.and_then(Exporter::deadline)].into_iter().flatten().min();
+        let until = [look, self.look_at_all, write, exporter.and_then(Exporter::deadline)]
+            .into_iter()
+            .flatten()
+            .min();
         let read = |fd| Want { fd, read: true, write: false };
         let mut wants = vec![read(self.signals.as_fd())];
         wants.extend(self.doors.iter().map(|door| read(door.as_fd())));
@@ -186,8 +190,9 @@ impl Telemetry {
     fn say_what_was_in_flight(&mut self) {
         let count = std::mem::take(&mut self.boxes.in_flight);
         if count > 0 {
-            let message =
-                format!("telemetry began anew: {count} records were taken and not written, and are taken again");
+            let message = format!(
+                "telemetry began anew: {count} records were taken and not written, and are taken again"
+            );
             self.line.say(&FromTelemetry::Repaired { what: message });
         }
     }
@@ -242,7 +247,9 @@ impl Telemetry {
                 && (said.incarnation == 0 || said.incarnation == life.incarnation)
         });
         match noted {
-            Some((key, (_, memory))) if notes::write(memory, &said.what, sender, clock::now()) => self.boxes.look_at(key),
+            Some((key, (_, memory))) if notes::write(memory, &said.what, sender, clock::now()) => {
+                self.boxes.look_at(key)
+            }
             _ => self.last.refused += 1,
         }
     }
