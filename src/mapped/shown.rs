@@ -127,6 +127,16 @@ impl Shown {
         }
     }
 
+    /// Whether the name leads to the file that is shown; when it leads to another, that one is shown from now on. One system
+    /// call, at once: for an answer that a file without a name, which nobody retires, could not give.
+    pub(crate) fn is_current(&self) -> bool {
+        let current = shared_file::look(&self.names[0]).is_ok_and(|look| look.identity == self.identity());
+        if !current {
+            self.attach();
+        }
+        current
+    }
+
     #[cold]
     fn look_now(&self, now: Instant, due: u64) {
         let next = (now + LOOK_EVERY).as_nanos();
