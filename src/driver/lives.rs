@@ -116,8 +116,10 @@ impl Driver {
         }
         let cgroup = slot.cgroup.as_ref().map(|leaf| leaf.as_fd());
         let mut given = Given::default();
-        let flags =
-            if self.roster.builtin(child).is_none() { self.flag_variables.assignments() } else { Vec::new() };
+        let flags = match self.roster.builtin(child) {
+            Some(_) => Vec::new(),
+            None => self.flag_variables.assignments(self.roster.instance(child)),
+        };
         let mut variables: Vec<&CStr> = flags.iter().map(|one| one.as_c_str()).collect();
         match &slot.blackbox {
             Some(of) => {
