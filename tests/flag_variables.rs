@@ -96,7 +96,9 @@ fn of_a_share_by_instances_each_life_is_told_what_it_means_for_it() {
     for (share, on) in [(None, 1), (Some("50%"), 2), (Some("on"), 4), (Some("off"), 0)] {
         if let Some(share) = share {
             project.mainstay(&["flag", "set", "canary", share]).ok();
-            WEB.iter().for_each(|one| drop(project.kill_and_wait(one, "up")));
+            for one in WEB {
+                project.kill_and_wait(one, "up");
+            }
         }
         let (told, read) = canaries(&project);
         assert_eq!(told, read, "at {share:?}");

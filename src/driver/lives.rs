@@ -277,12 +277,16 @@ impl Driver {
     }
 
     /// For each of these, whose main processes are reaped: is anything of it still there?
-    fn find_leftovers(&self, dead: &mut [Dead]) {
+    fn find_leftovers(&mut self, dead: &mut [Dead]) {
         let mut unknown = Vec::new();
         for (index, one) in dead.iter_mut().enumerate() {
             match self.left_something(one.child) {
                 Some(left) => one.leftovers = left,
                 None => unknown.push((index, one.child)),
+            }
+            if self.roster.builtin(one.child) == Some(Builtin::Keeper) {
+                // Helpers of the guard's commands. Nobody waits for them: a keeper comes back at once.
+                self.signal_leftovers(one.child, libc::SIGKILL);
             }
         }
         let children: Vec<ChildId> = unknown.iter().map(|(_, child)| *child).collect();
