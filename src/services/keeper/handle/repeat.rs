@@ -7,14 +7,15 @@ use super::super::ground::{Batch, Ground};
 use super::tell;
 use crate::flags::guard::{Roll as Rollout, Subject};
 use crate::flags::{Truth, View};
-use crate::ipc::flags::{Changed, Reply, Request};
+use crate::ipc::flags::{Changed, Edit, Reply, Request};
 use crate::store::Receipt;
 
 pub(super) fn answer(ground: &Ground<'_>, batch: &Batch, receipt: Receipt, request: &Request) -> Vec<Reply> {
     batch.see(&ground.truths, |view| {
         let named: Vec<(&str, Option<&str>)> = match request {
             Request::Set { edits, .. } => {
-                edits.iter().map(|e| (e.flag.as_str(), Some(e.to.as_str()))).collect()
+                let becomes = |edit: &Edit| if edit.disabled { "disabled" } else { edit.to.as_str() };
+                edits.iter().map(|e| (e.flag.as_str(), Some(becomes(e)))).collect()
             }
             Request::Reset { flags, .. } => flags.iter().map(|flag| (flag.as_str(), None)).collect(),
             _ => Vec::new(),
