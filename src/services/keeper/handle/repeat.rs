@@ -13,10 +13,7 @@ use crate::store::Receipt;
 pub(super) fn answer(ground: &Ground<'_>, batch: &Batch, receipt: Receipt, request: &Request) -> Vec<Reply> {
     batch.see(&ground.truths, |view| {
         let named: Vec<(&str, Option<&str>)> = match request {
-            Request::Set { edits, .. } => {
-                let becomes = |edit: &Edit| if edit.disabled { "disabled" } else { edit.to.as_str() };
-                edits.iter().map(|e| (e.flag.as_str(), Some(becomes(e)))).collect()
-            }
+            Request::Set { edits, .. } => edits.iter().map(|e| (e.flag.as_str(), Some(becomes(e)))).collect(),
             Request::Reset { flags, .. } => flags.iter().map(|flag| (flag.as_str(), None)).collect(),
             _ => Vec::new(),
         };
@@ -74,6 +71,10 @@ fn one(
         repeated: true,
         durable: true,
     }
+}
+
+fn becomes(edit: &Edit) -> &str {
+    if edit.disabled { "disabled" } else { &edit.to }
 }
 
 fn differs(changed: &Changed) -> bool {
