@@ -78,7 +78,7 @@ impl Record {
             incarnation: death.incarnation,
             pid: death.pid,
             code: death.code,
-            signal: death.signal.map(crate::sys::signal::name),
+            signal: death.signal.map(|number| crate::sys::signal::name(number).into_owned()),
             core: death.core,
             error: death.error.clone(),
             lived_ns: death.lived_ns,

@@ -24,6 +24,8 @@ use std::sync::Arc;
 
 /// So many unrecorded deaths are remembered for a logger that cannot record them.
 const DEATHS: usize = 20_000;
+/// The memory of so many recorded deaths is kept: nothing is allocated between an exit and the next exec.
+const SPARE: usize = 16;
 
 /// What every start of a built-in has in common; it outlives them.
 pub struct Program {
@@ -152,6 +154,21 @@ pub struct Deaths {
     pub lived: Duration,
     /// Deaths that were forgotten because too many waited.
     forgotten: u64,
+    /// Recorded ones, whose memory is used again.
+    spare: Vec<Death>,
+}
+
+impl Deaths {
+    /// All deaths up to the number `seq` are recorded.
+    fn recorded(&mut self, seq: u64) {
+        while self.waiting.front().is_some_and(|death| death.seq <= seq)
+            && let Some(death) = self.waiting.pop_front()
+        {
+            if self.spare.len() < SPARE {
+                self.spare.push(death);
+            }
+        }
+    }
 }
 
 impl Driver {
@@ -278,19 +295,20 @@ impl Driver {
         let Some(ended) = &slot.ended else { return };
         self.deaths.next += 1;
         let policy = &self.core.tree().children[child.0 as usize];
+        let room = self.deaths.spare.pop().unwrap_or_default();
         let death = Death {
             seq: self.deaths.next,
             crash: ended.crash,
             child: child.0,
-            service: self.roster.service(child).to_owned(),
-            instance: self.roster.instance(child).to_owned(),
+            service: public::text_in(room.service, self.roster.service(child)),
+            instance: public::text_in(room.instance, self.roster.instance(child)),
             incarnation: incarnation.0,
             pid: self.deaths.pid,
             code: ended.cause.and_then(public::code),
             signal: ended.cause.and_then(public::signal),
             core: matches!(ended.cause, Some(Cause::Signal(_, true))),
             oom: ended.out_of_memory,
-            error: ended.error.clone(),
+            error: public::text_in(room.error, &ended.error),
             lived_ns: public::nanos(ended.lived),
             time: ended.time,
             at_ns: ended.at.as_nanos(),
@@ -324,9 +342,7 @@ impl Driver {
                     }
                 }
                 FromLogger::Recorded { seq } => {
-                    while self.deaths.waiting.front().is_some_and(|death| death.seq <= seq) {
-                        self.deaths.waiting.pop_front();
-                    }
+                    self.deaths.recorded(seq);
                 }
                 FromLogger::Forgotten { child } => self.on_forgotten(ChildId(child)),
                 FromLogger::Trouble { message } => self.warn(message),

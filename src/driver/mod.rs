@@ -226,6 +226,8 @@ pub struct Driver {
     next_crash: u64,
     /// Moments of the restarts within the last hour, oldest first.
     restarts: VecDeque<Instant>,
+    /// Memory for the texts in what the logger is told.
+    room: public::Room,
     /// Statuses that are being told.
     telling: Vec<tell::Telling>,
     /// Clients whose connection closes when everything is down.

@@ -162,6 +162,7 @@ impl Driver {
             clients: HashMap::new(),
             program,
             deaths: Deaths::default(),
+            room: super::public::Room::default(),
             probes: Probes::default(),
             watchdogs: Alarms::default(),
             checks: Checks::default(),
