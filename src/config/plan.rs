@@ -32,6 +32,8 @@ pub struct Plan {
     pub migrations: Vec<Migration>,
     /// The guard's switch for the whole host, until somebody moves it by hand.
     pub guard: Mode,
+    /// Whoever is added without a template is killed when the supervisor dies; of each [`Program`] it is said there.
+    pub fate_shared: bool,
     /// How `mainstay.log`, the supervisor's own, is rotated.
     pub log: Log,
 }
@@ -99,6 +101,8 @@ pub struct Program {
     pub watchdog: Option<Duration>,
     /// What must hold for it to be started; else there is nothing to run (OTP `ignore`, A12).
     pub condition: Option<Condition>,
+    /// It is killed when its supervisor dies, however that happens (L03, L06).
+    pub fate_shared: bool,
     /// Where its output goes.
     pub log: Log,
     /// In which file it is declared: 0 for the plan's `file`, n for the nth of its `parts`. For messages.
@@ -123,6 +127,7 @@ impl Default for Program {
             health: None,
             watchdog: None,
             condition: None,
+            fate_shared: false,
             log: Log::default(),
             part: 0,
             line: 0,

@@ -129,6 +129,7 @@ impl<'a> Resolver<'a> {
             flags,
             migrations,
             guard: self.document.guard.unwrap_or_default(),
+            fate_shared: self.document.fate_shared.unwrap_or(false),
             log: self.log_base(),
             ..Plan::default()
         };

@@ -234,6 +234,7 @@ impl Driver {
         // From their next lives on.
         self.keeping.boxes = boxes;
         self.flag_variables = FlagVariables::new(&plan, self.rooms.runtime());
+        self.workshop.fate_shared = plan.fate_shared;
         told.extend(self.take_over(now, how, plan, ready, &before, &reloaded, actions));
         told.extend(reloaded.roll.map(|roll| Tell::say(Reply::Rolling { roll })));
         // One that has just begun has read them.

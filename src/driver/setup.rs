@@ -102,7 +102,7 @@ impl Driver {
         let in_force = revision::seal(&plan).map_err(|e| Failed::System("keeping the configuration", e))?;
         let builtins: &[Builtin] =
             if boxes { &[Builtin::Logger, Builtin::Keeper] } else { &[Builtin::Logger] };
-        let workshop = Workshop::new(&rooms, inherited);
+        let workshop = Workshop::new(&rooms, inherited, plan.fate_shared);
         let program = Program::new(
             workshop.environments.inherited.clone(),
             &declared_by(&plan),
