@@ -301,6 +301,9 @@ impl Driver {
         if !self.to_delete.is_empty() {
             self.delete_who_is_down();
         }
+        if self.core.ending().is_some() && self.rooms.is_watching() {
+            self.unwatch_rooms();
+        }
         self.feed_followers();
         self.go_on_telling();
         self.flush_links();
