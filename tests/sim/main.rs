@@ -6,7 +6,7 @@
 //! - `SIM_SURVEY=60000 cargo test --profile sim --test sim every -- --nocapture` tells how often each rule is broken.
 //!   `SIM_SEEDS=17,39354` does so for these.
 //! - With `SIM_QUIET=1` nobody asks for anything (no command, call, reload or roll): only processes, the kernel and time
-//!   act. This kind is held to a million histories; of all kinds together 250,000 are.
+//!   act. CI plays a million of all kinds, one in eight of which is such a one.
 //! - `SIM_SEED=17 cargo test --test sim` runs one, and tells its story when it is broken.
 //!
 //! # Does it notice?
