@@ -4,19 +4,21 @@ mod support;
 
 use nix::sys::signal::Signal;
 use std::fs;
-use support::{Project, gone, kill, readable};
+use support::{Project, gone, kill, outcome, readable};
 
 #[test]
 fn a_socket_that_is_deleted_during_a_long_shutdown_comes_back() {
-    let project = Project::running(
+    let project = Project::new(
         r#"
 name = "slow"
 [service.deaf]
-command = ["sh", "-c", "trap '' TERM; echo deaf; while :; do sleep 1000 & wait; done"]
+command = ["sh", "-c", "trap '' TERM; echo deaf; read nothing < never"]
 ready = { output = "deaf" }
 stop = { grace = "forever" }
 "#,
     );
+    outcome(std::process::Command::new("mkfifo").arg(project.path("never"))).ok();
+    project.start();
     let (supervisor, deaf, cursor) = (project.supervisor(), project.pid("deaf"), project.cursor());
     project.mainstay(&["shutdown", "--no-wait"]).ok();
     project.wait("deaf", "stopping", &cursor);
