@@ -123,7 +123,7 @@ impl<'a> Exit<'a> {
         Exit {
             how: ending(exit),
             code: exit.code,
-            signal: exit.signal.map(signal::name),
+            signal: exit.signal.map(|number| signal::name(number).into_owned()),
             core: exit.core,
             error: &exit.error,
             asked: exit.asked,
