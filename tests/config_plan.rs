@@ -94,6 +94,7 @@ fn a_service_that_says_nothing_but_its_command_has_every_default() {
             health: None,
             watchdog: None,
             condition: None,
+            blackbox: true,
             part: 0,
             log: Log::Logger { max_size: 10 << 20, files: 5 },
             line: 1,
@@ -321,8 +322,9 @@ fn directories_are_relative_to_the_folder_of_the_file() {
 
 #[test]
 fn the_rest_of_a_service_arrives_as_it_was_written() {
-    let (child, program) = service("autostart = false\nuser = 'www:adm'\numask = '027'\ninherit_env = false");
-    assert!(!child.autostart && !program.inherit_env);
+    let (child, program) =
+        service("autostart = false\nuser = 'www:adm'\numask = '027'\ninherit_env = false\nblackbox = false");
+    assert!(!child.autostart && !program.inherit_env && !program.blackbox);
     assert_eq!((program.user.as_deref(), program.umask), (Some("www:adm"), Some(0o027)));
     let (_, program) = service("user = 33\numask = 0o22");
     assert_eq!((program.user.as_deref(), program.umask), (Some("33"), Some(0o022)));

@@ -103,7 +103,7 @@ impl Image {
         }
         let mut context = Context {
             process: (owner >> 32) as u32,
-            thread: owner as u32,
+            thread: if owner == lane::LIFE { 0 } else { owner as u32 },
             thread_name: clean_padded(&bytes(&self.cells::<2>(start + lane::NAME), 16)),
             ..Context::default()
         };

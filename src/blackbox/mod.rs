@@ -12,6 +12,7 @@
 mod areas;
 mod lanes;
 pub mod layout;
+mod life;
 mod process;
 mod reader;
 pub mod record;
@@ -24,6 +25,7 @@ mod writer;
 
 pub use lanes::Lane;
 pub(crate) use process::ring;
+pub use life::note;
 pub use process::seen;
 pub use reader::{BlackBox, Counters, Image, Seen};
 pub use said::{

@@ -36,6 +36,8 @@ pub mod lane {
     pub const OWNER: usize = 0;
     /// In an owner: the lane is being made ready, and what is in it is the last owner's.
     pub const CLEARING: u64 = 1 << 63;
+    /// The owner of the lane for what is noted of the whole life: no process has the number 0.
+    pub const LIFE: u64 = 1;
     /// Two cells.
     pub const NAME: usize = 1;
     /// The operation.

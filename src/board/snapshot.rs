@@ -109,6 +109,14 @@ impl Snapshot {
         }
     }
 
+    /// The same with what its word says, which a reader notes in its black box.
+    pub fn bodies(&self) -> impl Iterator<Item = (&str, u32, Truth)> {
+        self.flags.iter().map(|(name, flag)| {
+            let (held, disabled) = (flag.held, flag.truth.disabled);
+            (name.as_str(), Body::Flag { held, disabled }.to_bits(), flag.truth)
+        })
+    }
+
     /// Every flag by name, in the order of names.
     pub fn flags(&self) -> impl Iterator<Item = (&str, Truth)> {
         self.flags.iter().map(|(name, flag)| (name.as_str(), flag.truth))

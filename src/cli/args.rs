@@ -4,6 +4,8 @@
 use super::audit::AuditCommand;
 use super::telemetry::TelemetryCommand;
 use super::crash::Crash;
+use super::note::Note;
+use super::span::Span;
 use super::emergency::Emergency;
 use super::flag::FlagCommand;
 use super::guard::GuardCommand;
@@ -121,6 +123,10 @@ pub enum Verb {
     Logs(Logs),
     /// Show what is known about deaths.
     Crash(Crash),
+    /// From within a service: note keys and values, which its crash report then has.
+    Note(Note),
+    /// From within a service: run a command as a span. Its exit status is passed on.
+    Span(Span),
     /// Read and set feature flags.
     #[command(subcommand)]
     Flag(FlagCommand),

@@ -5,6 +5,8 @@ use super::args::{self, Verb};
 use super::audit::AuditCommand;
 use super::telemetry::TelemetryCommand;
 use super::crash::Crash;
+use super::note::Note;
+use super::span::Span;
 use super::emergency::Emergency;
 use super::events::Events;
 use super::flag::FlagCommand;
@@ -38,6 +40,10 @@ pub enum Command {
     Logs(Logs),
     /// `crash …`
     Crash(Crash),
+    /// `note`
+    Note(Note),
+    /// `span`
+    Span(Span),
     /// `flag …`
     Flag(FlagCommand),
     /// `stage …`
@@ -142,6 +148,8 @@ impl Command {
             Verb::Completions(completions) => return Command::Completions(completions.shell),
             Verb::Logs(logs) => return Command::Logs(logs),
             Verb::Crash(crash) => return Command::Crash(crash),
+            Verb::Note(note) => return Command::Note(note),
+            Verb::Span(span) => return Command::Span(span),
             Verb::Flag(flag) => return Command::Flag(flag),
             Verb::Stage(stage) => return Command::Stage(stage),
             Verb::Emergency(emergency) => return Command::Emergency(emergency),

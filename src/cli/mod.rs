@@ -27,15 +27,18 @@ pub mod kill;
 pub mod logs;
 pub mod members;
 pub mod narrate;
+pub mod note;
 pub mod output;
 pub mod registry;
 pub mod revise;
 pub mod revision;
 pub mod roll;
 pub mod rollout;
+mod said;
 pub mod select;
 pub mod shutdown;
 pub mod signal;
+pub mod span;
 pub mod stage;
 pub mod start_child;
 pub mod status;
@@ -98,6 +101,9 @@ fn carry_out(
         Command::Run(run) => crate::run::run(run, &find()?, detached).map_err(Error::Run)?,
         Command::Logs(logs) => logs::run(logs, &find()?, output)?,
         Command::Crash(crash) => crash::run(crash, &find()?, output)?,
+        Command::Note(note) => note::run(note, output)?,
+        // What the command exited with is no code of ours.
+        Command::Span(span) => std::process::exit(span::run(span, output)?.into()),
         Command::Flag(flag) => return flag::run(flag, &find()?, output),
         Command::Stage(stage) => return stage::run(stage, &find()?, output),
         Command::Emergency(emergency) => return emergency::run(emergency, &find()?, output),

@@ -104,6 +104,8 @@ pub struct Program {
     pub condition: Option<Condition>,
     /// Where its output goes.
     pub log: Log,
+    /// Each of its lives has a black box, as far as there are descriptors.
+    pub blackbox: bool,
     /// In which file it is declared: 0 for the plan's `file`, n for the nth of its `parts`. For messages.
     pub part: u32,
     /// The line of that file; 0 when there is none. For messages.
@@ -127,6 +129,7 @@ impl Default for Program {
             watchdog: None,
             condition: None,
             log: Log::default(),
+            blackbox: true,
             part: 0,
             line: 0,
         }

@@ -85,6 +85,9 @@ impl Drop for Scope {
         let Some(before) = &self.before else { return };
         state(|state| {
             let changed = state.keys.restore(before);
+            if std::thread::panicking() {
+                return state.keep_mirror();
+            }
             (0..KEY_COUNT).filter(|at| changed[*at]).for_each(|at| state.show_key(at));
         });
     }

@@ -114,7 +114,7 @@ impl Program {
         let project = rooms.project();
         let (directories, descriptors) = match builtin {
             Builtin::Logger => (
-                [("--logs", &project.logs), ("--state", &project.state)],
+                vec![("--logs", &project.logs), ("--state", &project.state), ("--runtime", &project.runtime)],
                 vec![
                     link,
                     Some(self.intents.clone()),
@@ -123,15 +123,15 @@ impl Program {
                 ],
             ),
             Builtin::Keeper => (
-                [("--runtime", &project.runtime), ("--state", &project.state)],
+                vec![("--runtime", &project.runtime), ("--state", &project.state)],
                 vec![Some(rooms.keeper_listener()), link, Some(self.declarations.clone())],
             ),
             Builtin::Registry => (
-                [("--runtime", &project.runtime), ("--state", &project.state)],
+                vec![("--runtime", &project.runtime), ("--state", &project.state)],
                 vec![asleep::door_of(builtin).map(|door| rooms.door(door)), link],
             ),
             Builtin::Telemetry => (
-                [("--logs", &project.logs), ("--state", &project.state)],
+                vec![("--logs", &project.logs), ("--state", &project.state)],
                 vec![
                     asleep::door_of(builtin).map(|door| rooms.door(door)),
                     link,
@@ -173,10 +173,21 @@ fn sealed_settings(settings: &Settings) -> io::Result<OwnedFd> {
     memory::sealed("mainstay.telemetry", &bytes)
 }
 
+/// A death that the logger has not yet recorded, with its black box if there is something in it.
+struct Unrecorded {
+    death: ToLogger,
+    seq: u64,
+    blackbox: Option<Arc<OwnedFd>>,
+}
+
 /// Deaths that the logger has not yet recorded.
 #[derive(Default)]
 pub struct Deaths {
-    waiting: VecDeque<Death>,
+    waiting: VecDeque<Unrecorded>,
+    /// How many of those have a black box.
+    boxes: usize,
+    /// Crash records that could not be written.
+    pub unwritten: u64,
     next: u64,
     /// What the life used that is being buried, and the pid it had.
     pub usage: Usage,
@@ -186,6 +197,27 @@ pub struct Deaths {
     pub lived: Duration,
     /// Deaths that were forgotten because too many waited.
     forgotten: u64,
+}
+
+impl Deaths {
+    /// How many black boxes are kept for the logger.
+    pub fn boxes(&self) -> usize {
+        self.boxes
+    }
+
+    fn push(&mut self, death: Unrecorded) {
+        self.boxes += usize::from(death.blackbox.is_some());
+        self.waiting.push_back(death);
+        if self.waiting.len() > DEATHS {
+            self.pop();
+            self.forgotten += 1;
+        }
+    }
+
+    fn pop(&mut self) {
+        let popped = self.waiting.pop_front();
+        self.boxes -= usize::from(popped.is_some_and(|death| death.blackbox.is_some()));
+    }
 }
 
 impl Driver {
@@ -236,7 +268,7 @@ impl Driver {
             self.say_stream(*child);
         }
         for death in &self.deaths.waiting {
-            self.logger.say(&ToLogger::Death(death.clone()), Vec::new());
+            self.logger.say(&death.death, death.blackbox.iter().cloned().collect());
         }
         for child in users {
             if let Some(life) = self.slots[child.0 as usize].life.as_ref().filter(|life| !life.reaped) {
@@ -319,6 +351,8 @@ impl Driver {
     pub(super) fn bury(&mut self, child: ChildId, incarnation: Incarnation) {
         let slot = &self.slots[child.0 as usize];
         let Some(ended) = &slot.ended else { return };
+        let (blackbox, memory) = self.box_of_the_dead(child, incarnation, ended.crash);
+        let group = if ended.crash == 0 { None } else { self.group_memory(child) };
         self.deaths.next += 1;
         let policy = &self.core.tree().children[child.0 as usize];
         let death = Death {
@@ -332,30 +366,29 @@ impl Driver {
             code: ended.cause.and_then(public::code),
             signal: ended.cause.and_then(public::signal),
             core: matches!(ended.cause, Some(Cause::Signal(_, true))),
-            oom: ended.out_of_memory,
+            fault: ended.fault,
             error: ended.error.clone(),
             lived_ns: public::nanos(ended.lived),
             time: ended.time,
             at_ns: ended.at.as_nanos(),
             restarts: self.core.restarts(child, ended.at),
             restarts_max: policy.limit.map_or(0, |l| l.max),
-            cpu_ns: public::nanos(self.deaths.usage.cpu),
-            memory_max: self.deaths.usage.memory_max,
+            used: public::used(self.deaths.usage),
+            group: group.map(public::group_memory),
+            blackbox,
             cursor: self.ring.newest(),
         };
         self.deaths.usage = Usage::default();
         // Said, and then kept: not copied.
-        let said = ToLogger::Death(death);
-        self.logger.say_if_room(&said);
+        let seq = death.seq;
+        let death = ToLogger::Death(death);
+        match &memory {
+            None => self.logger.say_if_room(&death),
+            Some(memory) => self.logger.say(&death, vec![memory.clone()]),
+        }
         // Else the next life's first words may be taken for its last ones.
         self.logger.press();
-        if let ToLogger::Death(death) = said {
-            self.deaths.waiting.push_back(death);
-        }
-        if self.deaths.waiting.len() > DEATHS {
-            self.deaths.waiting.pop_front();
-            self.deaths.forgotten += 1;
-        }
+        self.deaths.push(Unrecorded { death, seq, blackbox: memory });
     }
 
     pub(super) fn on_logger(&mut self) {
@@ -366,9 +399,10 @@ impl Driver {
                         self.tell(Event::Ready(ChildId(child), Incarnation(incarnation)));
                     }
                 }
-                FromLogger::Recorded { seq } => {
+                FromLogger::Recorded { seq, unwritten } => {
+                    self.deaths.unwritten += u64::from(unwritten);
                     while self.deaths.waiting.front().is_some_and(|death| death.seq <= seq) {
-                        self.deaths.waiting.pop_front();
+                        self.deaths.pop();
                     }
                 }
                 FromLogger::Forgotten { child } => self.on_forgotten(ChildId(child)),

@@ -8,19 +8,10 @@ use super::link::Link;
 use super::ring::{Entry, Subject};
 use super::roster::{Builtin, USER_ROOT};
 use super::{Driver, public};
-use crate::blackbox;
 use crate::ipc::builtin::{FromKeeper, ToKeeper};
-use crate::supervisor::spec::{ChildId, GroupId, Incarnation, Node};
+use crate::supervisor::spec::{ChildId, GroupId, Node};
 use crate::supervisor::{Command, Event};
 use std::hash::{BuildHasher, RandomState};
-use std::os::fd::OwnedFd;
-use std::sync::Arc;
-
-/// The descriptor at which a life finds its black box: below those that are lent at a start (so it is in nobody's
-/// way), above those that programs and shells number themselves.
-pub const BLACKBOX: i32 = 15;
-/// How it is told so.
-pub const BLACKBOX_VARIABLE: &std::ffi::CStr = c"MAINSTAY_BLACKBOX_FD=15";
 
 /// What the keeper knows, and wants to know.
 pub struct Keeping {
@@ -28,31 +19,20 @@ pub struct Keeping {
     run: u64,
     /// The supervisor before us ended without a goodbye.
     abrupt: bool,
-    /// Lives have black boxes.
-    pub boxes: bool,
     /// The number of the newest event that it was told, while it wants them.
     fed: Option<u64>,
 }
 
 impl Keeping {
     /// Nothing is told yet.
-    pub fn new(abrupt: bool, boxes: bool) -> Keeping {
+    pub fn new(abrupt: bool) -> Keeping {
         Keeping {
             // Keys that the standard library has from the kernel.
             run: RandomState::new().hash_one(std::process::id()),
             abrupt,
-            boxes,
             fed: None,
         }
     }
-}
-
-/// The black box of a life; it stays when that has ended, until the next one begins.
-pub struct BlackBox {
-    /// Whose.
-    pub incarnation: Incarnation,
-    /// It.
-    pub memory: Arc<OwnedFd>,
 }
 
 impl Driver {
@@ -94,36 +74,6 @@ impl Driver {
         let Some(link) = &mut self.keeper else { return };
         link.say(&hello, Vec::new());
         self.tell_everything(Listener::Keeper);
-    }
-
-    /// A black box for the life that is about to begin, where lives have one. Without a descriptor that is left it has
-    /// none: then nobody knows which flags it reads, and it runs all the same.
-    pub(super) fn make_blackbox(&mut self, child: ChildId, incarnation: Incarnation) {
-        let slot = &mut self.slots[child.0 as usize];
-        if !self.keeping.boxes || self.roster.builtin(child).is_some() {
-            slot.blackbox = None;
-            return;
-        }
-        let made = blackbox::BlackBox::make().and_then(|made| {
-            // Nobody drains it: nobody is to be woken for it.
-            if !self.telemetry_wanted {
-                made.silence()?;
-            }
-            Ok(OwnedFd::from(made))
-        });
-        match (made, &mut slot.blackbox) {
-            (Err(_), _) => slot.blackbox = None,
-            // Nobody else has the last one any more: its place is used again, so nothing is allocated.
-            (Ok(memory), Some(of)) if Arc::strong_count(&of.memory) == 1 => {
-                of.incarnation = incarnation;
-                if let Some(place) = Arc::get_mut(&mut of.memory) {
-                    *place = memory;
-                }
-            }
-            (Ok(memory), of) => {
-                *of = Some(BlackBox { incarnation, memory: Arc::new(memory) });
-            }
-        }
     }
 
     /// Tells the keeper what there is to tell, as far as its line takes it: lives first, so that it knows each before

@@ -1,11 +1,12 @@
 //! Lives: starting them, signals to them, their exits, and what they leave behind (S2–S5).
 
-use super::keeper;
+use super::boxes;
 use super::ring::{Fault, Note, Subject};
 use super::roster::Builtin;
 use super::slot::{Ended, Life};
-use super::{Driver, Source};
+use super::{Driver, Source, public};
 use crate::config::plan::{Condition, Ready};
+use crate::ipc::builtin;
 use crate::supervisor::spec::{ChildId, Incarnation};
 use crate::supervisor::{Cause, Event};
 use crate::sys::launch::{Given, StartError, Started, Step};
@@ -123,11 +124,11 @@ impl Driver {
         let mut variables: Vec<&CStr> = flags.iter().map(|one| one.as_c_str()).collect();
         match &slot.blackbox {
             Some(of) => {
-                given.descriptor = Some((keeper::BLACKBOX, of.memory.as_fd()));
+                given.descriptor = Some((boxes::BLACKBOX, of.memory.as_fd()));
                 if variables.is_empty() {
-                    given.variables = &[keeper::BLACKBOX_VARIABLE];
+                    given.variables = &[boxes::BLACKBOX_VARIABLE];
                 } else {
-                    variables.push(keeper::BLACKBOX_VARIABLE);
+                    variables.push(boxes::BLACKBOX_VARIABLE);
                     given.variables = &variables;
                 }
             }
@@ -402,16 +403,18 @@ impl Driver {
         let fault = slot.fault.as_ref().filter(|_| !asked);
         let error = match (&slot.error, slot.never_ready, fault) {
             (_, Some(within), _) => {
-                format!("not ready within {}", crate::cli::duration::setting(super::public::nanos(within)))
+                format!("not ready within {}", crate::cli::duration::setting(public::nanos(within)))
             }
             (_, None, Some((_, words))) => words.to_string(),
             (Some(error), None, None) if cause.is_none() => error.to_string(),
             _ => String::new(),
         };
-        let out_of_memory = matches!(fault, Some((Fault::OutOfMemory, _)));
+        let fault = match slot.never_ready {
+            Some(_) => Some(builtin::Fault::NeverReady),
+            None => fault.map(|(fault, _)| public::fault(*fault)),
+        };
         let at = clock::now();
         slot.away_since = slot.away_since.or(Some(at));
-        slot.ended =
-            Some(Ended { cause, error, lived, at, time: clock::wall(), crash, asked, out_of_memory });
+        slot.ended = Some(Ended { cause, error, lived, at, time: clock::wall(), crash, asked, fault });
     }
 }

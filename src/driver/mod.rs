@@ -20,7 +20,8 @@
 //! | `asleep.rs` | built-ins that are started when somebody wants something of them |
 //! | `flag_variables.rs` | flags in the environment of a life |
 //! | `audience.rs` | who is told of every life and its black box: keeper and telemetry |
-//! | `keeper.rs` | what the keeper is told beside that, and what it asks for; black boxes |
+//! | `keeper.rs` | what the keeper is told beside that, and what it asks for |
+//! | `boxes.rs` | black boxes of lives, and of the dead |
 //! | `rooms.rs`, `mending.rs` | the runtime directory and its sockets, made again when they are gone |
 //! | `ring.rs`, `roster.rs`, `public.rs`, `followers.rs` | events, names |
 
@@ -28,6 +29,7 @@ mod admin;
 mod alarms;
 mod asleep;
 mod audience;
+mod boxes;
 mod builtins;
 mod comings;
 mod control;
@@ -68,6 +70,7 @@ use crate::sys::{clock, memory, pidfd};
 use crate::time::{Duration, Instant};
 use alarms::Alarms;
 use audience::Audience;
+use boxes::Boxes;
 use builtins::{Deaths, Program};
 use comings::Retired;
 use flag_variables::FlagVariables;
@@ -212,6 +215,7 @@ pub struct Driver {
     audience: Audience,
     /// Somebody may write spans and events for telemetry.
     telemetry_wanted: bool,
+    boxes: Boxes,
     flag_variables: FlagVariables,
     deaths: Deaths,
     probes: readiness::Probes,

@@ -198,7 +198,7 @@ impl Driver {
             self.give_back_prepared(&ready);
             return Ok(told);
         }
-        let Another { plan, differences, restart, .. } = another;
+        let Another { plan, differences, paths, restart, .. } = another;
         let keeper = self.roster.child_of(Builtin::Keeper);
         let before: HashSet<u32> = self.core.children().map(|child| child.0).collect();
         let restart: Vec<ChildId> =
@@ -213,28 +213,18 @@ impl Driver {
         };
         let flags_differ = differences.iter().any(|one| is_about_flags(&one.name));
         let telemetry = differences.iter().any(|one| one.name == "telemetry").then(|| plan.telemetry.clone());
-        let (boxes, had_boxes) = (declares(&plan), self.keeping.boxes);
-        if boxes != had_boxes
-            && let Err(failed) = self.descriptors.change_boxes(boxes)
-        {
-            self.give_back_prepared(&ready);
-            return Err((refused(failed.to_string(), "raise the hard limit (ulimit -Hn)"), Vec::new()));
-        }
         if flags_differ && let Err(error) = self.declare_flags(&declared_by(&plan)) {
-            self.give_back_boxes(boxes);
             self.give_back_prepared(&ready);
             return Err((refused(format!("cannot declare the flags: {error}"), ""), Vec::new()));
         }
         let reloaded = match self.core.reload(now, revision, &mut actions) {
             Ok(reloaded) => reloaded,
             Err(flaws) => {
-                self.give_back_boxes(boxes);
-                self.give_back_prepared(&ready);
+                    self.give_back_prepared(&ready);
                 return Err((flawed(&ready.tree, &flaws), Vec::new()));
             }
         };
         // From their next lives on.
-        self.keeping.boxes = boxes;
         self.flag_variables = FlagVariables::new(&plan, self.rooms.runtime());
         told.extend(self.take_over(now, how, plan, ready, &before, &reloaded, actions));
         if let Some(settings) = telemetry {
@@ -247,7 +237,7 @@ impl Driver {
         }
         let (added, removed, restarted, in_place) = control::tally(&differences, how.otp);
         let from = how.from.clone();
-        self.note_other(String::new(), What::Reloaded { added, removed, restarted, in_place, from });
+        self.note_other(String::new(), What::Reloaded { added, removed, restarted, in_place, from, paths });
         Ok(told)
     }
 
@@ -263,6 +253,7 @@ impl Driver {
                 "raise the hard limit (ulimit -Hn), or set log = \"none\" where no log is needed",
             )
         })?;
+        self.make_room_among_boxes();
         let mut prepared = BTreeMap::new();
         let mut problem = None;
         for (at, program) in another.changed.iter().zip(&changed) {
@@ -300,13 +291,6 @@ impl Driver {
                 changed.iter().for_each(|program| self.descriptors.give_back(&program.log));
                 Err(refusal)
             }
-        }
-    }
-
-    fn give_back_boxes(&mut self, prepared: bool) {
-        if prepared != self.keeping.boxes {
-            // As many as before, for which there was room.
-            let _ = self.descriptors.change_boxes(self.keeping.boxes);
         }
     }
 

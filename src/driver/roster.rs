@@ -159,6 +159,8 @@ pub struct Entry {
     pub log: Log,
     /// What must hold for it to be started.
     pub condition: Option<Condition>,
+    /// Its lives have black boxes.
+    pub blackbox: bool,
     /// What it executes, shortened for a line.
     pub command: Box<str>,
 }
@@ -187,6 +189,7 @@ impl Entry {
             watchdog: program.watchdog,
             log: program.log.clone(),
             condition: program.condition.clone(),
+            blackbox: program.blackbox,
             command: line(&program.argv).into(),
         }
     }
@@ -204,6 +207,7 @@ impl Entry {
             watchdog: None,
             log: Log::Inherit,
             condition: None,
+            blackbox: false,
             command: builtin.name().into(),
         }
     }

@@ -2,6 +2,7 @@
 
 use super::alarms::Alarms;
 use super::audience::Audience;
+use super::boxes::Boxes;
 use super::builtins::{Deaths, Program, declared_by};
 use super::flag_variables::FlagVariables;
 use super::followers::Followers;
@@ -97,11 +98,11 @@ impl Driver {
     ) -> Result<Driver, Failed> {
         // Where there is none, or it is not ours, process groups and sessions have to do.
         let cgroups = Tree::create(&plan.project, rooms.runtime()).ok();
-        let boxes = declares(&plan);
-        let mut descriptors = Descriptors::new(cgroups.is_some(), boxes, inherited);
+        let keeps = declares(&plan);
+        let mut descriptors = Descriptors::new(cgroups.is_some(), inherited);
         descriptors.take(plan.programs.iter())?;
         let in_force = revision::seal(&plan).map_err(|e| Failed::System("keeping the configuration", e))?;
-        let builtins = Builtin::all(boxes);
+        let builtins = Builtin::all(keeps);
         let workshop = Workshop::new(&rooms, inherited);
         let program = Program::new(
             workshop.environments.inherited.clone(),
@@ -141,7 +142,7 @@ impl Driver {
                 .and_then(Server::from_listener)
                 .map_err(system("listening on the control socket"))?,
             logger: Link::new().map_err(system("making the line to the logger"))?,
-            keeper: match boxes {
+            keeper: match keeps {
                 false => None,
                 true => Some(Link::new().map_err(system("making the line to the keeper"))?),
             },
@@ -151,8 +152,8 @@ impl Driver {
             flag_variables,
             keeping: Keeping::new(
                 past.supervisor.is_some() || predecessor::mark(rooms.project()).exists(),
-                boxes,
             ),
+            boxes: Boxes::default(),
             poll: Poll::new().map_err(system("making the poller"))?,
             dead: Vec::new(),
             options,
@@ -205,7 +206,7 @@ impl Driver {
             reload_again: false,
         };
         // A full disk is no reason not to run: the ledger tells too.
-        let _ = predecessor::begin(driver.rooms.project(), boxes);
+        let _ = predecessor::begin(driver.rooms.project(), keeps);
         driver.watch_all().map_err(system("watching the sockets"))?;
         Ok(driver)
     }

@@ -1,8 +1,9 @@
 //! What the driver keeps of one instance beside the core's state: descriptors, pids, the newest death.
 
 use super::audience::LISTENERS;
-use super::keeper::BlackBox;
+use super::boxes::BlackBox;
 use super::ring::Fault;
+use crate::ipc::builtin;
 use crate::supervisor::Cause;
 use crate::supervisor::spec::Incarnation;
 use crate::sys::cgroup::{Emptiness, Group, Tree};
@@ -78,8 +79,8 @@ pub struct Ended {
     pub time: Wall,
     pub crash: u64,
     pub asked: bool,
-    /// The kernel needed its memory.
-    pub out_of_memory: bool,
+    /// What was wrong with it beside its status.
+    pub fault: Option<builtin::Fault>,
 }
 
 impl Slot {

@@ -53,7 +53,7 @@ pub enum ToLogger {
         incarnation: u64,
     },
     /// A life has ended: drain what it wrote, mark the end in its log, write its crash record when
-    /// `crash` is not 0. Sent again to the next life of the logger until it was acknowledged.
+    /// `crash` is not 0. With it comes its black box when it says so. Sent again to the next life of the logger until it was acknowledged.
     Death(Death),
     /// Something happened that a person wants to see.
     Happened(Event),
@@ -95,8 +95,8 @@ pub struct Death {
     pub signal: Option<i32>,
     /// A core was dumped.
     pub core: bool,
-    /// The kernel killed it because there was no memory left.
-    pub oom: bool,
+    /// What was wrong with it beside its status; `None` when the status says it all.
+    pub fault: Option<Fault>,
     /// A start that failed, a readiness that never came, a watchdog that was missed, health checks that failed: in
     /// words. Else empty.
     pub error: String,
@@ -110,12 +110,81 @@ pub struct Death {
     pub restarts: u32,
     /// Its limit; 0: none.
     pub restarts_max: u32,
-    /// Processor time used by the life, user and system.
-    pub cpu_ns: u64,
-    /// Its largest resident set, in bytes.
-    pub memory_max: u64,
+    /// What it used, itself and the children that it waited for.
+    pub used: Used,
+    /// Its control group when it died, before the next life uses it; `None` where the kernel counts no memory for it.
+    pub group: Option<GroupMemory>,
+    /// Its black box, which comes with this message when it is [`BoxOf::Here`].
+    pub blackbox: BoxOf,
     /// The number of the newest event when it died.
     pub cursor: u64,
+}
+
+/// Why a death is a failure whatever its status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fault {
+    /// The kernel needed its memory.
+    OutOfMemory,
+    /// It was ended because it missed its watchdog.
+    Watchdog,
+    /// It was ended because too many of its health checks in a row failed.
+    Unhealthy,
+    /// It was ended because it was not ready in time.
+    NeverReady,
+}
+
+/// What a life used, as `getrusage(2)` counts it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct Used {
+    /// Processor time in its own code, nanoseconds.
+    pub user_ns: u64,
+    /// Processor time in the kernel, nanoseconds.
+    pub system_ns: u64,
+    /// The largest resident set, in bytes.
+    pub memory_max: u64,
+    /// Pages that had to be read from a disk.
+    pub major_faults: u64,
+    /// Pages that were there, or were only to be made.
+    pub minor_faults: u64,
+    /// Bytes read from disks.
+    pub read_bytes: u64,
+    /// Bytes written for disks.
+    pub written_bytes: u64,
+    /// How often it waited.
+    pub waits: u64,
+    /// How often it had to wait for its turn.
+    pub preemptions: u64,
+}
+
+/// Memory of a control group, in bytes. A number that the kernel does not have is `None`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, serde::Serialize, serde::Deserialize)]
+#[serde(default)]
+pub struct GroupMemory {
+    /// When the main process had ended: files in memory and helpers.
+    pub now: Option<u64>,
+    /// The most it ever was, over all lives that used the group.
+    pub peak: Option<u64>,
+    /// What it may be; `None` also when there is no limit.
+    pub limit: Option<u64>,
+    /// How many of its processes the kernel has killed because there was no memory left.
+    pub oom_kills: Option<u64>,
+}
+
+/// What became of the black box of a life that died.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum BoxOf {
+    /// It had none: it did not want one, or there were no descriptors left for it.
+    #[default]
+    None,
+    /// Nothing was written into it.
+    Untouched,
+    /// It comes with the message.
+    Here,
+    /// Too many died at once: it was let go.
+    LetGo,
 }
 
 /// Logger → supervisor.
@@ -128,10 +197,12 @@ pub enum FromLogger {
         /// Which life.
         incarnation: u64,
     },
-    /// Deaths up to this number are recorded (or cannot be, and that is said on stderr).
+    /// Deaths up to this number are recorded, or cannot be.
     Recorded {
         /// [`Death::seq`].
         seq: u64,
+        /// So many of their crash records could not be written.
+        unwritten: u32,
     },
     /// An instance that is gone has all its words in its log, and nothing is kept of it: its number may be given
     /// to another one. Comes after the [`FromLogger::Recorded`] of every death that was told before its

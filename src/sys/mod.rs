@@ -7,6 +7,7 @@ pub mod disk;
 pub mod early;
 pub mod ends;
 pub mod futex;
+pub mod gauge;
 pub mod inherited;
 pub mod launch;
 pub mod log_pipe;

@@ -21,10 +21,24 @@ const SO_PEERPIDFD: i32 = 77;
 /// What a process and its reaped children used, as `wait4(2)` reports it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Processor time, user and system.
-    pub cpu: Duration,
+    /// Processor time in its own code.
+    pub user: Duration,
+    /// Processor time in the kernel.
+    pub system: Duration,
     /// The largest resident set, in bytes.
     pub memory_max: u64,
+    /// Pages that were read from a disk.
+    pub major_faults: u64,
+    /// Pages that were not.
+    pub minor_faults: u64,
+    /// Bytes read from disks.
+    pub read: u64,
+    /// Bytes written for disks.
+    pub written: u64,
+    /// How often it gave its processor up.
+    pub waits: u64,
+    /// How often the processor was taken from it.
+    pub preemptions: u64,
 }
 
 /// How it ended, or `None` while it lives. Leaves the zombie, so that everything about it can still be
@@ -262,8 +276,18 @@ fn wait_raw(kind: libc::idtype_t, id: u32, options: i32) -> io::Result<Option<(u
         _ => Cause::Unknown,
     };
     let time = |time: libc::timeval| Duration::new(time.tv_sec as u64, time.tv_usec as u32 * 1000);
-    let usage =
-        Usage { cpu: time(usage.ru_utime) + time(usage.ru_stime), memory_max: usage.ru_maxrss as u64 * 1024 };
+    let usage = Usage {
+        user: time(usage.ru_utime),
+        system: time(usage.ru_stime),
+        memory_max: usage.ru_maxrss as u64 * 1024,
+        major_faults: usage.ru_majflt as u64,
+        minor_faults: usage.ru_minflt as u64,
+        // The kernel counts blocks of 512 bytes, whatever the disk's are.
+        read: usage.ru_inblock as u64 * 512,
+        written: usage.ru_oublock as u64 * 512,
+        waits: usage.ru_nvcsw as u64,
+        preemptions: usage.ru_nivcsw as u64,
+    };
     Ok(Some((pid as u32, cause, usage)))
 }
 

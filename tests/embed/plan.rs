@@ -93,6 +93,7 @@ fn a_service_says_what_its_table_says() {
         |s| s.env("PORT", "2525").env("FROM", "a").env("FROM", "b\nc").inherit_env(false),
         "env = { PORT = 2525, FROM = \"b\\nc\" }\ninherit_env = false",
     );
+    service(|s| s.blackbox(false), "blackbox = false");
     service(|s| s.directory("mail"), "directory = \"mail\"");
     service(|s| s.directory("/var/mail"), "directory = \"/var/mail\"");
     service(|s| s.user("mail"), "user = \"mail\"");

@@ -15,6 +15,8 @@ const TEXT_MAX: usize = 40;
 pub(super) struct Reasons {
     restart: Vec<String>,
     in_place: Vec<String>,
+    /// What each is about, as the file calls it.
+    keys: Vec<String>,
 }
 
 /// A share in units of 0.001 %.
@@ -42,14 +44,24 @@ pub(super) fn telemetry(old: &Settings, new: &Settings) -> Reasons {
 }
 
 impl Reasons {
-    /// A difference that only a new process takes up, in words.
-    pub(super) fn needs_restart(&mut self, why: String) {
+    /// A difference in `key` that only a new process takes up, in words.
+    pub(super) fn needs_restart(&mut self, key: &str, why: String) {
+        self.about(key);
         self.restart.push(why);
     }
 
-    /// A difference that is in force at once, in words.
-    pub(super) fn takes_effect(&mut self, why: String) {
+    /// A difference in `key` that is in force at once, in words.
+    pub(super) fn takes_effect(&mut self, key: &str, why: String) {
+        self.about(key);
         self.in_place.push(why);
+    }
+
+    /// Once each; `restart policy` is two things of one key.
+    fn about(&mut self, what: &str) {
+        let key = what.strip_suffix(" policy").unwrap_or(what);
+        if !self.keys.iter().any(|known| known == key) {
+            self.keys.push(key.to_owned());
+        }
     }
 
     /// "what old → new", when they differ, for what a process was started with.
@@ -61,7 +73,7 @@ impl Reasons {
         show: impl Fn(&T) -> String,
     ) {
         if old != new {
-            self.restart.push(format!("{what} {} → {}", show(old), show(new)));
+            self.needs_restart(what, format!("{what} {} → {}", show(old), show(new)));
         }
     }
 
@@ -74,20 +86,20 @@ impl Reasons {
         show: impl Fn(&T) -> String,
     ) {
         if old != new {
-            self.in_place.push(format!("{what} {} → {}", show(old), show(new)));
+            self.takes_effect(what, format!("{what} {} → {}", show(old), show(new)));
         }
     }
 
     /// The same reasons for something that has no process of its own.
     pub(super) fn without_processes(mut self) -> Reasons {
         self.restart.append(&mut self.in_place);
-        Reasons { restart: Vec::new(), in_place: self.restart }
+        Reasons { restart: Vec::new(), in_place: self.restart, keys: self.keys }
     }
 
     /// What they mean for the one called so; `None`: nothing differs.
     pub(super) fn difference(mut self, name: &str) -> Option<Difference> {
         // Paths and variables may hold what a terminal would obey.
-        for why in self.restart.iter_mut().chain(&mut self.in_place) {
+        for why in self.restart.iter_mut().chain(&mut self.in_place).chain(&mut self.keys) {
             *why = printable(why);
         }
         let what = match (self.restart.is_empty(), self.in_place.is_empty()) {
@@ -98,7 +110,7 @@ impl Reasons {
                 What::Restart { why: self.restart }
             }
         };
-        Some(Difference { name: name.to_owned(), what })
+        Some(Difference { name: name.to_owned(), what, keys: self.keys })
     }
 
     /// The wait before a restart: of services and of groups.
