@@ -101,7 +101,11 @@ fn instances_that_stay_are_not_restarted_and_those_that_are_renamed_are() {
     let found = diff(&two, &plan("[service.web]\ncommand = 'x'\n"));
     assert_eq!(
         found,
-        [Difference { name: "web".into(), what: What::InPlace { why: vec!["instances 2 → 1".into()] }, keys: vec!["instances".into()] }]
+        [Difference {
+            name: "web".into(),
+            what: What::InPlace { why: vec!["instances 2 → 1".into()] },
+            keys: vec!["instances".into()]
+        }]
     );
     let none = two.scaled("web", 0).unwrap();
     assert!(matches!(&diff(&none, &plan("[service.web]\ncommand = 'y'\n"))[..], [d] if d.name == "web"));

@@ -76,12 +76,15 @@ fn a_process_that_is_killed_with_open_spans_leaves_them_and_what_it_was_about() 
     assert_eq!(named, [("charge card", 0), ("POST payments", 1)], "{record}");
     assert_eq!(spans[0]["attributes"]["attempt"], "2");
     assert_eq!(spans[1]["parent"], spans[0]["span"]);
-    let at = record["context"].as_array().unwrap().iter().find(|one| one["keys"]["order"] == "A-1042").unwrap();
+    let at =
+        record["context"].as_array().unwrap().iter().find(|one| one["keys"]["order"] == "A-1042").unwrap();
     assert_eq!(at["operation"]["name"], "POST /checkout");
     assert_eq!(at["breadcrumbs"][0]["text"], "cart loaded");
     assert_eq!(record["events"][0]["name"], "payment retried");
     let shown = project.mainstay(&["crash", "show", "web"]).ok();
-    for part in ["POST /checkout", "charge card", "POST payments", "<- here", "order=A-1042", "payment retried"] {
+    for part in
+        ["POST /checkout", "charge card", "POST payments", "<- here", "order=A-1042", "payment retried"]
+    {
         assert!(shown.contains(part), "{part}: {shown}");
     }
     assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
@@ -128,7 +131,8 @@ fn flags_that_it_has_read_are_told_with_what_it_saw() {
         wait_for_death();
     }
     let name = "flags_that_it_has_read_are_told_with_what_it_saw";
-    let project = Project::running(&service(name, "[flag.new-checkout]\ndefault = true\n[flag.other]\ndefault = true"));
+    let project =
+        Project::running(&service(name, "[flag.new-checkout]\ndefault = true\n[flag.other]\ndefault = true"));
     project.kill_and_wait("web", "ready");
     let record = newest(&project, 1);
     let flags = record["flags"].as_array().unwrap();
@@ -153,12 +157,24 @@ fn a_reload_shortly_before_is_told_with_the_keys_of_the_service_that_died() {
     project.wait("worker", "gave_up", &cursor);
     let record = newest(&project, 3);
     let changed = &record["changed"][0];
-    assert_eq!((changed["kind"].as_str(), changed["keys"][0].as_str()), (Some("reload"), Some("worker.env.DB_HOST")));
+    assert_eq!(
+        (changed["kind"].as_str(), changed["keys"][0].as_str()),
+        (Some("reload"), Some("worker.env.DB_HOST"))
+    );
     let shown = project.mainstay(&["crash", "show", "worker"]).ok();
-    assert!(shown.contains("changed   config reload  ") && shown.contains("before  worker.env.DB_HOST"), "{shown}");
+    assert!(
+        shown.contains("changed   config reload  ") && shown.contains("before  worker.env.DB_HOST"),
+        "{shown}"
+    );
     let why = project.mainstay(&["why", "worker"]).ok();
-    assert!(why.contains("Last words: \"database unreachable\". Same cause each time (fingerprint "), "{why}");
-    assert!(why.contains("Changed shortly before: config reload at ") && why.contains("(worker.env.DB_HOST)."), "{why}");
+    assert!(
+        why.contains("Last words: \"database unreachable\". Same cause each time (fingerprint "),
+        "{why}"
+    );
+    assert!(
+        why.contains("Changed shortly before: config reload at ") && why.contains("(worker.env.DB_HOST)."),
+        "{why}"
+    );
     project.shutdown();
 }
 
@@ -257,7 +273,11 @@ fn a_thousand_deaths_at_once_with_boxes_exhaust_no_descriptors() {
         project.mainstay(&[&["wait", "many", "--state", "ready"], &after[..]].concat()).ok();
         assert!(open() < LIMIT, "{} of {LIMIT}", open());
     }
-    let told = project.events("0").iter().filter(|event| event["message"].as_str().is_some_and(|m| m.contains("descriptors are short"))).count();
+    let told = project
+        .events("0")
+        .iter()
+        .filter(|event| event["message"].as_str().is_some_and(|m| m.contains("descriptors are short")))
+        .count();
     assert!(told <= 1, "said once, and perhaps forgotten since: {told}");
     let log = project.read("log/mainstay.log");
     assert_eq!(log.matches("descriptors are short").count(), 1, "said once");
@@ -306,7 +326,10 @@ fn what_is_pruned_under_a_running_tree_stays_away_and_numbers_go_on() {
     project.kill_and_wait("one", "up");
     let left = newest(&project, 1);
     assert_eq!(left["id"], "c-2");
-    assert!(!project.read("state/crashes.jsonl").contains("\"id\":\"c-1\""), "nothing is left of it in the file");
+    assert!(
+        !project.read("state/crashes.jsonl").contains("\"id\":\"c-1\""),
+        "nothing is left of it in the file"
+    );
     project.shutdown();
     let project_again = project;
     assert_eq!(project_again.mainstay(&["crash", "prune", "--all", "--json"]).code, 0);

@@ -41,9 +41,9 @@ impl<'a> Noter<'a> {
     /// The lane for what is noted of the whole life by programs that end at once; made when it is not there. Two of them at
     /// the same time need a lock. `None`: as of [`Noter::lane`].
     pub(super) fn lane_of_the_life(&self) -> Option<Lane<'a>> {
-        let start = (0..LANE_COUNT).map(|number| LANES + number * LANE).find(|start| {
-            self.cells[start + lane::OWNER].load(Ordering::Acquire) == lane::LIFE
-        });
+        let start = (0..LANE_COUNT)
+            .map(|number| LANES + number * LANE)
+            .find(|start| self.cells[start + lane::OWNER].load(Ordering::Acquire) == lane::LIFE);
         match start {
             Some(start) => Some(Lane { cells: self.cells, start, owner: lane::LIFE }),
             None => self.lane(lane::LIFE, &[0; 16]),
@@ -118,7 +118,11 @@ impl Lane<'_> {
     /// The error number `number`, as they come: the one before stays until this one is whole. The text's name is what is
     /// wrong, with a pair `at`.
     pub fn set_error(&self, number: u32, panic: bool, at: Instant, text: &Packed<{ lane::ERROR_TEXT }>) {
-        let head = Head::of(text.marks(), number, if panic { super::areas::KIND_PANIC } else { super::areas::KIND_ERROR });
+        let head = Head::of(
+            text.marks(),
+            number,
+            if panic { super::areas::KIND_PANIC } else { super::areas::KIND_ERROR },
+        );
         let place = lane::ERRORS + number as usize % lane::ERROR_COUNT * lane::ERROR_CELLS;
         self.put::<{ lane::ERROR_CELLS }, { lane::TIMED }, _>(place, head, at, text);
     }

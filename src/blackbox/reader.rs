@@ -8,8 +8,8 @@
 //! only lie about itself.
 
 use super::layout::{
-    BELL, BYTES, CELLS, CHECK, COUNTERS, DRAINED, ENTRIES, ENTRY, EVENTS, HEADER, KEY, OVERFLOWS, PAIR, PAIRS, PROBES, SEEN, TIME,
-    VALUE, cell, entry, key, proves,
+    BELL, BYTES, CELLS, CHECK, COUNTERS, DRAINED, ENTRIES, ENTRY, EVENTS, HEADER, KEY, OVERFLOWS, PAIR,
+    PAIRS, PROBES, SEEN, TIME, VALUE, cell, entry, key, proves,
 };
 use super::said::Drained;
 use crate::sys::memory;

@@ -77,7 +77,9 @@ pub mod lane {
 
     /// The heads of all its records.
     pub(in super::super) fn heads() -> impl Iterator<Item = usize> {
-        let of = |start: usize, count: usize, cells: usize| (0..count).map(move |number| start + number * cells + 1);
+        let of = |start: usize, count: usize, cells: usize| {
+            (0..count).map(move |number| start + number * cells + 1)
+        };
         of(OPERATION, 1, OPERATION_CELLS)
             .chain(of(ERRORS, ERROR_COUNT, ERROR_CELLS))
             .chain(of(CRUMBS, CRUMB_COUNT, CRUMB_CELLS))
@@ -182,7 +184,12 @@ pub(super) fn in_lane<const CELLS: usize, const TEXT: usize, const BYTES: usize>
 }
 
 /// The head of a record of a lane that proves itself; `Err`: it is torn; `Ok(None)`: there is none.
-pub(super) fn proven_in_lane(place: usize, owner: u64, text: usize, cells: &[u64]) -> Result<Option<Head>, ()> {
+pub(super) fn proven_in_lane(
+    place: usize,
+    owner: u64,
+    text: usize,
+    cells: &[u64],
+) -> Result<Option<Head>, ()> {
     if cells[1] == 0 {
         return Ok(None);
     }
@@ -213,7 +220,11 @@ pub(super) fn span_check(place: usize, cells: &[u64; SPAN], used: usize) -> u64 
 }
 
 /// The head of a record in a ring that proves itself, and its ticket; as [`proven_in_lane`].
-pub(super) fn proven_in_ring(place: usize, text: impl Fn(Head) -> usize, cells: &[u64]) -> Result<Option<(u64, Head)>, ()> {
+pub(super) fn proven_in_ring(
+    place: usize,
+    text: impl Fn(Head) -> usize,
+    cells: &[u64],
+) -> Result<Option<(u64, Head)>, ()> {
     if cells[0] == 0 && cells[1] == 0 {
         return Ok(None);
     }

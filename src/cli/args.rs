@@ -2,16 +2,16 @@
 //! [`super::command`]).
 
 use super::audit::AuditCommand;
-use super::telemetry::TelemetryCommand;
 use super::crash::Crash;
-use super::note::Note;
-use super::span::Span;
 use super::emergency::Emergency;
 use super::flag::FlagCommand;
 use super::guard::GuardCommand;
 use super::logs::Logs;
+use super::note::Note;
 use super::registry::RegistryCommand;
+use super::span::Span;
 use super::stage::StageCommand;
+use super::telemetry::TelemetryCommand;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::ffi::OsString;

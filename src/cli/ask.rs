@@ -225,8 +225,9 @@ impl<'a> Records<'a> {
         let operation = |record: &crash::Record| {
             record.context.iter().find_map(|context| context.operation.as_ref()).map(|of| of.name.clone())
         };
-        let doing = newest
-            .and_then(|record| record.innermost().map(|span| span.name.clone()).or_else(|| operation(record)));
+        let doing = newest.and_then(|record| {
+            record.innermost().map(|span| span.name.clone()).or_else(|| operation(record))
+        });
         why::Recorded {
             words: self.words(number, look),
             doing: doing.unwrap_or_default(),

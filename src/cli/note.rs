@@ -18,7 +18,8 @@ pub struct Note {
 
 /// `order=A-1042`
 pub(super) fn pair(text: &str) -> Result<(String, String), String> {
-    let (key, value) = text.split_once('=').filter(|(key, _)| !key.is_empty()).ok_or("write it as KEY=VALUE")?;
+    let (key, value) =
+        text.split_once('=').filter(|(key, _)| !key.is_empty()).ok_or("write it as KEY=VALUE")?;
     Ok((key.to_owned(), value.to_owned()))
 }
 
@@ -29,7 +30,8 @@ pub(super) fn pair(text: &str) -> Result<(String, String), String> {
 pub fn run(note: &Note, output: &mut Output<'_>) -> Result<(), Error> {
     let done = match said::blackbox() {
         Some(memory) => blackbox::note(memory.as_fd(), &note.pairs).map(|without_room| {
-            (without_room > 0).then(|| format!("no room for {without_room} of them: 16 keys are noted already"))
+            (without_room > 0)
+                .then(|| format!("no room for {without_room} of them: 16 keys are noted already"))
         }),
         None => by_datagram(note).map(|()| None),
     };

@@ -120,7 +120,8 @@ impl Open {
         let told = Told {
             name: span.name.clone(),
             attributes: span.attributes.clone(),
-            trace: continued.unwrap_or_else(|| u128::from(trace::new_id()) << 64 | u128::from(trace::new_id())),
+            trace: continued
+                .unwrap_or_else(|| u128::from(trace::new_id()) << 64 | u128::from(trace::new_id())),
             span: trace::new_id(),
             parent,
             start: clock::now().as_nanos(),
@@ -154,7 +155,10 @@ impl Open {
             }
             Open::ByTelemetry(told) => {
                 if let Err(error) = told.say("end", failed.as_deref()) {
-                    output.say(&format!("mainstay: nobody has seen the end of the span: {}", said::why(&error)));
+                    output.say(&format!(
+                        "mainstay: nobody has seen the end of the span: {}",
+                        said::why(&error)
+                    ));
                 }
             }
             Open::Nowhere => {}

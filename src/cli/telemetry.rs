@@ -22,7 +22,11 @@ pub enum TelemetryCommand {
 ///
 /// # Errors
 /// Writing the answer failed.
-pub fn run(command: &TelemetryCommand, project: &Project, output: &mut Output<'_>) -> Result<ExitCode, Error> {
+pub fn run(
+    command: &TelemetryCommand,
+    project: &Project,
+    output: &mut Output<'_>,
+) -> Result<ExitCode, Error> {
     let TelemetryCommand::Status = command;
     let last = spool::last(&project.logs);
     let place = Place::read(&project.state);
@@ -64,7 +68,10 @@ fn render(last: &Summary, place: Option<&Place>, project: &Project) -> Vec<Strin
             lines.push(format!("rejected      {}  (the collector does not want them)", place.rejected));
         }
         if place.dropped > 0 {
-            lines.push(format!("dropped       {}  (rotated away before the collector had them)", place.dropped));
+            lines.push(format!(
+                "dropped       {}  (rotated away before the collector had them)",
+                place.dropped
+            ));
         }
         if !place.trouble.is_empty() {
             lines.push(format!("trouble       {}", printable(&place.trouble)));
@@ -139,13 +146,20 @@ mod tests {
     }
 
     fn summary() -> Summary {
-        let totals = Counts { taken: 1000, written: 120, sampled_out: 800, over_ceiling: 80, lost: 12, torn: 0 };
+        let totals =
+            Counts { taken: 1000, written: 120, sampled_out: 800, over_ceiling: 80, lost: 12, torn: 0 };
         Summary { number: 17, totals, begun: 3, refused: 2, ..Summary::default() }
     }
 
     #[test]
     fn the_counters_are_told_with_what_they_mean() {
-        let place = Place { written: 100, exported: 90, rejected: 10, trouble: "no\u{1b}".into(), ..Place::default() };
+        let place = Place {
+            written: 100,
+            exported: 90,
+            rejected: 10,
+            trouble: "no\u{1b}".into(),
+            ..Place::default()
+        };
         let text = render(&summary(), Some(&place), &project()).join("\n");
         insta::assert_snapshot!(text, @r"
         taken         1000

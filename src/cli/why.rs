@@ -32,7 +32,8 @@ pub fn explain(service: &Service, events: &[Event], recorded: &Recorded, look: &
     let mut text = sentence(service, &past, look);
     let broken = matches!(service.state.as_str(), "gave_up" | "backing_off");
     if broken {
-        let words = recorded.words.as_ref().map(|words| format!("Last words: \"{}\".", printable(&words.text)));
+        let words =
+            recorded.words.as_ref().map(|words| format!("Last words: \"{}\".", printable(&words.text)));
         let doing = Some(&recorded.doing).filter(|doing| !doing.is_empty());
         let doing = doing.map(|doing| format!("It was at: {}.", printable(doing)));
         let same = past.same_cause(&recorded.fingerprints);
@@ -254,7 +255,8 @@ fn describe(event: &Event, service: &Service, look: &Look) -> String {
         }
         What::Reloaded { paths, .. } => {
             let keys: Vec<&String> = crash::keys_of(&service.service, paths).collect();
-            let more = if keys.len() > KEYS { format!(" and {} more", keys.len() - KEYS) } else { String::new() };
+            let more =
+                if keys.len() > KEYS { format!(" and {} more", keys.len() - KEYS) } else { String::new() };
             let keys: Vec<String> = keys.into_iter().take(KEYS).map(|key| printable(key)).collect();
             format!("config reload at {at} ({}{more})", keys.join(", "))
         }

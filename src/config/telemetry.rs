@@ -21,7 +21,9 @@ pub(super) fn read(context: &mut Context<'_>, value: &Value<'_>) -> Option<Setti
     let Some(table) = value.get_ref().as_table() else {
         let found = describe(value.get_ref());
         let problem = Diagnostic::error(value.span(), format!("`telemetry` is {found}, expected a table"));
-        context.problems.push(problem.help("write [telemetry] and in it, say, endpoint = \"http://127.0.0.1:4318\""));
+        context
+            .problems
+            .push(problem.help("write [telemetry] and in it, say, endpoint = \"http://127.0.0.1:4318\""));
         return None;
     };
     let mut fields = context.fields(table, "`[telemetry]`");
@@ -33,7 +35,8 @@ pub(super) fn read(context: &mut Context<'_>, value: &Value<'_>) -> Option<Setti
     let keep_failed = fields.take("keep_failed", boolean);
     let per_second = fields.take("per_second", |c, v| integer(c, v, 1..=PER_SECOND_MAX));
     let batch = fields.take("batch", batch).map(|l| l.value).unwrap_or_default();
-    let file = fields.take("file", |c, v| policy::log_table(c, v, "a table such as { max_size = \"10MiB\", files = 5 }"));
+    let file = fields
+        .take("file", |c, v| policy::log_table(c, v, "a table such as { max_size = \"10MiB\", files = 5 }"));
     fields.finish(None);
     let (max_size, files) = match file.map(|l| l.value) {
         Some(LogPart::Logger { max_size, files }) => (max_size, files),

@@ -105,8 +105,12 @@ fn change(event: &Event, service: &str, before_ns: u64) -> Option<Change> {
             ..Change::default()
         },
         What::Reloaded { added, removed, restarted, in_place, from, paths } => {
-            let counts =
-                [(*added, "added"), (*removed, "removed"), (*restarted, "restarted"), (*in_place, "in place")];
+            let counts = [
+                (*added, "added"),
+                (*removed, "removed"),
+                (*restarted, "restarted"),
+                (*in_place, "in place"),
+            ];
             let counts = counts.iter().filter(|(count, _)| *count > 0);
             let counts: Vec<String> = counts.map(|(count, what)| format!("{count} {what}")).collect();
             Change {

@@ -219,7 +219,11 @@ impl Evidence {
         let (contexts_unplaced, spans_unplaced) = image.unplaced();
         Evidence {
             doing: in_tree_order(spans.into_iter().take(SPANS).collect(), &ended, died),
-            context: contexts.into_iter().take(CONTEXTS).map(|context| self::context(context, died)).collect(),
+            context: contexts
+                .into_iter()
+                .take(CONTEXTS)
+                .map(|context| self::context(context, died))
+                .collect(),
             events: events.iter().rev().take(EVENTS).rev().map(|event| said(event, died)).collect(),
             flags: seen.iter().take(FLAGS).map(|seen| names.flag(seen, died)).collect(),
             unsaid: Unsaid { torn: image.torn() as u64, contexts_unplaced, spans_unplaced, left_out },
@@ -240,7 +244,8 @@ fn unwound(
         return Vec::new();
     };
     let after = |span: &blackbox::FinishedSpan| before(span.until, panic.at) <= COARSE.as_nanos() as u64;
-    let finished = image.finished_spans(0).into_iter().filter(|span| span.status == Status::Error && after(span));
+    let finished =
+        image.finished_spans(0).into_iter().filter(|span| span.status == Status::Error && after(span));
     let mut finished: HashMap<u64, blackbox::FinishedSpan> = finished.map(|span| (span.span, span)).collect();
     let (mut found, mut next) = (Vec::new(), panic.span);
     // Each is taken out, so a circle ends.
@@ -283,7 +288,9 @@ fn in_tree_order(spans: Vec<blackbox::OpenSpan>, ended: &HashMap<u64, u64>, died
     // A chain of parents that never ends in a root is a circle: whoever is left after all roots is taken as one.
     while let Some(root) = left
         .iter()
-        .position(|span| span.as_ref().is_some_and(|span| !known.contains(&span.parent) || span.parent == span.span))
+        .position(|span| {
+            span.as_ref().is_some_and(|span| !known.contains(&span.parent) || span.parent == span.span)
+        })
         .or_else(|| left.iter().position(Option::is_some))
     {
         let mut open = vec![(root, 0)];
@@ -375,9 +382,9 @@ pub struct Names(HashMap<u64, (String, u32, Truth)>);
 impl Names {
     /// Those of this copy of a board.
     pub fn of(board: &Snapshot) -> Names {
-        let named = board.bodies().filter_map(|(name, body, truth)| {
-            Some((name_hash(name)?, (name.to_owned(), body, truth)))
-        });
+        let named = board
+            .bodies()
+            .filter_map(|(name, body, truth)| Some((name_hash(name)?, (name.to_owned(), body, truth))));
         Names(named.collect())
     }
 

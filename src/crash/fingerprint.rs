@@ -33,7 +33,8 @@ pub fn of(record: &Record) -> String {
 /// Where it was, as far as that is known.
 fn place(record: &Record) -> String {
     let panics = record.context.iter().filter_map(|context| context.error.as_ref());
-    let panic = panics.filter(|error| error.panic && !error.place.is_empty()).map(|error| error.place.clone()).next();
+    let panic =
+        panics.filter(|error| error.panic && !error.place.is_empty()).map(|error| error.place.clone()).next();
     let told = || record.words.iter().rev().find_map(place_in_words);
     let span = || record.innermost().map(|span| span.name.clone());
     panic.or_else(told).or_else(span).unwrap_or_default()

@@ -72,7 +72,8 @@ mod tests {
 
     #[test]
     fn pairs_are_an_object_in_their_order_and_each_key_once() {
-        let pairs: Pairs = [("b", "1"), ("a", "2"), ("b", "3")].map(|(k, v)| (k.into(), v.into())).into_iter().collect();
+        let pairs: Pairs =
+            [("b", "1"), ("a", "2"), ("b", "3")].map(|(k, v)| (k.into(), v.into())).into_iter().collect();
         let text = serde_json::to_string(&pairs).unwrap();
         assert_eq!(text, r#"{"b":"1","a":"2"}"#);
         assert_eq!(serde_json::from_str::<Pairs>(&text).unwrap(), pairs);

@@ -208,7 +208,10 @@ mod tests {
         check(&Death { code: Some(3), ..death.clone() }, "exited 3");
         check(&Death { signal: Some(9), ..death.clone() }, "killed by SIGKILL");
         check(&Death { signal: Some(11), core: true, ..death.clone() }, "killed by SIGSEGV, core dumped");
-        check(&Death { signal: Some(9), fault: Some(Fault::OutOfMemory), ..death.clone() }, "killed by SIGKILL, out of memory");
+        check(
+            &Death { signal: Some(9), fault: Some(Fault::OutOfMemory), ..death.clone() },
+            "killed by SIGKILL, out of memory",
+        );
         check(&death, "ended, nobody saw how");
         let error = "not ready within 30 s".to_owned();
         check(&Death { signal: Some(9), error, ..death }, "killed by SIGKILL (not ready within 30 s)");

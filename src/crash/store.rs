@@ -45,7 +45,12 @@ pub struct File {
 /// It cannot be read.
 pub fn read(state: &Path) -> io::Result<File> {
     let Lines { records, unwritten, unwritten_ids, newest, .. } = lines(&file(state))?;
-    Ok(File { records: records.into_iter().map(|(_, record)| record).collect(), unwritten, unwritten_ids, newest })
+    Ok(File {
+        records: records.into_iter().map(|(_, record)| record).collect(),
+        unwritten,
+        unwritten_ids,
+        newest,
+    })
 }
 
 /// Throws these records away. The file is smaller when the logger has written its next record; where none runs,
@@ -55,7 +60,10 @@ pub fn read(state: &Path) -> io::Result<File> {
 /// It cannot be written to.
 pub fn throw_away(state: &Path, numbers: &BTreeSet<u64>) -> io::Result<()> {
     let mut line = vec![b'\n'];
-    serde_json::to_writer(&mut line, &Note { schema: super::SCHEMA, pruned: numbers.clone(), ..Note::default() })?;
+    serde_json::to_writer(
+        &mut line,
+        &Note { schema: super::SCHEMA, pruned: numbers.clone(), ..Note::default() },
+    )?;
     line.push(b'\n');
     // In one write, behind whatever was there, torn or not: an empty line is passed over.
     OpenOptions::new().append(true).custom_flags(libc::O_NOFOLLOW).open(file(state))?.write_all(&line)

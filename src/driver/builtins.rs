@@ -15,8 +15,8 @@ use crate::supervisor::{Cause, Event};
 use crate::sys::launch::{Environment, Launch, Request, StartError};
 use crate::sys::log_pipe::LogPipe;
 use crate::sys::pidfd::{self, Usage};
-use crate::telemetry::Settings;
 use crate::sys::{self, clock, memory, process};
+use crate::telemetry::Settings;
 use crate::time::{Duration, Instant};
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -168,8 +168,8 @@ fn sealed(declared: &Declarations) -> io::Result<OwnedFd> {
 }
 
 fn sealed_settings(settings: &Settings) -> io::Result<OwnedFd> {
-    let bytes =
-        codec::encode_plan(settings).map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e.to_string()))?;
+    let bytes = codec::encode_plan(settings)
+        .map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e.to_string()))?;
     memory::sealed("mainstay.telemetry", &bytes)
 }
 

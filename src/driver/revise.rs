@@ -220,7 +220,7 @@ impl Driver {
         let reloaded = match self.core.reload(now, revision, &mut actions) {
             Ok(reloaded) => reloaded,
             Err(flaws) => {
-                    self.give_back_prepared(&ready);
+                self.give_back_prepared(&ready);
                 return Err((flawed(&ready.tree, &flaws), Vec::new()));
             }
         };

@@ -150,9 +150,7 @@ impl Driver {
             audience: Audience::default(),
             telemetry_wanted,
             flag_variables,
-            keeping: Keeping::new(
-                past.supervisor.is_some() || predecessor::mark(rooms.project()).exists(),
-            ),
+            keeping: Keeping::new(past.supervisor.is_some() || predecessor::mark(rooms.project()).exists()),
             boxes: Boxes::default(),
             poll: Poll::new().map_err(system("making the poller"))?,
             dead: Vec::new(),

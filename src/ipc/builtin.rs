@@ -135,7 +135,9 @@ pub enum Fault {
 }
 
 /// What a life used, as `getrusage(2)` counts it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, serde::Serialize, serde::Deserialize,
+)]
 #[serde(default)]
 pub struct Used {
     /// Processor time in its own code, nanoseconds.
@@ -159,7 +161,9 @@ pub struct Used {
 }
 
 /// Memory of a control group, in bytes. A number that the kernel does not have is `None`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, serde::Serialize, serde::Deserialize,
+)]
 #[serde(default)]
 pub struct GroupMemory {
     /// When the main process had ended: files in memory and helpers.
@@ -173,7 +177,9 @@ pub struct GroupMemory {
 }
 
 /// What became of the black box of a life that died.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, serde::Serialize, serde::Deserialize)]
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, serde::Serialize, serde::Deserialize,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum BoxOf {
     /// It had none: it did not want one, or there were no descriptors left for it.

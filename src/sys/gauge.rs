@@ -16,8 +16,7 @@ use std::path::Path;
 /// The files of one hierarchy: now, the most, the limit.
 type Names = [&'static CStr; 3];
 const VERSION_2: Names = [c"memory.current", c"memory.peak", c"memory.max"];
-const VERSION_1: Names =
-    [c"memory.usage_in_bytes", c"memory.max_usage_in_bytes", c"memory.limit_in_bytes"];
+const VERSION_1: Names = [c"memory.usage_in_bytes", c"memory.max_usage_in_bytes", c"memory.limit_in_bytes"];
 
 /// A limit from here on is none: version 1 has a number for that.
 const UNLIMITED: u64 = 1 << 62;

@@ -73,7 +73,8 @@ pub fn touched(memory: BorrowedFd<'_>) -> io::Result<u64> {
 /// It may not be opened, or no descriptors are left.
 pub fn lock(memory: BorrowedFd<'_>) -> io::Result<Option<OwnedFd>> {
     // Opened anew: all processes that inherited the descriptor have one lock in common.
-    let again = File::options().read(true).write(true).open(format!("/proc/self/fd/{}", memory.as_raw_fd()))?;
+    let again =
+        File::options().read(true).write(true).open(format!("/proc/self/fd/{}", memory.as_raw_fd()))?;
     match rustix::fs::flock(&again, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
         Ok(()) => Ok(Some(again.into())),
         Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => Ok(None),

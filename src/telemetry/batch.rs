@@ -224,7 +224,8 @@ mod tests {
         let first = batch.summary(&Summary { refused: 4, ..Summary::default() });
         let second = batch.summary(&first);
         assert_eq!((first.number, second.number, second.refused), (1, 2, 4));
-        let counted = Counts { taken: 4, written: 2, over_ceiling: 2, lost: 14, torn: 2, ..Counts::default() };
+        let counted =
+            Counts { taken: 4, written: 2, over_ceiling: 2, lost: 14, torn: 2, ..Counts::default() };
         assert_eq!(second.totals, counted);
         assert_eq!((second.spans, second.events, second.services["web"].lost), (0, 1, 7));
     }

@@ -93,7 +93,9 @@ pub fn outcome(bytes: &[u8], ended: bool, now: i64) -> Option<Outcome> {
     let length = match head.parse(bytes) {
         Ok(httparse::Status::Complete(length)) => length,
         Ok(httparse::Status::Partial) if !ended => return None,
-        Ok(httparse::Status::Partial) if bytes.is_empty() => return again("it closed the connection without an answer"),
+        Ok(httparse::Status::Partial) if bytes.is_empty() => {
+            return again("it closed the connection without an answer");
+        }
         Ok(httparse::Status::Partial) => return again("its answer ends early"),
         Err(error) => return again(&format!("its answer is no HTTP: {error}")),
     };
@@ -224,8 +226,11 @@ mod tests {
 
     #[test]
     fn a_request_is_a_post_of_the_line() {
-        let endpoint =
-            Endpoint { address: ([127, 0, 0, 1], 4318).into(), host: "localhost:4318".into(), base: "/otlp".into() };
+        let endpoint = Endpoint {
+            address: ([127, 0, 0, 1], 4318).into(),
+            host: "localhost:4318".into(),
+            base: "/otlp".into(),
+        };
         let request = String::from_utf8(request(&endpoint, Signal::Traces, b"{}")).unwrap();
         let (head, body) = request.split_once("\r\n\r\n").unwrap();
         assert_eq!(body, "{}");
@@ -245,7 +250,8 @@ mod tests {
         let partial = r#"{"partialSuccess":{"rejectedSpans":"3","errorMessage":"x"}}"#;
         let length = partial.len();
         check(&format!("HTTP/1.1 200 OK\r\nContent-Length: {length}\r\n\r\n{partial}"), done(3));
-        let chunked = format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{length:x}\r\n{partial}\r\n");
+        let chunked =
+            format!("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{length:x}\r\n{partial}\r\n");
         check(&chunked, None);
         check(&format!("{chunked}0\r\n\r\n"), done(3));
         let early = outcome(chunked.as_bytes(), true, NOW);
@@ -276,7 +282,8 @@ mod tests {
         assert_eq!(outcome(b"HTTP/1.1 200 O", true, NOW), again("its answer ends early", None));
         assert!(matches!(outcome(b"SSH-2.0-x\r\n", false, NOW), Some(Outcome::Again { .. })));
         assert_eq!(outcome(b"", false, NOW), None);
-        let endless = [&b"HTTP/1.1 200 OK\r\nContent-Length: 999999999\r\n\r\n"[..], &[b'x'; ANSWER_MAX]].concat();
+        let endless =
+            [&b"HTTP/1.1 200 OK\r\nContent-Length: 999999999\r\n\r\n"[..], &[b'x'; ANSWER_MAX]].concat();
         assert_eq!(outcome(&endless, false, NOW), again("its answer ends early", None));
     }
 

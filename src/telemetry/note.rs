@@ -98,7 +98,9 @@ pub fn read(bytes: &[u8]) -> Result<Datagram, &'static str> {
                     _ => return Err("a span begins or ends"),
                 }
             }
-            "X_MAINSTAY_SPAN_ID" => span.id = u64::from_str_radix(value, 16).map_err(|_| "a span's id is hex")?,
+            "X_MAINSTAY_SPAN_ID" => {
+                span.id = u64::from_str_radix(value, 16).map_err(|_| "a span's id is hex")?
+            }
             "X_MAINSTAY_SPAN_START" => span.start = value.parse().map_err(|_| "a start is a number")?,
             "X_MAINSTAY_SPAN_FAILED" => span.failed = Some(clean(value, TEXT_MAX)),
             "X_MAINSTAY_SPAN_ATTRIBUTE" => push(&mut span.attributes, value)?,
@@ -137,7 +139,9 @@ pub fn write(of: &Datagram) -> String {
     }
     match &of.what {
         Said::Ring => {}
-        Said::Note(pairs) => pairs.iter().for_each(|(key, value)| line("X_MAINSTAY_NOTE", &format!("{key}={value}"))),
+        Said::Note(pairs) => {
+            pairs.iter().for_each(|(key, value)| line("X_MAINSTAY_NOTE", &format!("{key}={value}")))
+        }
         Said::Span(span) => {
             line("X_MAINSTAY_SPAN", &span.name);
             line("X_MAINSTAY_SPAN_STATE", if span.ended { "end" } else { "begin" });
@@ -193,7 +197,8 @@ fn clean(text: &str, bytes: usize) -> String {
 fn parent(text: &str) -> Option<(u128, u64)> {
     let mut parts = text.split('-');
     let (version, trace, span) = (parts.next()?, parts.next()?, parts.next()?);
-    let is_hex = |part: &str, length: usize| part.len() == length && part.bytes().all(|b| b.is_ascii_hexdigit());
+    let is_hex =
+        |part: &str, length: usize| part.len() == length && part.bytes().all(|b| b.is_ascii_hexdigit());
     if !(is_hex(version, 2) && is_hex(trace, 32) && is_hex(span, 16) && version != "ff") {
         return None;
     }

@@ -260,7 +260,9 @@ fn span(kept: &Kept) -> Option<SpanJson<'_>> {
 }
 
 fn log(kept: &Kept, now: u64) -> Option<LogJson<'_>> {
-    let Record::Event(Event { name, at, severity, trace, span, attributes }) = &kept.record else { return None };
+    let Record::Event(Event { name, at, severity, trace, span, attributes }) = &kept.record else {
+        return None;
+    };
     let (severity_number, severity_text) = match severity {
         Severity::Info => (9, "INFO"),
         Severity::Error => (17, "ERROR"),

@@ -57,7 +57,11 @@ impl Sampler {
         let service = hash(life.service.as_bytes());
         let part = self.ceiling.ask(now, service);
         let share = if always && part > 0.0 { 1.0 } else { rate * part };
-        if number < share && self.ceiling.keep(service) { Verdict::Keep { share } } else { Verdict::OverCeiling }
+        if number < share && self.ceiling.keep(service) {
+            Verdict::Keep { share }
+        } else {
+            Verdict::OverCeiling
+        }
     }
 
     fn rate_of(&self, name: &str) -> u32 {
@@ -78,7 +82,9 @@ fn number(life: &Life, place: u64, record: &Record) -> f64 {
 
 /// FNV-1a, mixed: names are short, and nobody attacks their own sampling.
 fn hash(bytes: &[u8]) -> u64 {
-    mix(bytes.iter().fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)))
+    mix(bytes
+        .iter()
+        .fold(0xcbf2_9ce4_8422_2325, |hash, byte| (hash ^ u64::from(*byte)).wrapping_mul(0x100_0000_01b3)))
 }
 
 #[cfg(test)]
@@ -103,7 +109,9 @@ mod tests {
     fn kept(sampler: &mut Sampler, name: &str, count: u64) -> u64 {
         let (web, record) = (life("web"), event(name));
         (0..count)
-            .filter(|place| matches!(sampler.judge(Instant::ZERO, &web, *place, &record), Verdict::Keep { .. }))
+            .filter(|place| {
+                matches!(sampler.judge(Instant::ZERO, &web, *place, &record), Verdict::Keep { .. })
+            })
             .count() as u64
     }
 
@@ -166,7 +174,8 @@ mod tests {
             last = (Vec::new(), 0);
             for place in 0..50_000u64 {
                 let now = Instant::ZERO + Duration::from_secs(second) + Duration::from_micros(place * 20);
-                if let Verdict::Keep { share } = sampler.judge(now, &flood, second << 32 | place, &event("x")) {
+                if let Verdict::Keep { share } = sampler.judge(now, &flood, second << 32 | place, &event("x"))
+                {
                     last.0.push((place, share));
                 }
                 if place % 500 == 0
@@ -179,7 +188,11 @@ mod tests {
         let (flooded, quiet) = last;
         assert_eq!(quiet, 100, "the quiet one is kept whole");
         assert!((800..=900).contains(&flooded.len()), "{}", flooded.len());
-        assert!(flooded.iter().all(|(_, share)| (share - 900.0 / 50_000.0).abs() < 0.001), "{:?}", flooded[0]);
+        assert!(
+            flooded.iter().all(|(_, share)| (share - 900.0 / 50_000.0).abs() < 0.001),
+            "{:?}",
+            flooded[0]
+        );
         let late = flooded.iter().filter(|(place, _)| *place > 25_000).count();
         assert!(late.abs_diff(flooded.len() / 2) < 80, "{late} of {} are in the second half", flooded.len());
     }

@@ -52,7 +52,8 @@ impl Summary {
             Attribute::list(name, all)
         };
         let reached = |((instance, incarnation), place): (&(String, u64), &Reached)| {
-            let places = vec![Attribute::integer("spans", place.spans), Attribute::integer("events", place.events)];
+            let places =
+                vec![Attribute::integer("spans", place.spans), Attribute::integer("events", place.events)];
             Attribute::list(&format!("{instance}/{incarnation}"), places)
         };
         vec![
@@ -94,7 +95,8 @@ impl Summary {
         for (name, value) in pairs(list(value(all, "reached")?)?) {
             let (instance, incarnation) = name.rsplit_once('/')?;
             let place = list(value)?;
-            let of = |key: &str| pairs(place).find(|(name, _)| *name == key).and_then(|(_, value)| integer(value));
+            let of =
+                |key: &str| pairs(place).find(|(name, _)| *name == key).and_then(|(_, value)| integer(value));
             let place = Reached { spans: of("spans")?, events: of("events")? };
             found.reached.insert((instance.to_owned(), incarnation.parse().ok()?), place);
         }
@@ -103,7 +105,10 @@ impl Summary {
 }
 
 fn pairs(list: &Json) -> impl Iterator<Item = (&str, &Json)> {
-    list.as_array().into_iter().flatten().filter_map(|pair| Some((pair.get("key")?.as_str()?, pair.get("value")?)))
+    list.as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|pair| Some((pair.get("key")?.as_str()?, pair.get("value")?)))
 }
 
 fn value<'a>(attributes: &'a Json, key: &str) -> Option<&'a Json> {
@@ -132,7 +137,13 @@ impl fmt::Display for Summary {
     /// `batch 17: 120 spans and 30 events of 3 services; 880 sampled out, 12 lost`
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let some = |n: u64, word: &str| format!("{n} {word}{}", if n == 1 { "" } else { "s" });
-        write!(f, "batch {}: {} and {} of ", self.number, some(self.spans, "span"), some(self.events, "event"))?;
+        write!(
+            f,
+            "batch {}: {} and {} of ",
+            self.number,
+            some(self.spans, "span"),
+            some(self.events, "event")
+        )?;
         f.write_str(&some(self.services.len() as u64, "service"))?;
         let mut all = Counts::default();
         self.services.values().for_each(|counts| all += *counts);

@@ -38,7 +38,8 @@ fn what_is_in_the_file_is_what_the_collector_gets() {
 #[test]
 fn a_collector_that_refuses_answers_garbage_or_closes_early_gets_everything_in_the_end() {
     let again = "HTTP/1.1 429 Too Many Requests\r\nRetry-After: 0\r\nContent-Length: 0\r\n\r\n";
-    let overloaded = "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 0\r\nContent-Length: 9\r\n\r\noverload";
+    let overloaded =
+        "HTTP/1.1 503 Service Unavailable\r\nRetry-After: 0\r\nContent-Length: 9\r\n\r\noverload";
     let orders = [
         Does::Answer(again),
         Does::Close,
@@ -56,7 +57,8 @@ fn a_collector_that_refuses_answers_garbage_or_closes_early_gets_everything_in_t
     collector.take_until(&mut arrived, |arrived| arrived.of("web") == 50);
     let place = await_place(&home, |place| place.exported == 50);
     assert_eq!((place.rejected, place.dropped, place.trouble.as_str()), (0, 0, ""));
-    let said: Vec<_> = home.heard().into_iter().filter(|said| matches!(said, FromTelemetry::Trouble { .. })).collect();
+    let said: Vec<_> =
+        home.heard().into_iter().filter(|said| matches!(said, FromTelemetry::Trouble { .. })).collect();
     assert!(said.len() <= 1, "it is said once: {said:?}");
 }
 
@@ -165,7 +167,8 @@ fn what_is_rotated_away_before_the_collector_comes_is_counted() {
     let _life = home.start(&[&web]);
     web.event("last");
     let mut arrived = Arrived::default();
-    collector.take_until(&mut arrived, |arrived| arrived.records.contains_key(&("web".into(), "last".into())));
+    collector
+        .take_until(&mut arrived, |arrived| arrived.records.contains_key(&("web".into(), "last".into())));
     let place = await_place(&home, |place| place.written == 1001);
     assert_eq!(place.exported + place.dropped, 1001, "{place:?}");
     assert_eq!(place.exported, arrived.of("web"));

@@ -20,7 +20,10 @@ fn spans_and_events_arrive_with_who_where_and_when() {
     let (start, end) = (time(span, "startTimeUnixNano"), time(span, "endTimeUnixNano"));
     // The clocks' distance is measured, so it may be off by a little.
     let slack = 50_000_000;
-    assert!(before - slack <= start && start <= end && end <= after + slack, "{before} {start} {end} {after}");
+    assert!(
+        before - slack <= start && start <= end && end <= after + slack,
+        "{before} {start} {end} {after}"
+    );
     assert!((before - slack..=after + slack).contains(&time(event, "timeUnixNano")));
     assert_eq!((span["name"].as_str(), event["eventName"].as_str()), (Some("GET /"), Some("cache.miss")));
     assert_eq!(attribute(event, "thread.id"), "7");
@@ -35,7 +38,9 @@ fn what_a_life_left_when_it_ended_is_written_and_then_its_box_is_given_up() {
     (0..300).for_each(|n| web.event(&format!("last word {n}")));
     let _life = home.start(&[&web]);
     home.say_ended(&web);
-    home.await_said("the box is drained", |said| *said == FromTelemetry::Drained { child: 1, incarnation: 1 });
+    home.await_said("the box is drained", |said| {
+        *said == FromTelemetry::Drained { child: 1, incarnation: 1 }
+    });
     assert_eq!(home.arrived().of("web"), 300, "and before that everything is in the file");
 }
 
@@ -92,8 +97,10 @@ fn what_is_left_out_is_counted_and_what_is_kept_says_for_how_many_it_stands() {
     assert_eq!((starting("health"), starting("order")), (0, 400));
     assert!((15..80).contains(&starting("GET")), "{} of 400", starting("GET"));
     assert_eq!(arrived.last.totals.sampled_out, 800 - starting("GET") as u64);
-    let get = arrived.events.iter().find(|event| event["eventName"].as_str().unwrap().starts_with("GET")).unwrap();
-    let sampled = get["attributes"].as_array().unwrap().iter().find(|a| a["key"] == "mainstay.sampled").unwrap();
+    let get =
+        arrived.events.iter().find(|event| event["eventName"].as_str().unwrap().starts_with("GET")).unwrap();
+    let sampled =
+        get["attributes"].as_array().unwrap().iter().find(|a| a["key"] == "mainstay.sampled").unwrap();
     assert_eq!(sampled["value"]["doubleValue"], 0.1);
 }
 
@@ -106,7 +113,11 @@ fn batches_are_written_by_size_before_they_are_old() {
     let arrived = home.await_arrived("two batches", |arrived| arrived.last.number == 2);
     assert_eq!((arrived.of("web"), arrived.last.events), (20, 10));
     life.end();
-    assert_eq!((home.arrived().of("web"), home.arrived().last.events), (25, 5), "the rest comes with its end");
+    assert_eq!(
+        (home.arrived().of("web"), home.arrived().last.events),
+        (25, 5),
+        "the rest comes with its end"
+    );
 }
 
 #[test]

@@ -147,9 +147,13 @@ impl Home {
 
     pub fn tell(&self, service: &Service) {
         let (child, incarnation) = (service.child, service.incarnation);
-        let instance = Told::Instance { child, service: service.service.clone(), instance: service.instance.clone() };
+        let instance =
+            Told::Instance { child, service: service.service.clone(), instance: service.instance.clone() };
         self.say(&ToTelemetry::Tree(instance), &[]);
-        self.say(&ToTelemetry::Tree(Told::Life { child, incarnation, pid: service.pid }), &[service.memory.as_fd()]);
+        self.say(
+            &ToTelemetry::Tree(Told::Life { child, incarnation, pid: service.pid }),
+            &[service.memory.as_fd()],
+        );
     }
 
     pub fn say_ended(&self, service: &Service) {
@@ -311,7 +315,8 @@ impl Arrived {
     pub fn twice(&self) -> u64 {
         let mut met = std::collections::BTreeSet::new();
         let ids = self.spans.iter().map(|span| span["spanId"].to_string());
-        let numbers = self.events.iter().map(|event| format!("{} {}", event["traceId"], attribute(event, "n")));
+        let numbers =
+            self.events.iter().map(|event| format!("{} {}", event["traceId"], attribute(event, "n")));
         ids.chain(numbers).filter(|one| !met.insert(one.clone())).count() as u64
     }
 
@@ -335,7 +340,8 @@ impl Arrived {
 /// The text of an attribute.
 pub fn attribute(of: &Json, key: &str) -> String {
     let all = of["attributes"].as_array().unwrap();
-    let value = &all.iter().find(|a| a["key"] == key).unwrap_or_else(|| panic!("no `{key}` in {of}"))["value"];
+    let value =
+        &all.iter().find(|a| a["key"] == key).unwrap_or_else(|| panic!("no `{key}` in {of}"))["value"];
     value["stringValue"].as_str().or(value["intValue"].as_str()).unwrap().to_owned()
 }
 
@@ -385,7 +391,8 @@ impl Service {
     /// As `blackbox::process` does.
     pub fn ring(&self) {
         if self.noter().must_ring() {
-            let message = format!("X_MAINSTAY_BELL=1\nMAINSTAY_INSTANCE={}\nMAINSTAY_INCARNATION=1", self.instance);
+            let message =
+                format!("X_MAINSTAY_BELL=1\nMAINSTAY_INSTANCE={}\nMAINSTAY_INCARNATION=1", self.instance);
             if socket::send(&self.bell, message.as_bytes(), &[] as &[OwnedFd]).is_err() {
                 self.noter().unring();
             }

@@ -87,7 +87,10 @@ fn the_first_event_wakes_telemetry_and_everything_arrives() {
     assert_eq!(arrived.events[0]["spanId"], arrived.spans[0]["spanId"]);
     let said = tree.project.mainstay(&["telemetry", "status", "--json"]).ok();
     let said: serde_json::Value = serde_json::from_str(&said).unwrap();
-    assert_eq!((said["taken"].as_u64(), said["written"].as_u64(), said["lost"].as_u64()), (Some(40), Some(40), Some(0)));
+    assert_eq!(
+        (said["taken"].as_u64(), said["written"].as_u64(), said["lost"].as_u64()),
+        (Some(40), Some(40), Some(0))
+    );
     tree.project.shutdown();
 }
 

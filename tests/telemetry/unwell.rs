@@ -9,29 +9,33 @@ use std::os::fd::AsFd;
 
 #[test]
 fn on_a_full_disk_records_wait_in_their_boxes_and_what_is_lost_is_counted() {
-    with_small_disk("unwell::on_a_full_disk_records_wait_in_their_boxes_and_what_is_lost_is_counted", 1 << 20, |disk| {
-        let home = Home::inside(disk, &Settings { batch_size: 64, ..settings() });
-        let web = Service::new(&home, 1, "web");
-        let life = home.start(&[&web]);
-        web.event("before");
-        home.await_arrived("the disk has room", |arrived| arrived.of("web") == 1);
-        fill(&disk.join("ballast"));
-        for n in 0..50 {
-            web.event(&format!("small {n}"));
-        }
-        home.await_said("it is said", |said| {
+    with_small_disk(
+        "unwell::on_a_full_disk_records_wait_in_their_boxes_and_what_is_lost_is_counted",
+        1 << 20,
+        |disk| {
+            let home = Home::inside(disk, &Settings { batch_size: 64, ..settings() });
+            let web = Service::new(&home, 1, "web");
+            let life = home.start(&[&web]);
+            web.event("before");
+            home.await_arrived("the disk has room", |arrived| arrived.of("web") == 1);
+            fill(&disk.join("ballast"));
+            for n in 0..50 {
+                web.event(&format!("small {n}"));
+            }
+            home.await_said("it is said", |said| {
             matches!(said, FromTelemetry::Trouble { message } if message.contains("telemetry cannot write"))
         });
-        (0..3000).for_each(|n| web.event(&format!("{n}")));
-        std::fs::remove_file(disk.join("ballast")).unwrap();
-        home.await_arrived("there is room again", |arrived| arrived.of("web") > 100);
-        life.end();
-        let arrived = home.arrived();
-        assert_eq!(arrived.of("web") + arrived.gone(), 1 + 50 + 3000, "{:?}", arrived.last.totals);
-        // The batch that could not be written, and a whole ring.
-        assert!(arrived.of("web") > 1024, "{}", arrived.of("web"));
-        assert!(arrived.doubled().is_empty(), "{:?}", arrived.doubled());
-    });
+            (0..3000).for_each(|n| web.event(&format!("{n}")));
+            std::fs::remove_file(disk.join("ballast")).unwrap();
+            home.await_arrived("there is room again", |arrived| arrived.of("web") > 100);
+            life.end();
+            let arrived = home.arrived();
+            assert_eq!(arrived.of("web") + arrived.gone(), 1 + 50 + 3000, "{:?}", arrived.last.totals);
+            // The batch that could not be written, and a whole ring.
+            assert!(arrived.of("web") > 1024, "{}", arrived.of("web"));
+            assert!(arrived.doubled().is_empty(), "{:?}", arrived.doubled());
+        },
+    );
 }
 
 fn write(of: &Service, bytes: &[u8], at: u64) {
@@ -69,7 +73,8 @@ fn a_box_that_lies_harms_nobody_but_its_own_service() {
         // It is looked at, whatever its bell says.
         home.ring_for("liar");
         honest.event(&format!("honest {round}"));
-        let arrived = home.await_arrived("the honest one is heard", |arrived| arrived.of("honest") == round + 1);
+        let arrived =
+            home.await_arrived("the honest one is heard", |arrived| arrived.of("honest") == round + 1);
         assert_eq!(arrived.doubled().iter().filter(|(of, _)| of == "honest").count(), 0);
     }
     let memory = mainstay::sys::procfs::usage(life.id()).unwrap().1;

@@ -162,7 +162,8 @@ fn say_unwritten(file: &crash::File, project: &Project, output: &mut Output<'_>)
     if count > 0 {
         let newest: Vec<String> =
             file.unwritten_ids.iter().rev().take(5).map(|number| format!("c-{number}")).collect();
-        let which = if newest.is_empty() { String::new() } else { format!(", {} among them", newest.join(" ")) };
+        let which =
+            if newest.is_empty() { String::new() } else { format!(", {} among them", newest.join(" ")) };
         let records = if count == 1 { "1 crash record".to_owned() } else { format!("{count} crash records") };
         output.say(&format!("{records} could not be written{which}: see mainstay logs mainstay"));
     }

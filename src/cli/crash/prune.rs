@@ -64,9 +64,15 @@ pub(super) fn run(
     let left = records.len() - chosen.len();
     let pruned: Vec<String> = chosen.iter().map(|record| record.id.clone()).collect();
     if output.json {
-        output.object(&Answer { schema: crate::cli::json::SCHEMA, pruned, left, dry_run: arguments.dry_run })?;
+        output.object(&Answer {
+            schema: crate::cli::json::SCHEMA,
+            pruned,
+            left,
+            dry_run: arguments.dry_run,
+        })?;
     } else {
-        let (would, count) = (if arguments.dry_run { "would throw away" } else { "threw away" }, pruned.len());
+        let (would, count) =
+            (if arguments.dry_run { "would throw away" } else { "threw away" }, pruned.len());
         let crashes = if count == 1 { "1 crash".to_owned() } else { format!("{count} crashes") };
         output.line(&format!("{would} {crashes}, {left} left"))?;
     }
@@ -80,7 +86,8 @@ fn chosen<'a>(arguments: &Prune, records: &'a [Record], now_micros: i64) -> Resu
     for id in &numbers {
         super::find(&format!("c-{id}"), records)?;
     }
-    let patterns: Vec<String> = arguments.patterns.iter().filter(|id| number(id).is_none()).cloned().collect();
+    let patterns: Vec<String> =
+        arguments.patterns.iter().filter(|id| number(id).is_none()).cloned().collect();
     let meant = |record: &&Record| {
         numbers.contains(&record.number)
             || (numbers.is_empty() || !patterns.is_empty()) && is_meant(&patterns, record)

@@ -43,7 +43,8 @@ pub(super) fn text(record: &Record, records: &[Record], look: &Look, width: usiz
     page.unsaid(record);
     page.alike(record, records);
     let export = format!("mainstay crash export {} --otlp|--html", record.id);
-    page.text += &format!("next  mainstay logs '{}' --until {}\n      {export}\n", record.instance, record.time);
+    page.text +=
+        &format!("next  mainstay logs '{}' --until {}\n      {export}\n", record.instance, record.time);
     page.text
 }
 
@@ -100,10 +101,11 @@ impl Page<'_> {
         let operation = record.context.iter().find_map(|context| context.operation.as_ref());
         let mut label = "doing";
         if let Some(operation) = operation {
-            let [name, id, correlation] =
-                [&operation.name, &operation.id, &operation.correlation].map(|text| harmless(text.as_bytes()));
+            let [name, id, correlation] = [&operation.name, &operation.id, &operation.correlation]
+                .map(|text| harmless(text.as_bytes()));
             let id = if id.is_empty() { id } else { format!(" {id}") };
-            let with = if correlation.is_empty() { correlation } else { format!("  correlation {correlation}") };
+            let with =
+                if correlation.is_empty() { correlation } else { format!("  correlation {correlation}") };
             self.row(label, &format!("{name}{id}  for {}{with}", exact(operation.open_ns)));
             label = "";
         }
@@ -161,7 +163,11 @@ impl Page<'_> {
         for context in contexts.iter().take(THREADS) {
             if several {
                 let name = harmless(context.thread_name.as_bytes());
-                let whose = if context.thread == 0 { "the whole life".to_owned() } else { format!("thread {} {name}", context.thread) };
+                let whose = if context.thread == 0 {
+                    "the whole life".to_owned()
+                } else {
+                    format!("thread {} {name}", context.thread)
+                };
                 self.line(label, whose.trim_end());
                 label = "";
             }
@@ -182,11 +188,18 @@ impl Page<'_> {
     fn events(&mut self, record: &Record) {
         let shown = record.events.iter().rev().take(EVENTS).rev();
         for (n, event) in shown.enumerate() {
-            let kind = if event.kind == "event" { String::new() } else { format!("{}: ", harmless(event.kind.as_bytes())) };
+            let kind = if event.kind == "event" {
+                String::new()
+            } else {
+                format!("{}: ", harmless(event.kind.as_bytes()))
+            };
             let pairs: Vec<String> = event.attributes.iter().map(|(key, value)| pair(key, value)).collect();
             let pairs = if pairs.is_empty() { String::new() } else { format!("  {}", pairs.join("  ")) };
             let name = harmless(event.name.as_bytes());
-            self.row(if n == 0 { "events" } else { "" }, &format!("{}  {kind}{name}{pairs}", before(event.before_ns)));
+            self.row(
+                if n == 0 { "events" } else { "" },
+                &format!("{}  {kind}{name}{pairs}", before(event.before_ns)),
+            );
         }
     }
 
@@ -242,7 +255,9 @@ impl Page<'_> {
 
     fn unsaid(&mut self, record: &Record) {
         match record.blackbox {
-            BoxOf::LetGo => self.row("blackbox", "let go: too many died at once  what it was doing is not known"),
+            BoxOf::LetGo => {
+                self.row("blackbox", "let go: too many died at once  what it was doing is not known")
+            }
             BoxOf::None if record.pid != 0 => self.row("blackbox", "none  what it was doing is not known"),
             BoxOf::None | BoxOf::Untouched | BoxOf::Here => {}
         }
@@ -263,7 +278,9 @@ impl Page<'_> {
     /// `c-9, c-11  (fingerprint 7f3a, 3 in 10 min)`
     fn alike(&mut self, record: &Record, records: &[Record]) {
         let alike = |other: &&Record| {
-            other.fingerprint == record.fingerprint && other.service == record.service && !other.fingerprint.is_empty()
+            other.fingerprint == record.fingerprint
+                && other.service == record.service
+                && !other.fingerprint.is_empty()
         };
         let all: Vec<&Record> = records.iter().filter(alike).collect();
         let others: Vec<&str> =
@@ -278,13 +295,14 @@ impl Page<'_> {
             named = format!("{more} more, {named}");
         }
         let time = |record: &Record| record.time.parse::<jiff::Timestamp>().ok();
-        let span = match (all.first().and_then(|newest| time(newest)), all.last().and_then(|oldest| time(oldest))) {
-            (Some(newest), Some(oldest)) => {
-                let nanos = u64::try_from(newest.duration_since(oldest).as_nanos()).unwrap_or(0);
-                format!(", {} in {}", all.len(), exact(nanos))
-            }
-            _ => String::new(),
-        };
+        let span =
+            match (all.first().and_then(|newest| time(newest)), all.last().and_then(|oldest| time(oldest))) {
+                (Some(newest), Some(oldest)) => {
+                    let nanos = u64::try_from(newest.duration_since(oldest).as_nanos()).unwrap_or(0);
+                    format!(", {} in {}", all.len(), exact(nanos))
+                }
+                _ => String::new(),
+            };
         self.row("like it", &format!("{named}  (fingerprint {digits}{span})"));
     }
 }
@@ -304,13 +322,22 @@ fn changed(change: &Change, look: &Look) -> String {
     let before = before(change.before_ns);
     match change.kind {
         ChangeOf::Flag | ChangeOf::Stage => {
-            let by = if change.actor.is_empty() { String::new() } else { format!("  by {}", harmless(change.actor.as_bytes())) };
+            let by = if change.actor.is_empty() {
+                String::new()
+            } else {
+                format!("  by {}", harmless(change.actor.as_bytes()))
+            };
             format!("{name} {old}{arrow}{new}  {before}{by}")
         }
         ChangeOf::Reload => {
-            let what = if name == "file" || name == "program" { "config reload".to_owned() } else { format!("scale {name}") };
+            let what = if name == "file" || name == "program" {
+                "config reload".to_owned()
+            } else {
+                format!("scale {name}")
+            };
             let keys: Vec<String> = change.keys.iter().map(|key| harmless(key.as_bytes())).collect();
-            let keys = if keys.is_empty() { format!("{new}, nothing of this service") } else { keys.join("  ") };
+            let keys =
+                if keys.is_empty() { format!("{new}, nothing of this service") } else { keys.join("  ") };
             format!("{what}  {before}  {keys}")
         }
     }

@@ -2,8 +2,8 @@
 
 use super::*;
 use crate::crash::{
-    BoxOf, Change, ChangeOf, Context, Failure, Fault, Flag, GroupMemory, LastWord, Operation, Pairs, Said, Span, Unsaid,
-    Used,
+    BoxOf, Change, ChangeOf, Context, Failure, Fault, Flag, GroupMemory, LastWord, Operation, Pairs, Said,
+    Span, Unsaid, Used,
 };
 use crate::paths::ChosenBy;
 
@@ -57,7 +57,12 @@ fn record(number: u64) -> Record {
             process: 4188,
             thread: 4190,
             thread_name: "worker-3".into(),
-            operation: Some(Operation { name: "POST /checkout".into(), id: "A-1042".into(), open_ns: 850 * MS, ..Operation::default() }),
+            operation: Some(Operation {
+                name: "POST /checkout".into(),
+                id: "A-1042".into(),
+                open_ns: 850 * MS,
+                ..Operation::default()
+            }),
             keys: pairs(&[("order", "A-1042"), ("tier", "gold"), ("attempt", "2")]),
             error: Some(Failure {
                 before_ns: MS,
@@ -74,7 +79,13 @@ fn record(number: u64) -> Record {
             attributes: pairs(&[("attempt", "2")]),
             ..Said::default()
         }],
-        flags: vec![Flag { name: "new-checkout".into(), value: "true".into(), before_ns: 1200 * MS, generation: 43, changed_since: false }],
+        flags: vec![Flag {
+            name: "new-checkout".into(),
+            value: "true".into(),
+            before_ns: 1200 * MS,
+            generation: 43,
+            changed_since: false,
+        }],
         changed: vec![
             Change {
                 name: "new-checkout".into(),
@@ -170,7 +181,12 @@ fn whatever_a_service_says_steers_no_terminal_and_no_page() {
     let evil = "\u{1b}[2J<script>alert('&')</script>\u{202e}\r\n";
     let context = Context {
         thread_name: evil.into(),
-        operation: Some(Operation { name: evil.into(), id: evil.into(), correlation: evil.into(), open_ns: 1 }),
+        operation: Some(Operation {
+            name: evil.into(),
+            id: evil.into(),
+            correlation: evil.into(),
+            open_ns: 1,
+        }),
         keys: pairs(&[(evil, evil)]),
         error: Some(Failure { text: evil.into(), place: evil.into(), ..Failure::default() }),
         ..Context::default()
@@ -179,7 +195,12 @@ fn whatever_a_service_says_steers_no_terminal_and_no_page() {
         cause: evil.into(),
         context: vec![context.clone(), context],
         doing: vec![Span { attributes: pairs(&[(evil, evil)]), ..span(evil, 2, 0, 1) }],
-        events: vec![Said { name: evil.into(), kind: evil.into(), attributes: pairs(&[(evil, evil)]), ..Said::default() }],
+        events: vec![Said {
+            name: evil.into(),
+            kind: evil.into(),
+            attributes: pairs(&[(evil, evil)]),
+            ..Said::default()
+        }],
         flags: vec![Flag { name: evil.into(), value: evil.into(), ..Flag::default() }],
         fingerprint: evil.into(),
         signal: Some(evil.into()),
@@ -198,8 +219,14 @@ fn an_export_is_what_a_collector_takes() {
     let request = otlp::request(&record(13));
     let log = &request["resourceLogs"][0]["scopeLogs"][0]["logRecords"][0];
     assert_eq!(log["timeUnixNano"], "1795436084218000000");
-    assert_eq!((log["severityNumber"].as_u64(), log["body"]["stringValue"].as_str()), (Some(21), Some("web#7 killed by SIGSEGV")));
-    assert_eq!((log["traceId"].as_str(), log["spanId"].as_str()), (Some("4bf92f3577b34da6a3ce929d0e0e4736"), Some("0000000000000003")));
+    assert_eq!(
+        (log["severityNumber"].as_u64(), log["body"]["stringValue"].as_str()),
+        (Some(21), Some("web#7 killed by SIGSEGV"))
+    );
+    assert_eq!(
+        (log["traceId"].as_str(), log["spanId"].as_str()),
+        (Some("4bf92f3577b34da6a3ce929d0e0e4736"), Some("0000000000000003"))
+    );
     let attribute = |key: &str| {
         let all = log["attributes"].as_array().unwrap();
         all.iter().find(|one| one["key"] == key).map(|one| one["value"].clone())
@@ -245,17 +272,30 @@ fn ids(directory: &std::path::Path) -> Vec<String> {
 
 #[test]
 fn the_newest_is_first_and_every_line_fits() {
-    let long = Record { instance: "a-name-of-20-letters".into(), error: "e".repeat(200), cause: "c".repeat(200), ..record(8) };
+    let long = Record {
+        instance: "a-name-of-20-letters".into(),
+        error: "e".repeat(200),
+        cause: "c".repeat(200),
+        ..record(8)
+    };
     let all = [record(6), record(7), long];
     let (result, text, _) = check(&all, Verb::List(List::default()), false);
     result.unwrap();
     assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
     let starts: Vec<&str> = text.lines().map(|line| &line[..3]).collect();
     assert_eq!(starts, ["c-8", "c-7", "c-6"]);
-    assert!(text.contains("  web#7                 killed by SIGSEGV after 6m…\n") || text.contains("killed by SIGSEGV"), "{text}");
+    assert!(
+        text.contains("  web#7                 killed by SIGSEGV after 6m…\n")
+            || text.contains("killed by SIGSEGV"),
+        "{text}"
+    );
     let web = List { patterns: vec!["w*".into()], lines: Some(1), like: None };
     let (_, text, _) = check(&all, Verb::List(web), true);
-    assert!(text.starts_with(r#"{"schema":2,"id":"c-7","number":7,"service":"web","#) && text.lines().count() == 1, "{text}");
+    assert!(
+        text.starts_with(r#"{"schema":2,"id":"c-7","number":7,"service":"web","#)
+            && text.lines().count() == 1,
+        "{text}"
+    );
     let none = List { patterns: vec!["worker".into()], ..List::default() };
     assert_eq!(check(&all, Verb::List(none), true).1, "");
     let like = |digits: &str| List { like: Some(digits.into()), ..List::default() };
@@ -321,7 +361,8 @@ fn what_is_pruned_is_chosen_by_all_that_is_said() {
     assert_eq!(ids(directory.path()), ["c-4", "c-5", "c-6"]);
     let one = prune::Prune { patterns: vec!["c-5".into()], ..prune::Prune::default() };
     assert_eq!(prune(one).1, "threw away 1 crash, 2 left\n");
-    let young = prune::Prune { older_than: Some(Duration::from_secs(1_000_000 * 86_400)), ..prune::Prune::default() };
+    let young =
+        prune::Prune { older_than: Some(Duration::from_secs(1_000_000 * 86_400)), ..prune::Prune::default() };
     assert_eq!(prune(young).1, "threw away 0 crashes, 2 left\n");
     let all = prune::Prune { all: true, ..prune::Prune::default() };
     let (_, json, _) = on(&project, Verb::Prune(all), true);

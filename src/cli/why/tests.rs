@@ -231,7 +231,12 @@ fn deaths_with_different_fingerprints_have_no_cause_in_common() {
     let events = [events[0].clone(), second];
     let told = |other: &str| {
         let fingerprints = [(12, "7f3a0c11".to_owned()), (13, other.to_owned())].into();
-        explain(&service("gave_up"), &events, &Recorded { fingerprints, ..Recorded::default() }, &Look::plain())
+        explain(
+            &service("gave_up"),
+            &events,
+            &Recorded { fingerprints, ..Recorded::default() },
+            &Look::plain(),
+        )
     };
     assert!(told("7f3a0c11").contains("Same cause each time"));
     assert!(!told("7f3a0c12").contains("Same cause"));

@@ -105,7 +105,10 @@ fn guard(why: &mut Reasons, old: Option<&Guarding>, new: Option<&Guarding>) {
         why.takes_effect("guard.command", "guard.command changed".to_owned());
     }
     if before.directory != after.directory {
-        why.takes_effect("guard.command", format!("guard.command runs in {} → {}", before.directory, after.directory));
+        why.takes_effect(
+            "guard.command",
+            format!("guard.command runs in {} → {}", before.directory, after.directory),
+        );
     }
     why.in_place("guard.every", &before.every, &after.every, value::duration);
     why.in_place("guard.timeout", &before.timeout, &after.timeout, value::duration);

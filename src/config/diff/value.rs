@@ -28,7 +28,9 @@ fn share(share: &u32) -> String {
 pub(super) fn telemetry(old: &Settings, new: &Settings) -> Reasons {
     let mut why = Reasons::default();
     why.in_place("enabled", &old.enabled, &new.enabled, bool::to_string);
-    why.in_place("endpoint", &old.endpoint, &new.endpoint, |to| to.as_ref().map_or_else(none, Endpoint::to_string));
+    why.in_place("endpoint", &old.endpoint, &new.endpoint, |to| {
+        to.as_ref().map_or_else(none, Endpoint::to_string)
+    });
     why.in_place("sample", &old.sample, &new.sample, share);
     let names = |names: &Vec<(String, u32)>| {
         list(&names.iter().map(|(name, rate)| format!("{name} {}", share(rate))).collect::<Vec<_>>())

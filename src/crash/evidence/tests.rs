@@ -22,7 +22,8 @@ fn order(spans: &[(u64, u64)]) -> Vec<(String, u32)> {
 
 #[track_caller]
 fn check(spans: &[(u64, u64)], expected: &[(&str, u32)]) {
-    let expected: Vec<(String, u32)> = expected.iter().map(|(name, depth)| ((*name).into(), *depth)).collect();
+    let expected: Vec<(String, u32)> =
+        expected.iter().map(|(name, depth)| ((*name).into(), *depth)).collect();
     assert_eq!(order(spans), expected);
 }
 
@@ -56,7 +57,8 @@ fn a_flag_is_told_by_its_name_and_as_what_it_was_seen() {
     let truth = Truth { value: Value::On, disabled: false };
     let names = Names([(hash, ("checkout".to_owned(), on.to_bits(), truth))].into());
     let flag = |hash: u64, body: Body| {
-        let seen = blackbox::Seen { hash, body: body.to_bits(), generation: 4, at: Instant::from_nanos(98 * S) };
+        let seen =
+            blackbox::Seen { hash, body: body.to_bits(), generation: 4, at: Instant::from_nanos(98 * S) };
         names.flag(&seen, died())
     };
     let seen = flag(hash, on);

@@ -27,6 +27,7 @@ pub(super) struct Boxes {
     boxes: BTreeMap<Key, Known>,
     numbers: HashMap<String, u32>,
     pids: HashMap<u32, Key>,
+    lives: HashMap<(String, u64), Key>,
     /// Boxes that may have something, each once.
     waiting: VecDeque<Key>,
     /// Boxes of lives that are over and from which everything is written.
@@ -99,7 +100,8 @@ impl Boxes {
             }
             Told::Ended { child, incarnation } => self.end((child, incarnation)),
             Told::Gone { child } => {
-                let of: Vec<Key> = self.boxes.range((child, 0)..=(child, u64::MAX)).map(|(key, _)| *key).collect();
+                let of: Vec<Key> =
+                    self.boxes.range((child, 0)..=(child, u64::MAX)).map(|(key, _)| *key).collect();
                 of.into_iter().for_each(|key| self.end(key));
                 if let Some((_, instance)) = self.children.remove(&child)
                     && self.numbers.get(&instance) == Some(&child)
@@ -113,7 +115,10 @@ impl Boxes {
 
     fn know(&mut self, key: Key, pid: u32, memory: BlackBox) {
         let Some((service, instance)) = self.children.get(&key.0).cloned() else { return };
-        // A number that is another one's now: its boxes are drained first, and two keys never meet, since incarnations rise.
+        if self.boxes.contains_key(&key) {
+            // What is taken of it and not written yet must not be taken again.
+            return;
+        }
         let drained = memory.news().map(|news| news.drained()).unwrap_or_default();
         let said = self.before.remove(&(instance.clone(), key.1)).unwrap_or_default();
         let written = Reached {
@@ -123,14 +128,15 @@ impl Boxes {
         let flying = |taken: u64, written: u64| {
             Some(taken.saturating_sub(written)).filter(|n| *n <= EVENT_COUNT as u64).unwrap_or(0)
         };
-        self.in_flight += flying(drained.spans_taken, written.spans) + flying(drained.events_taken, written.events);
+        self.in_flight +=
+            flying(drained.spans_taken, written.spans) + flying(drained.events_taken, written.events);
         // A supervisor that has much to say leaves ends out: there is one life at a time.
         let older: Vec<Key> = self.boxes.range((key.0, 0)..key).map(|(key, _)| *key).collect();
         older.into_iter().for_each(|key| self.end(key));
         let life = Life { service, instance, incarnation: key.1, pid };
-        let known =
-            Known { life, memory, taken: written, written, ended: false, waiting: false, gap: None };
+        let known = Known { life, memory, taken: written, written, ended: false, waiting: false, gap: None };
         self.pids.insert(pid, key);
+        self.lives.insert((known.life.instance.clone(), key.1), key);
         self.boxes.insert(key, known);
         self.look_at(key);
     }
@@ -194,7 +200,7 @@ impl Boxes {
             known.waiting = false;
             match known.take(with) {
                 // A box that cannot be read any more is none.
-                Err(_) => drop(self.boxes.remove(&key)),
+                Err(_) => self.forget(key),
                 Ok(Look::More { pressing }) => {
                     turn = Turn { more: true, pressing: turn.pressing || pressing };
                     self.look_at(key);
@@ -207,8 +213,8 @@ impl Boxes {
 
     /// The batch is written, up to these places.
     pub(super) fn written(&mut self, places: &BTreeMap<(String, u64), Reached>) {
-        for ((instance, incarnation), place) in places {
-            let Some(key) = self.numbers.get(instance).map(|child| (*child, *incarnation)) else { continue };
+        for (life, place) in places {
+            let Some(key) = self.lives.get(life).copied() else { continue };
             if let Some(known) = self.boxes.get_mut(&key) {
                 known.written = *place;
                 known.say_where();
@@ -225,7 +231,13 @@ impl Boxes {
     fn forget_if_over(&mut self, key: Key) {
         let is_over = |known: &Known| known.ended && !known.waiting && known.taken == known.written;
         if self.boxes.get(&key).is_some_and(is_over) {
-            self.boxes.remove(&key);
+            self.forget(key);
+        }
+    }
+
+    fn forget(&mut self, key: Key) {
+        if let Some(known) = self.boxes.remove(&key) {
+            self.lives.remove(&(known.life.instance, key.1));
             self.finished.push(key);
         }
     }
@@ -305,7 +317,8 @@ impl Known {
         let mut lost = false;
         while *most > 0 {
             let there = events.peek().map(|event| event.ticket);
-            match step(self.taken.events, next, EVENT_COUNT as u64, there, !lost && self.is_patient(with.now)) {
+            match step(self.taken.events, next, EVENT_COUNT as u64, there, !lost && self.is_patient(with.now))
+            {
                 Step::Done => break,
                 Step::Wait => return true,
                 Step::Lie => {

@@ -136,7 +136,9 @@ impl Reader {
         let Some((file, offset)) = &self.open else { return Ok(false) };
         let (ours, end) = (file.metadata()?, *offset);
         let current = path(&self.logs);
-        let is_ours = |at: &Path| at.metadata().is_ok_and(|found| (found.dev(), found.ino()) == (ours.dev(), ours.ino()));
+        let is_ours = |at: &Path| {
+            at.metadata().is_ok_and(|found| (found.dev(), found.ino()) == (ours.dev(), ours.ino()))
+        };
         if is_ours(&current) {
             if ours.len() < end {
                 // Somebody cut it.
@@ -145,7 +147,8 @@ impl Reader {
             }
             return Ok(false);
         }
-        let place = (1..).take_while(|n| older(&current, *n).exists()).find(|n| is_ours(&older(&current, *n)));
+        let place =
+            (1..).take_while(|n| older(&current, *n).exists()).find(|n| is_ours(&older(&current, *n)));
         match place {
             Some(n) => self.open_at(&older(&current, n - 1)),
             // Rotated away, or deleted.

@@ -7,7 +7,7 @@ use super::boxes::{Boxes, Taking};
 use super::exporter::Exporter;
 use super::notes;
 use super::spool::Spool;
-use crate::ipc::builtin::{FromTelemetry, ToTelemetry};
+use crate::ipc::builtin::{FromTelemetry, ToTelemetry, Told};
 use crate::ipc::{codec, notify};
 use crate::services::line::Line;
 use crate::services::logger::complaint::Complaint;
@@ -42,7 +42,8 @@ const AGAIN: Duration = Duration::from_secs(1);
 /// Until the end is asked for.
 pub(super) fn run(logs: &Path, state: &Path) -> Result<(), String> {
     // First: nothing else may get these numbers.
-    let door = inherited::take(DOOR).map_err(|e| format!("no socket was handed down as descriptor 3: {e}"))?;
+    let door =
+        inherited::take(DOOR).map_err(|e| format!("no socket was handed down as descriptor 3: {e}"))?;
     let line = Line::new(inherited::take(LINE).ok());
     let settings = match inherited::take(SETTINGS).ok() {
         Some(memory) => read_settings(&File::from(memory))?,
@@ -74,6 +75,7 @@ pub(super) fn run(logs: &Path, state: &Path) -> Result<(), String> {
         spool,
         exporter,
         project: String::new(),
+        begun: false,
         ready_to: std::env::var_os("NOTIFY_SOCKET").map(PathBuf::from),
         next_look: Instant::ZERO,
         look_at_all: None,
@@ -108,6 +110,8 @@ struct Telemetry {
     spool: Option<Spool>,
     exporter: Option<Exporter>,
     project: String,
+    /// The supervisor has said what a new life must know: who sends datagrams can be told.
+    begun: bool,
     /// Whom to tell that it is ready; `None` when that was done.
     ready_to: Option<PathBuf>,
     /// Boxes that may have something are looked at then.
@@ -142,10 +146,15 @@ impl Telemetry {
         let look = (!self.boxes.is_quiet() && !self.is_stuck()).then_some(self.next_look);
         let write = self.write_again.or_else(|| self.batch.deadline());
         let exporter = self.exporter.as_ref();
-        let until = [look, self.look_at_all, write, exporter.and_then(Exporter::deadline)].into_iter().flatten().min();
+        let until = [look, self.look_at_all, write, exporter.and_then(Exporter::deadline)]
+            .into_iter()
+            .flatten()
+            .min();
         let read = |fd| Want { fd, read: true, write: false };
         let mut wants = vec![read(self.signals.as_fd())];
-        wants.extend(self.doors.iter().map(|door| read(door.as_fd())));
+        if self.begun {
+            wants.extend(self.doors.iter().map(|door| read(door.as_fd())));
+        }
         if let Some((fd, write)) = self.line.fd() {
             wants.push(Want { fd, read: true, write });
         }
@@ -166,9 +175,10 @@ impl Telemetry {
             match message {
                 ToTelemetry::Hello { project } => self.project = project,
                 ToTelemetry::Tree(told) => {
-                    let begin = matches!(told, crate::ipc::builtin::Told::Begin);
+                    let begin = matches!(told, Told::Begin);
                     self.boxes.hear(told, descriptor);
                     if begin {
+                        self.begun = true;
                         self.say_what_was_in_flight();
                     }
                 }
@@ -180,14 +190,18 @@ impl Telemetry {
                 }
             }
         }
-        self.say_ready();
+        if self.begun || !self.line.is_there() {
+            self.begun = true;
+            self.say_ready();
+        }
     }
 
     fn say_what_was_in_flight(&mut self) {
         let count = std::mem::take(&mut self.boxes.in_flight);
         if count > 0 {
-            let message =
-                format!("telemetry began anew: {count} records were taken and not written, and are taken again");
+            let message = format!(
+                "telemetry began anew: {count} records were taken and not written, and are taken again"
+            );
             self.line.say(&FromTelemetry::Repaired { what: message });
         }
     }
@@ -201,6 +215,9 @@ impl Telemetry {
     }
 
     fn hear_datagrams(&mut self) {
+        if !self.begun {
+            return;
+        }
         for at in 0..self.doors.len() {
             for count in 0..DATAGRAMS {
                 if count == CROWD {
@@ -242,7 +259,9 @@ impl Telemetry {
                 && (said.incarnation == 0 || said.incarnation == life.incarnation)
         });
         match noted {
-            Some((key, (_, memory))) if notes::write(memory, &said.what, sender, clock::now()) => self.boxes.look_at(key),
+            Some((key, (_, memory))) if notes::write(memory, &said.what, sender, clock::now()) => {
+                self.boxes.look_at(key)
+            }
             _ => self.last.refused += 1,
         }
     }

@@ -133,7 +133,13 @@ mod tests {
         let first = write(&mut spool, &begin, "one");
         let second = write(&mut spool, &first, &"two".repeat(50_000));
         let whole = fs::read(path(home.path())).unwrap();
-        for behind in [&b""[..], b"{\"resourceSpans\":[]}\n", b"{\"resourceSpans\":[]}\n{\"resourceLo", b"\0\n\n\xff", b"\n"] {
+        for behind in [
+            &b""[..],
+            b"{\"resourceSpans\":[]}\n",
+            b"{\"resourceSpans\":[]}\n{\"resourceLo",
+            b"\0\n\n\xff",
+            b"\n",
+        ] {
             fs::write(path(home.path()), [&whole, behind].concat()).unwrap();
             let (_, found) = Spool::open(home.path(), &settings(1 << 20)).unwrap();
             assert_eq!(found, second);
