@@ -26,7 +26,7 @@ mod writer;
 pub use lanes::Lane;
 pub use life::note;
 pub(crate) use process::ring;
-pub use process::seen;
+pub use process::{board, seen};
 pub use reader::{BlackBox, Counters, Image, Seen};
 pub use rings::Moment;
 pub use said::{

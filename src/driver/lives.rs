@@ -119,8 +119,10 @@ impl Driver {
         }
         let cgroup = slot.cgroup.as_ref().map(|leaf| leaf.as_fd());
         let mut given = Given::default();
-        let flags =
-            if self.roster.builtin(child).is_none() { self.flag_variables.assignments() } else { Vec::new() };
+        let flags = match self.roster.builtin(child) {
+            Some(_) => Vec::new(),
+            None => self.flag_variables.assignments(self.roster.instance(child)),
+        };
         let mut variables: Vec<&CStr> = flags.iter().map(|one| one.as_c_str()).collect();
         match &slot.blackbox {
             Some(of) => {
@@ -278,12 +280,16 @@ impl Driver {
     }
 
     /// For each of these, whose main processes are reaped: is anything of it still there?
-    fn find_leftovers(&self, dead: &mut [Dead]) {
+    fn find_leftovers(&mut self, dead: &mut [Dead]) {
         let mut unknown = Vec::new();
         for (index, one) in dead.iter_mut().enumerate() {
             match self.left_something(one.child) {
                 Some(left) => one.leftovers = left,
                 None => unknown.push((index, one.child)),
+            }
+            if self.roster.builtin(one.child) == Some(Builtin::Keeper) {
+                // Helpers of the guard's commands. Nobody waits for them: a keeper comes back at once.
+                self.signal_leftovers(one.child, libc::SIGKILL);
             }
         }
         let children: Vec<ChildId> = unknown.iter().map(|(_, child)| *child).collect();

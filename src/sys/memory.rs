@@ -99,15 +99,7 @@ pub fn read_at(memory: BorrowedFd<'_>, bytes: &mut [u8], offset: u64) -> io::Res
     Ok(read)
 }
 
-/// Writes `bytes` at its beginning.
-///
-/// # Errors
-/// It is sealed against that, or no memory is left.
-pub fn write_at_start(memory: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<()> {
-    write_at(memory, bytes, 0)
-}
-
-/// Writes `bytes` from byte `offset` on.
+/// Writes `bytes` at byte `offset`.
 ///
 /// # Errors
 /// It is sealed against that, or no memory is left.

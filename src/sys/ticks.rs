@@ -40,9 +40,9 @@ mod counted {
     /// What was last measured by any thread, over 50 ms or more; 0: nothing yet.
     static TICK: AtomicU64 = AtomicU64::new(0);
 
-    /// A tick is not measured over less: 50 ns of doubt in 1 ms are 50 µs in a second, and an anchor reaches
-    /// [`GROWTH`] times as far as it was measured.
-    const MEASURED_NS: u64 = 1_000_000;
+    /// A tick is not measured over less: each look is in doubt by up to 0.4 µs, and an anchor reaches [`GROWTH`] times as far as
+    /// it was measured.
+    const MEASURED_NS: u64 = 10_000_000;
     const GROWTH: u64 = 8;
     /// A look at both clocks that takes longer says too little: less than half a microsecond.
     const DOUBT_TICKS: u64 = 1_000;
@@ -173,14 +173,14 @@ mod counted {
         }
 
         #[test]
-        fn a_tick_is_measured_over_a_millisecond_and_reaches_eight_times_as_far() {
+        fn a_tick_is_measured_over_ten_milliseconds_and_reaches_eight_times_as_far() {
             let first = anchor(1_000, 5_000_000);
             assert_eq!(next(first, 2_000, 5_000_500, 0).ticks, 1_000, "too early");
-            let second = next(first, 2_501_000, 6_000_000, 0);
-            assert_eq!((second.ticks, second.reach), (2_501_000, 20_000_000));
+            let second = next(first, 25_001_000, 15_000_000, 0);
+            assert_eq!((second.ticks, second.reach), (25_001_000, 200_000_000));
             assert_eq!(second.tick, (1 << 32) * 4 / 10);
             assert_eq!(nanos(2_500_000_000, second.tick), 999_999_999);
-            let far = next(second, 2_501_000 + 2_500_000_000, 1_006_000_000, 0);
+            let far = next(second, 25_001_000 + 2_500_000_000, 1_015_000_000, 0);
             assert_eq!(far.reach, 2_500_000_000, "a second at most");
         }
 
@@ -188,9 +188,9 @@ mod counted {
         fn an_anchor_from_before_a_sleep_or_of_long_ago_measures_nothing() {
             let first = anchor(1_000, 5_000_000);
             for later in [
-                next(first, 2_501_000, 6_000_000, 3),
+                next(first, 25_001_000, 15_000_000, 3),
                 next(first, 1 << 40, LONGEST_NS * 2, 0),
-                next(first, 10, 7_000_000, 0),
+                next(first, 10, 17_000_000, 0),
             ] {
                 assert_ne!(later.ticks, 1_000);
                 assert!(later.reach == 0 || TICK.load(Ordering::Relaxed) != 0);
@@ -204,8 +204,8 @@ mod counted {
             while clock::now().since(start) < crate::time::Duration::from_millis(60) {
                 let (before, at, after) =
                     (clock::now().as_nanos(), now().as_nanos(), clock::now().as_nanos());
-                assert!(at + 10_000 >= before && at <= after + 10_000, "{before} {at} {after}");
-                assert!(at + 20_000 >= last, "never far back");
+                assert!(at + 50_000 >= before && at <= after + 50_000, "{before} {at} {after}");
+                assert!(at + 50_000 >= last, "never far back");
                 last = at;
             }
         }

@@ -32,6 +32,8 @@ pub(super) struct Child {
 pub(super) struct Life {
     incarnation: u64,
     black_box: Option<BlackBox>,
+    /// The board that it was told is in place; 0: none yet.
+    told: u64,
     ended: bool,
 }
 
@@ -89,7 +91,7 @@ impl Lives {
                 // A box that is none is a life without one: it can only not be asked.
                 let black_box = descriptor.and_then(|memory| BlackBox::open(memory).ok());
                 known.lives.retain(|life| life.incarnation != *incarnation);
-                known.lives.push_back(Life { incarnation: *incarnation, black_box, ended: false });
+                known.lives.push_back(Life { incarnation: *incarnation, black_box, told: 0, ended: false });
                 if known.lives.len() > LIVES {
                     known.lives.pop_front();
                 }
@@ -104,6 +106,16 @@ impl Lives {
                 Some(Input::Gone { instance: gone.instance })
             }
             Told::Begin => None,
+        }
+    }
+
+    /// Tells every life that does not know it which board is in place.
+    pub(super) fn tell_board(&mut self, incarnation: u64) {
+        let lives = self.children.values_mut().flat_map(|child| &mut child.lives);
+        for life in lives.filter(|life| life.told != incarnation && !life.ended) {
+            // What cannot be written is not believed: such a life looks for itself.
+            let said = life.black_box.as_ref().map(|its| its.say_board(incarnation));
+            life.told = if matches!(said, Some(Err(_))) { 0 } else { incarnation };
         }
     }
 

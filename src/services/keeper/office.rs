@@ -402,6 +402,13 @@ impl Office {
         self.board.look(&truths, store.is_known())
     }
 
+    /// Every life is told which board is in place, when it is another one than it was told, or has just begun.
+    pub(super) fn tell_board(&mut self) {
+        if let Some(incarnation) = self.board.incarnation() {
+            self.lives.tell_board(incarnation);
+        }
+    }
+
     pub(super) fn note(&mut self, name: String, what: What) {
         self.line.say(&FromKeeper::Noted { name, what });
     }

@@ -174,6 +174,7 @@ impl Keeper {
             self.look_again = if stands { LOOK_AGAIN } else { (self.look_again * 2).min(LOOK) };
             self.look_at = now + if stands { LOOK } else { self.look_again };
         }
+        self.office.tell_board();
         Ok(())
     }
 
