@@ -8,7 +8,8 @@ use super::layout::CELLS;
 use super::record::lane::{KEY_COUNT, KEY_TEXT};
 use super::text::Packed;
 use super::writer::Noter;
-use crate::sys::{memory, shared};
+use crate::sys::mapped::Mapped;
+use crate::sys::memory;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::thread;
@@ -34,7 +35,7 @@ pub fn note(blackbox: BorrowedFd<'_>, pairs: &[(String, String)]) -> io::Result<
         locked
     });
     let _locked = locked.ok_or(io::ErrorKind::WouldBlock)??;
-    let words = shared::map::<CELLS>(blackbox)?;
+    let words = Mapped::<CELLS>::new(blackbox)?;
     let noter = Noter::new(&words).ok_or(io::ErrorKind::InvalidInput)?;
     let lane = noter.lane_of_the_life().ok_or(io::ErrorKind::StorageFull)?;
     let mut known: Vec<Option<String>> = (0..KEY_COUNT).map(|at| lane.key(at)).collect();
@@ -58,6 +59,7 @@ pub fn note(blackbox: BorrowedFd<'_>, pairs: &[(String, String)]) -> io::Result<
 mod tests {
     use super::super::BlackBox;
     use super::*;
+    use crate::sys::shared;
     use std::os::fd::AsFd;
 
     fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
