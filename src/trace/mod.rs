@@ -20,11 +20,15 @@
 //! environment names (`TRACEPARENT`, as the W3C writes it); [`current_traceparent`] and [`pass_on`] hand it down.
 
 mod ids;
+#[cfg(feature = "tracing")]
+mod layer;
 mod once_per;
 mod parent;
 mod span;
 
 pub use ids::new_id;
+#[cfg(feature = "tracing")]
+pub use layer::Layer;
 pub use once_per::OncePer;
 pub use parent::{Current, Parent, current, current_traceparent, from_traceparent, pass_on};
 pub use span::{OpenSpan, Span};
