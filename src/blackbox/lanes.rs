@@ -6,14 +6,21 @@ use super::text::Packed;
 use super::writer::Noter;
 use crate::sys::own;
 use crate::time::Instant;
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 /// The lane of a thread.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Lane<'a> {
     cells: &'a [AtomicU64; CELLS],
     start: usize,
     owner: u64,
+}
+
+impl fmt::Debug for Lane<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Lane").field("start", &self.start).finish_non_exhaustive()
+    }
 }
 
 impl<'a> Noter<'a> {

@@ -8,7 +8,7 @@
 //! only lie about itself.
 
 use super::layout::{
-    BELL, BYTES, CELLS, CHECK, COUNTERS, DRAINED, ENTRIES, ENTRY, EVENTS, HEADER, KEY, OVERFLOWS, PAIR, PAIRS, PROBES, SEEN, TIME,
+    BELL, BYTES, CELLS, CHECK, COUNTERS, DRAINED, ENTRIES, ENTRY, EVENTS, HEADER, KEY, LANES, OVERFLOWS, PAIR, PAIRS, PROBES, SEEN, TIME,
     VALUE, cell, entry, key, proves,
 };
 use super::said::Drained;
@@ -76,6 +76,14 @@ impl BlackBox {
     /// Those of `pread`.
     pub fn image(&self) -> io::Result<Image> {
         self.copy(0..CELLS)
+    }
+
+    /// A copy of what was noted of flags, and of what was counted.
+    ///
+    /// # Errors
+    /// Those of `pread`.
+    pub fn notes(&self) -> io::Result<Image> {
+        self.copy(0..LANES)
     }
 
     /// A copy of what is drained: the rings of events and finished spans, and the cells that tell of them.

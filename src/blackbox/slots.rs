@@ -10,6 +10,7 @@ use super::text::{Marks, Packed};
 use super::writer::Noter;
 use crate::sys::{clock, own};
 use crate::time::Instant;
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Slots of the dead are looked for this often at most: it takes a system call for each.
@@ -27,11 +28,17 @@ pub struct Ids {
 }
 
 /// The slot of an open span.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Slot<'a> {
     cells: &'a [AtomicU64; CELLS],
     number: usize,
     owner: u64,
+}
+
+impl fmt::Debug for Slot<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Slot").field("number", &self.number).finish_non_exhaustive()
+    }
 }
 
 impl<'a> Noter<'a> {
