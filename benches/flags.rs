@@ -3,7 +3,7 @@
 use divan::{Bencher, black_box};
 use mainstay::board::{Board, Entry, Flag, Options, Setting, Writer};
 use mainstay::flags::{Packed, Prefix, Value};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering, fence};
 use tempfile::TempDir;
 
 /// 25 bytes.
@@ -16,7 +16,7 @@ struct Scene {
     writer: Writer,
     board: Board,
     // Last: the writer goes first.
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 fn scene(flags: usize) -> Scene {
@@ -37,8 +37,11 @@ fn scene(flags: usize) -> Scene {
     entries.push(Entry::new("by-instance", by_instance));
     entries.extend((0..flags).map(|n| entry(format!("flag-number-{n}"), Value::Off)));
     let (writer, _) = Writer::create(folder.path(), &entries, 0).expect("a board");
-    let options = Options { instance: Some("web#7".to_owned()), ..Options::default() };
-    Scene { writer, board: Board::open_by(folder.path(), options), _folder: folder }
+    // As in a service, which the keeper tells which board is in place.
+    let in_place: &'static AtomicU64 = Box::leak(Box::new(AtomicU64::new(writer.incarnation())));
+    let options =
+        Options { instance: Some("web#7".to_owned()), in_place: Some(in_place), ..Options::default() };
+    Scene { writer, board: Board::open_by(folder.path(), options), folder }
 }
 
 fn main() {
@@ -48,7 +51,14 @@ fn main() {
 #[divan::bench]
 fn a_bare_atomic_load_x1000(bencher: Bencher) {
     let word = AtomicU64::new(1);
-    bencher.bench(|| (0..READS).filter(|_| black_box(&word).load(Ordering::Relaxed) == 1).count());
+    let word = black_box(&word);
+    let load = |_: &u32| {
+        // As behind a flag's load: so each is made, and none is put off.
+        let loaded = word.load(Ordering::Relaxed);
+        fence(Ordering::Acquire);
+        loaded == 1
+    };
+    bencher.bench(|| (0..READS).filter(load).count());
 }
 
 #[divan::bench]
@@ -56,14 +66,25 @@ fn by_handle_x1000(bencher: Bencher) {
     let scene = scene(100);
     let flag = scene.board.flag(NAME);
     assert!(flag.is_on());
-    bencher.bench(|| (0..READS).filter(|_| black_box(&flag).is_on()).count());
+    let flag = black_box(&flag);
+    bencher.bench(|| (0..READS).filter(|_| flag.is_on()).count());
+}
+
+#[divan::bench]
+fn by_handle_outside_of_a_tree_x1000(bencher: Bencher) {
+    let scene = scene(100);
+    let board = Board::open_by(scene.folder.path(), Options::default());
+    let flag = board.flag(NAME);
+    let flag = black_box(&flag);
+    bencher.bench(|| (0..READS).filter(|_| flag.is_on()).count());
 }
 
 #[divan::bench]
 fn by_handle_with_source_x1000(bencher: Bencher) {
     let scene = scene(100);
     let flag = scene.board.flag(NAME);
-    bencher.bench(|| (0..READS).filter(|_| black_box(&flag).read().truth.is_some()).count());
+    let flag = black_box(&flag);
+    bencher.bench(|| (0..READS).filter(|_| flag.read().truth.is_some()).count());
 }
 
 #[divan::bench]
@@ -77,7 +98,8 @@ fn by_handle_over_10000_flags_x1000(bencher: Bencher) {
 fn percentage_of_a_25_byte_id_x1000(bencher: Bencher) {
     let scene = scene(100);
     let flag = scene.board.flag("rollout");
-    bencher.bench(|| (0..READS).filter(|_| black_box(&flag).is_on_for(black_box(ID))).count());
+    let flag = black_box(&flag);
+    bencher.bench(|| (0..READS).filter(|_| flag.is_on_for(black_box(ID))).count());
 }
 
 #[divan::bench]
@@ -112,7 +134,8 @@ fn by_name_over_10000_flags_x1000(bencher: Bencher) {
 fn a_number_by_handle_x1000(bencher: Bencher) {
     let scene = scene(100);
     let flag = scene.board.flag("limit");
-    bencher.bench(|| (0..READS).filter(|_| black_box(&flag).int() == Some(4711)).count());
+    let flag = black_box(&flag);
+    bencher.bench(|| (0..READS).filter(|_| flag.int() == Some(4711)).count());
 }
 
 #[divan::bench]
@@ -125,14 +148,16 @@ fn a_number_by_name_x1000(bencher: Bencher) {
 fn a_text_of_30_bytes_by_handle_x1000(bencher: Bencher) {
     let scene = scene(100);
     let flag = scene.board.flag("level");
-    bencher.bench(|| (0..READS).filter(|_| black_box(&flag).text().is_some()).count());
+    let flag = black_box(&flag);
+    bencher.bench(|| (0..READS).filter(|_| flag.text().is_some()).count());
 }
 
 #[divan::bench]
 fn a_stage_by_handle_x1000(bencher: Bencher) {
     let scene = scene(100);
     let migration = scene.board.migration("cleanup");
-    bencher.bench(|| (0..READS).filter(|_| black_box(&migration).stage() == 4).count());
+    let migration = black_box(&migration);
+    bencher.bench(|| (0..READS).filter(|_| migration.stage() == 4).count());
 }
 
 #[divan::bench]
@@ -140,14 +165,16 @@ fn a_share_by_instances_by_handle_x1000(bencher: Bencher) {
     let scene = scene(100);
     let flag = scene.board.flag("by-instance");
     assert!(flag.is_on());
-    bencher.bench(|| (0..READS).filter(|_| black_box(&flag).is_on()).count());
+    let flag = black_box(&flag);
+    bencher.bench(|| (0..READS).filter(|_| flag.is_on()).count());
 }
 
 #[divan::bench]
 fn a_share_behind_64_listed_ids_x1000(bencher: Bencher) {
     let scene = scene(100);
     let flag = scene.board.flag("listed");
-    bencher.bench(|| (0..READS).filter(|_| black_box(&flag).is_on_for(black_box(ID))).count());
+    let flag = black_box(&flag);
+    bencher.bench(|| (0..READS).filter(|_| flag.is_on_for(black_box(ID))).count());
 }
 
 #[divan::bench(args = [100, 10_000])]

@@ -55,7 +55,9 @@ fn an_event_with_two_values_x1000(bencher: Bencher) {
 #[divan::bench]
 fn an_event_of_tracing_with_two_values_x1000(bencher: Bencher) {
     bencher.bench_local(|| {
-        (0..1000).for_each(|n| tracing::event!(tracing::Level::INFO, key = "A-1042", n = black_box(n), "cache.miss"));
+        (0..1000).for_each(|n| {
+            tracing::event!(tracing::Level::INFO, key = "A-1042", n = black_box(n), "cache.miss")
+        });
     });
 }
 
@@ -90,7 +92,8 @@ fn setting_a_key_to_a_number_x1000(bencher: Bencher) {
 
 #[divan::bench]
 fn with_a_key_x1000(bencher: Bencher) {
-    bencher.bench_local(|| (0..1000).for_each(|_| context::with([("order", "A-1042")], || drop(black_box(1)))));
+    bencher
+        .bench_local(|| (0..1000).for_each(|_| context::with([("order", "A-1042")], || drop(black_box(1)))));
 }
 
 #[divan::bench]

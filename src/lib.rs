@@ -17,9 +17,12 @@
 //! 5. [`board`], [`store`]: the mapped file of flags; the journal that is its truth. [`audit`]: who changed what.
 //!    [`blackbox`], [`crash`]: what a life leaves; records of deaths. [`context`], [`trace`], [`panic`]: what a service says of
 //!    itself, in its black box.
+//! 5. [`mapped`]: what all mapped files have in common. [`board`], [`store`]: that of flags; the journal that is its truth.
+//!    [`registry`]: that of names. [`audit`]: who changed what.
+//!    [`blackbox`], [`crash`]: what a life leaves; records of deaths.
 //! 6. [`sys`]: the only system calls and the only unsafe code.
 //! 7. [`driver`]: the loop.
-//! 8. [`services`]: keeper and logger, children like any other.
+//! 8. [`services`]: keeper, logger, registry, children like any other.
 //! 9. [`cli`], [`exit_code`]: the face.
 //! 10. [`embed`]: all of it inside of another program.
 //!
@@ -43,13 +46,16 @@ pub mod exit_code;
 pub mod flags;
 pub mod ipc;
 pub mod ledger;
+pub mod mapped;
 pub mod panic;
 pub mod paths;
+pub mod registry;
 pub mod run;
 pub mod services;
 pub mod store;
 pub mod supervisor;
 pub mod sys;
+pub mod telemetry;
 pub mod time;
 pub mod trace;
 

@@ -25,6 +25,7 @@ pub fn install() {
 
 fn note(info: &PanicHookInfo<'_>) {
     let payload = info.payload();
-    let text = payload.downcast_ref::<&str>().copied().or_else(|| Some(payload.downcast_ref::<String>()?.as_str()));
+    let text =
+        payload.downcast_ref::<&str>().copied().or_else(|| Some(payload.downcast_ref::<String>()?.as_str()));
     context::note(text.unwrap_or("a panic without a message"), info.location(), Kind::Panic);
 }

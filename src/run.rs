@@ -130,8 +130,7 @@ pub fn begin(
 
 /// Crash numbers go on where the records stand, also after a reboot has taken the ledger.
 fn numbers(project: &Project, past: &Past) -> Numbers {
-    let recorded =
-        crate::crash::read(&project.state).unwrap_or_default().iter().map(|r| r.number).max().unwrap_or(0);
+    let recorded = crate::crash::read(&project.state).unwrap_or_default().newest;
     Numbers { crash: past.numbers.crash.max(recorded + 1), ..past.numbers }
 }
 

@@ -221,7 +221,9 @@ fn prepared() -> Vec<u64> {
             lane.set_key(key, &entry);
         }
         (0..9).for_each(|crumb| lane.set_breadcrumb(crumb, at(n), &Packed::new("passed")));
-        (0..2).for_each(|error| lane.set_error(error, false, at(n + u64::from(error)), &Packed::new("no such order")));
+        (0..2).for_each(|error| {
+            lane.set_error(error, false, at(n + u64::from(error)), &Packed::new("no such order"))
+        });
     }
     for n in 1..40 {
         let ids = Ids { span: n, parent: n - 1, trace: mix(n).into() };
@@ -262,7 +264,10 @@ const AREAS: [Area; 5] = [
     Area { cells: (LANES, SPANS), read: |image| Said { contexts: image.contexts(), ..Said::default() } },
     Area { cells: (SPANS, EVENTS), read: |image| Said { open: image.open_spans(), ..Said::default() } },
     Area { cells: (EVENTS, FINISHED), read: |image| Said { events: image.events(), ..Said::default() } },
-    Area { cells: (FINISHED, CELLS), read: |image| Said { finished: image.finished_spans(0), ..Said::default() } },
+    Area {
+        cells: (FINISHED, CELLS),
+        read: |image| Said { finished: image.finished_spans(0), ..Said::default() },
+    },
 ];
 
 /// All that is read of an image, which must be clean and bounded.
@@ -278,18 +283,32 @@ fn read_all(image: &Image) -> Said {
         assert_eq!(image.seen(seen.hash), Some(*seen), "what is listed is found");
     }
     assert!(said.seen.len() + image.torn_notes() <= 1024);
-    std::hint::black_box((image.counters(), image.overflows(), image.torn(), image.drained(), image.unplaced()));
+    std::hint::black_box((
+        image.counters(),
+        image.overflows(),
+        image.torn(),
+        image.drained(),
+        image.unplaced(),
+    ));
     assert!(said.contexts.len() <= 64 && said.open.len() <= 64);
     assert!(said.events.len() <= 1024 && said.finished.len() <= 512);
     let texts = |text: &str| assert!(!text.chars().any(char::is_control) && text.len() < 1200, "{text:?}");
-    let pairs = |pairs: &[(String, String)]| pairs.iter().for_each(|(key, value)| [key, value].into_iter().for_each(|text| texts(text)));
+    let pairs = |pairs: &[(String, String)]| {
+        pairs.iter().for_each(|(key, value)| [key, value].into_iter().for_each(|text| texts(text)))
+    };
     for context in &said.contexts {
         assert!(context.keys.len() <= 16 && context.breadcrumbs.len() <= 8);
         texts(&context.thread_name);
         pairs(&context.keys);
         context.breadcrumbs.iter().for_each(|crumb| texts(&crumb.text));
-        context.operation.iter().for_each(|of| [&of.name, &of.id, &of.correlation].into_iter().for_each(|text| texts(text)));
-        context.error.iter().for_each(|error| [&error.text, &error.place].into_iter().for_each(|text| texts(text)));
+        context
+            .operation
+            .iter()
+            .for_each(|of| [&of.name, &of.id, &of.correlation].into_iter().for_each(|text| texts(text)));
+        context
+            .error
+            .iter()
+            .for_each(|error| [&error.text, &error.place].into_iter().for_each(|text| texts(text)));
     }
     said.open.iter().for_each(|span| (texts(&span.name), pairs(&span.attributes)).1);
     said.events.iter().for_each(|event| (texts(&event.name), pairs(&event.attributes)).1);
@@ -326,18 +345,19 @@ fn among(said: &Said, whole: &Said) {
 /// A record that proves itself, whatever is in it: check, what it belongs to, head, text, as docs/blackbox.md has them.
 fn forge(words: &mut [u64], random: &mut Random) {
     const PRESENT: u64 = 1 << 31;
-    let proven = |words: &mut [u64], place: usize, head: usize, text: usize, total: usize, random: &mut Random| {
-        for at in head..total {
-            words[place + at] = match random.below(3) {
-                0 => random.next(),
-                1 => random.next() & 0x1f1f_1f1f_1f1f_1f1f,
-                _ => 0,
-            };
-        }
-        let length = random.below(600) as u64;
-        words[place + head] = random.next() & !0xffff & !(3 << 25) | length | PRESENT;
-        text + (length as usize).div_ceil(8).min(total - text)
-    };
+    let proven =
+        |words: &mut [u64], place: usize, head: usize, text: usize, total: usize, random: &mut Random| {
+            for at in head..total {
+                words[place + at] = match random.below(3) {
+                    0 => random.next(),
+                    1 => random.next() & 0x1f1f_1f1f_1f1f_1f1f,
+                    _ => 0,
+                };
+            }
+            let length = random.below(600) as u64;
+            words[place + head] = random.next() & !0xffff & !(3 << 25) | length | PRESENT;
+            text + (length as usize).div_ceil(8).min(total - text)
+        };
     match random.below(4) {
         0 => {
             let slot = random.below(1024);
@@ -397,11 +417,22 @@ fn any_bytes_are_read_without_a_panic_and_no_damage_is_taken_for_what_was_said()
                 let bytes: Vec<u8> =
                     (0..length.div_ceil(8)).flat_map(|_| random.next().to_le_bytes()).take(length).collect();
                 let said = read_all(&Image::from_bytes(&bytes));
-                let lanes = said.contexts.iter().all(|of| of.keys.is_empty() && of.operation.is_none() && of.error.is_none());
-                assert!(lanes && Said { contexts: Vec::new(), ..said } == Said::default(), "image {n}: noise was taken for a word");
+                let lanes = said
+                    .contexts
+                    .iter()
+                    .all(|of| of.keys.is_empty() && of.operation.is_none() && of.error.is_none());
+                assert!(
+                    lanes && Said { contexts: Vec::new(), ..said } == Said::default(),
+                    "image {n}: noise was taken for a word"
+                );
             }
-            1 => drop(read_all(&Image::from_bytes(&vec![random.next() as u8; random.below(whole.len() * 8 + 4096)]))),
-            2 => among(&read_all(&Image::from_words(whole[..random.below(whole.len())].to_vec())), &everything),
+            1 => drop(read_all(&Image::from_bytes(&vec![
+                random.next() as u8;
+                random.below(whole.len() * 8 + 4096)
+            ]))),
+            2 => {
+                among(&read_all(&Image::from_words(whole[..random.below(whole.len())].to_vec())), &everything)
+            }
             3..40 => {
                 let mut words = whole.clone();
                 (0..1 + random.below(200)).for_each(|_| forge(&mut words, &mut random));
@@ -416,7 +447,10 @@ fn any_bytes_are_read_without_a_panic_and_no_damage_is_taken_for_what_was_said()
                 let count = 1 + random.below(8);
                 for place in &mut places[..count] {
                     // Mostly where something is: most of a box is empty.
-                    *place = (0..4).map(|_| from + random.below(to - from)).find(|at| whole[*at] != 0).unwrap_or(from);
+                    *place = (0..4)
+                        .map(|_| from + random.below(to - from))
+                        .find(|at| whole[*at] != 0)
+                        .unwrap_or(from);
                     match random.below(3) {
                         0 => words[*place] ^= 1 << random.below(64),
                         1 => words[*place] ^= random.next() >> 56 << (8 * random.below(8)),

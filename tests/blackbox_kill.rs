@@ -86,7 +86,9 @@ impl Drop for Killed {
 /// How it is with one thread, by the box.
 fn found(image: &Image, thread: u64) -> (Stands, bool) {
     let (process, thread) = ((thread >> 32) as u32, thread as u32);
-    let number = |pairs: &[(String, String)]| pairs.iter().find(|(key, _)| key == "round").map(|(_, round)| round.parse().unwrap());
+    let number = |pairs: &[(String, String)]| {
+        pairs.iter().find(|(key, _)| key == "round").map(|(_, round)| round.parse().unwrap())
+    };
     let mut found = Stands::default();
     let mut has_context = false;
     for context in image.contexts() {
@@ -97,7 +99,11 @@ fn found(image: &Image, thread: u64) -> (Stands, bool) {
             found.error = context.error.map(|error| error.text.parse().unwrap());
         }
     }
-    let spans: Vec<_> = image.open_spans().into_iter().filter(|span| (span.process, span.thread) == (process, thread)).collect();
+    let spans: Vec<_> = image
+        .open_spans()
+        .into_iter()
+        .filter(|span| (span.process, span.thread) == (process, thread))
+        .collect();
     for span in &spans {
         let open = if span.name == "outer" { &mut found.outer } else { &mut found.inner };
         assert!(open.is_none() && ["outer", "inner"].contains(&&*span.name), "{spans:?}");
@@ -111,10 +117,16 @@ fn found(image: &Image, thread: u64) -> (Stands, bool) {
     let newest = events.iter().rev().find(|event| event.kind == Kind::Event);
     found.event = newest.and_then(|event| number(&event.attributes));
     for event in &events {
-        assert!(event.name == "event" && event.kind == Kind::Event || event.name == "error" && event.kind == Kind::Error);
+        assert!(
+            event.name == "event" && event.kind == Kind::Event
+                || event.name == "error" && event.kind == Kind::Error
+        );
     }
     for span in image.finished_spans(0) {
-        assert!(["outer", "inner"].contains(&&*span.name) && span.since <= span.until && !span.cut, "{span:?}");
+        assert!(
+            ["outer", "inner"].contains(&&*span.name) && span.since <= span.until && !span.cut,
+            "{span:?}"
+        );
     }
     (found, has_context)
 }
@@ -137,7 +149,8 @@ fn a_box_of_one_killed_while_writing_is_at_most_one_record_behind() {
     for round in 0..kills {
         let the_box = BlackBox::make().unwrap();
         let shared_memory = memory::zeroed("progress", 4096).unwrap();
-        memory::write_at_start(shared_memory.as_fd(), PROGRESS_HEAD.map(u64::to_le_bytes).as_flattened()).unwrap();
+        memory::write_at_start(shared_memory.as_fd(), PROGRESS_HEAD.map(u64::to_le_bytes).as_flattened())
+            .unwrap();
         let progress_number = rustix::io::fcntl_dupfd_cloexec(&shared_memory, 3).unwrap();
         rustix::io::fcntl_setfd(&progress_number, rustix::io::FdFlags::empty()).unwrap();
         let name = "a_box_of_one_killed_while_writing_is_at_most_one_record_behind";
@@ -159,7 +172,8 @@ fn a_box_of_one_killed_while_writing_is_at_most_one_record_behind() {
         (0..mix(!round) % 20_000).for_each(|_| std::hint::spin_loop());
         child.0.kill().unwrap();
         child.0.wait().unwrap();
-        let words: Vec<u64> = look().as_chunks::<8>().0.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect();
+        let words: Vec<u64> =
+            look().as_chunks::<8>().0.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect();
         let image = the_box.image().unwrap();
         assert!(image.torn() <= THREADS, "round {round}: {} torn", image.torn());
         torn += image.torn();

@@ -13,7 +13,7 @@ use std::fs::{File, OpenOptions};
 use std::os::fd::AsFd;
 use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use tempfile::TempDir;
 
@@ -684,6 +684,42 @@ fn a_witness_is_told_of_each_word_that_differs_from_the_last_and_of_no_other() {
     assert_eq!(noted(), [], "another flag's change, and a read by name");
 }
 
+#[test]
+fn a_handle_that_is_told_which_board_is_in_place_looks_for_no_other_until_it_is_told_of_one() {
+    let scene = Scene::new();
+    let writer = scene.writer(&all_kinds());
+    let in_place: &'static AtomicU64 = Box::leak(Box::new(AtomicU64::new(writer.incarnation())));
+    let told = Board::open_by(scene.path(), Options { in_place: Some(in_place), ..Options::default() });
+    let untold = Board::open_by(scene.path(), Options::default());
+    let flags = [&told, &untold].map(|board| board.flag("off"));
+    assert!(!flags[0].is_on() && !flags[1].is_on());
+    // Its names are gone and nobody is left who could retire it: only by looking is it known to be past.
+    drop(writer);
+    std::fs::remove_file(scene.path().join("board")).unwrap();
+    std::fs::remove_file(scene.path().join(".kept/board")).unwrap();
+    let mut successor = scene.writer(&all_kinds());
+    successor.set("off", Value::On.into()).unwrap();
+    let until = |holds: &dyn Fn() -> bool| {
+        let start = mainstay::sys::clock::now();
+        while !holds() {
+            assert!(mainstay::sys::clock::now().since(start) < Duration::from_secs(60));
+            std::thread::yield_now();
+        }
+    };
+    until(&|| flags[1].is_on());
+    assert!(!flags[0].is_on(), "it was told that the one that it reads is in place");
+    in_place.store(successor.incarnation(), Ordering::Release);
+    until(&|| flags[0].is_on());
+    // And of this one it believes the same.
+    assert!(flags[0].is_on());
+    drop(successor);
+    std::fs::remove_file(scene.path().join("board")).unwrap();
+    std::fs::remove_file(scene.path().join(".kept/board")).unwrap();
+    let _third = scene.writer(&all_kinds());
+    until(&|| !flags[1].is_on());
+    assert!(flags[0].is_on());
+}
+
 /// Answers that were written down before.
 struct Told(Vec<(&'static str, Known)>);
 
@@ -712,7 +748,8 @@ fn b7_without_a_board_every_kind_is_known_by_who_is_asked() {
             Known { unit: Unit::Instance, instances: Some(vec!["web#1".into()]), ..known(Value::Share(500)) },
         ),
     ]);
-    let options = Options { fallback: Some(Box::new(told)), instance: Some("web#1".into()), witness: None };
+    let options =
+        Options { fallback: Some(Box::new(told)), instance: Some("web#1".into()), ..Options::default() };
     let board = Board::open_by(scene.path(), options);
     let [limit, level, listed, some] = ["limit", "level", "listed", "some"].map(|name| board.flag(name));
     let cleanup = board.migration("cleanup");

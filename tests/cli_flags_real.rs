@@ -2,6 +2,8 @@
 
 mod support;
 
+use std::io::{BufRead, BufReader, Read};
+use std::os::unix::fs::PermissionsExt;
 use support::Project;
 
 const CONFIGURATION: &str = r#"
@@ -140,5 +142,35 @@ fn stages_are_enabled_one_by_one_and_everything_goes_back_at_once() {
     assert_eq!((newest["verb"].as_str(), newest["reason"].as_str()), (Some("emergency"), Some("fire")));
     assert_eq!(say(&project, "guard observe --why try").0, 0);
     assert!(say(&project, "guard status").1.starts_with("guard observing"), "the switch is kept");
+    project.shutdown();
+}
+
+/// It goes into a session of its own, where neither the keeper's death nor the end of the command reaches it.
+#[test]
+fn what_a_command_of_the_guard_left_behind_ends_with_a_keeper_that_is_killed() {
+    let project = Project::new(
+        r#"
+[service.web]
+command = ["sleep", "100000"]
+[flag.risky]
+guard = { services = ["web"], command = ["./judge"], every = "100ms", timeout = "100ms" }
+"#,
+    );
+    let pipe = project.path("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRUSR | nix::sys::stat::Mode::S_IWUSR).unwrap();
+    project.write(
+        "judge",
+        "#!/bin/sh\nmkdir once || exit 0\nsetsid -f sh -c 'echo started; exec sleep 100000' >pipe\n",
+    );
+    std::fs::set_permissions(project.path("judge"), std::fs::Permissions::from_mode(0o755)).unwrap();
+    project.start();
+    project.mainstay(&["flag", "set", "risky", "on", "--why", "a test"]).ok();
+    let mut reader = BufReader::new(std::fs::File::open(&pipe).unwrap());
+    let mut line = String::new();
+    reader.read_line(&mut line).unwrap();
+    assert_eq!(line, "started\n");
+    project.kill_and_wait("mainstay.keeper", "up");
+    // The end of the pipe comes when nobody holds it any more.
+    assert_eq!(reader.read_to_string(&mut line).unwrap(), 0);
     project.shutdown();
 }

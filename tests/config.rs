@@ -91,6 +91,12 @@ fn a_guard_that_makes_no_sense_says_why() {
 }
 
 #[test]
+fn every_mistake_about_telemetry_is_said_where_it_stands() {
+    check_fixture("telemetry");
+    check_fixture("telemetry_elsewhere");
+}
+
+#[test]
 fn a_migration_that_makes_no_sense_says_why() {
     check_fixture("migrations");
     let stages = |n: usize| {

@@ -101,7 +101,11 @@ fn instances_that_stay_are_not_restarted_and_those_that_are_renamed_are() {
     let found = diff(&two, &plan("[service.web]\ncommand = 'x'\n"));
     assert_eq!(
         found,
-        [Difference { name: "web".into(), what: What::InPlace { why: vec!["instances 2 → 1".into()] } }]
+        [Difference {
+            name: "web".into(),
+            what: What::InPlace { why: vec!["instances 2 → 1".into()] },
+            keys: vec!["instances".into()]
+        }]
     );
     let none = two.scaled("web", 0).unwrap();
     assert!(matches!(&diff(&none, &plan("[service.web]\ncommand = 'y'\n"))[..], [d] if d.name == "web"));
@@ -303,6 +307,7 @@ const SERVICE_KEYS: &[(&str, &[&str])] = &[
     ("user", &["'www'"]),
     ("umask", &["'077'"]),
     ("log", &["'none'", "'inherit'", "{ files = 2 }"]),
+    ("blackbox", &["false"]),
     ("condition", &["{ exists = 'k' }"]),
     (
         "health",
@@ -456,7 +461,8 @@ fn view(plan: &Plan) -> BTreeMap<String, (String, String)> {
             Log::Logger { .. } => Log::default(),
             ref other => other.clone(),
         };
-        let started_with = Program { condition: None, health: None, log: kind, ..program.clone() };
+        let started_with =
+            Program { condition: None, health: None, log: kind, blackbox: true, ..program.clone() };
         let policy = Child { group: GroupId::ROOT, needs: Vec::new(), ..child.clone() };
         let all = format!("{program:?} {policy:?} {env:?} {} {needs:?} {more}", group(child.group));
         (format!("{started_with:?} {env:?}"), all)
@@ -525,7 +531,7 @@ fn expected(old: &Plan, new: &Plan) -> BTreeMap<String, &'static str> {
 
 fn found(old: &Plan, new: &Plan) -> BTreeMap<String, &'static str> {
     let mut names = BTreeMap::new();
-    for Difference { name, what } in diff(old, new) {
+    for Difference { name, what, .. } in diff(old, new) {
         let (word, why) = match what {
             What::Added => ("added", vec!["new".to_owned()]),
             What::Removed => ("removed", vec!["gone".to_owned()]),

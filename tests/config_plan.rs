@@ -94,6 +94,7 @@ fn a_service_that_says_nothing_but_its_command_has_every_default() {
             health: None,
             watchdog: None,
             condition: None,
+            blackbox: true,
             part: 0,
             log: Log::Logger { max_size: 10 << 20, files: 5 },
             line: 1,
@@ -321,8 +322,9 @@ fn directories_are_relative_to_the_folder_of_the_file() {
 
 #[test]
 fn the_rest_of_a_service_arrives_as_it_was_written() {
-    let (child, program) = service("autostart = false\nuser = 'www:adm'\numask = '027'\ninherit_env = false");
-    assert!(!child.autostart && !program.inherit_env);
+    let (child, program) =
+        service("autostart = false\nuser = 'www:adm'\numask = '027'\ninherit_env = false\nblackbox = false");
+    assert!(!child.autostart && !program.inherit_env && !program.blackbox);
     assert_eq!((program.user.as_deref(), program.umask), (Some("www:adm"), Some(0o027)));
     let (_, program) = service("user = 33\numask = 0o22");
     assert_eq!((program.user.as_deref(), program.umask), (Some("33"), Some(0o022)));
@@ -837,11 +839,12 @@ fn every_key_that_is_read_stands_in_the_manual() {
     let text = "zzzzzzzz = 1\n[service.a]\ncommand = 'a'\nzzzzzzzz = 1\nrestart = { zzzzzzzz = 1 }\nbackoff = { zzzzzzzz = 1 }\n\
         ready = { zzzzzzzz = 1 }\nhealth = { zzzzzzzz = 1 }\nstop = { zzzzzzzz = 1 }\nlog = { zzzzzzzz = 1 }\ncondition = { zzzzzzzz = 1 }\n[group.b]\nzzzzzzzz = 1\n\
         restart = { zzzzzzzz = 1 }\n[flag.c]\nzzzzzzzz = 1\nguard = { zzzzzzzz = 1, errors = { zzzzzzzz = 1 } }\n\
-        [guard]\nzzzzzzzz = 1\n[migration.d]\nzzzzzzzz = 1\nstage = [{ zzzzzzzz = 1 }]\n[defaults]\nzzzzzzzz = 1\nready = { zzzzzzzz = 1 }\n[log]\nzzzzzzzz = 1\n";
+        [guard]\nzzzzzzzz = 1\n[migration.d]\nzzzzzzzz = 1\nstage = [{ zzzzzzzz = 1 }]\n[defaults]\nzzzzzzzz = 1\nready = { zzzzzzzz = 1 }\n[log]\nzzzzzzzz = 1\n\
+        [telemetry]\nzzzzzzzz = 1\nbatch = { zzzzzzzz = 1 }\nfile = { zzzzzzzz = 1 }\n";
     let found = parse_bytes(text.as_bytes()).unwrap_err();
     let lists: Vec<_> =
         found.list.iter().filter_map(|d| d.help.as_deref()?.strip_prefix("known here: ")).collect();
-    assert_eq!(lists.len(), 20, "each table says what it knows");
+    assert_eq!(lists.len(), 23, "each table says what it knows");
     for key in lists.iter().flat_map(|list| list.split(", ")) {
         let written = manual.contains(&format!("`{key}`")) || manual.contains(&format!("`[{key}"));
         assert!(written, "`{key}` is not in docs/configuration.md");

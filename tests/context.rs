@@ -194,7 +194,10 @@ fn the_box_has_what_each_thread_says() {
     for (n, of) in named.iter().enumerate() {
         assert_eq!(keys(of), [("worker", &*n.to_string())]);
         let error = of.error.as_ref().unwrap();
-        assert!(error.text == format!("worker {n}") && error.place.starts_with("tests/context.rs:"), "{error:?}");
+        assert!(
+            error.text == format!("worker {n}") && error.place.starts_with("tests/context.rs:"),
+            "{error:?}"
+        );
     }
     assert!(contexts.iter().any(|of| keys(of) == [("order", "A-1")]));
     assert_eq!(image.events().iter().filter(|event| event.kind == Kind::Error).count(), 3);

@@ -350,6 +350,93 @@ fn a_full_disk_at_the_start_is_lived_with_until_there_is_room() {
     });
 }
 
+/// Room is reserved for a mebibyte of the audit log, which is some two thousand lines, and for a journal's worth of changes that
+/// wait for it. Reasons are long here, so that fewer fill it.
+#[test]
+fn on_a_disk_that_stays_full_changes_end_with_a_word_reads_go_on_and_nothing_is_lost() {
+    let name = "on_a_disk_that_stays_full_changes_end_with_a_word_reads_go_on_and_nothing_is_lost";
+    disk::with_small_disk(name, 4 << 20, |place| {
+        let home = Home::new(&["x"]);
+        std::fs::remove_dir(home.state()).unwrap();
+        std::os::unix::fs::symlink(place, home.state()).unwrap();
+        let mut life = home.start();
+        home.set("x", Value::Off);
+        let first = home.audited().len() as u64;
+        let ballast = place.join("ballast");
+        disk::fill(&ballast);
+        let value = |n: u64| Value::of_share((n % 90_000) as u32 + 1);
+        let mut made = 0;
+        let warned = std::cell::RefCell::new(Vec::new());
+        // Everything up to what is asked for, and what it warned of on the way.
+        let hear_until = |wanted: &dyn Fn(&What) -> bool| {
+            home.hear_until(|said| {
+                if let Some(What::Warning { message }) = noted(said) {
+                    warned.borrow_mut().push(message.clone());
+                }
+                noted(said).is_some_and(wanted)
+            });
+        };
+        let change = |to: Value, volatile| {
+            let reason = "a long story. ".repeat(140);
+            let how = How { id: client::fresh_id(), volatile, reason, ..How::default() };
+            home.request(&Request::Set { how, edits: vec![edit("x", To::Value(to))] })
+        };
+        let refusal = loop {
+            match change(value(made + 1), false) {
+                Ok(answer) => assert!(answer.durable),
+                Err(refusal) => break refusal,
+            }
+            made += 1;
+            assert!(made < 20_000, "it goes on for ever");
+            hear_until(
+                &|what| matches!(what, What::FlagChanged { new, .. } if *new == value(made).to_string()),
+            );
+        };
+        assert!(made * 2_500 > 1 << 20, "room was reserved: {made}");
+        // It says what is the matter, where, and what to do; and so does whoever looks.
+        assert_eq!(refusal.code, 1);
+        assert!(
+            refusal.message.starts_with("the change cannot be made durable and was not made: "),
+            "{refusal:?}"
+        );
+        assert!(refusal.message.contains("No space left on device"), "{refusal:?}");
+        assert!(refusal.hint.starts_with("make room on that disk; or use --volatile"), "{refusal:?}");
+        assert!(home.where_is_everything().trouble.contains("No space left on device"));
+        hear_until(
+            &|what| matches!(what, What::Warning { message } if message.starts_with("flag changes are refused")),
+        );
+        let warned = warned.take();
+        let audit = |message: &&String| message.starts_with("the audit log cannot be written");
+        assert_eq!(warned.iter().filter(audit).count(), 1, "said once: {warned:?}");
+        // Reads go on, and say what was acknowledged last: from the board, from the keeper, and after its death.
+        let last = Some(value(made).into());
+        let check = |home: &Home| {
+            assert_eq!(home.board("x"), last);
+            assert_eq!(home.truth().truth("x"), last);
+            let list = home.ask(&Request::List { flags: vec!["x".into()] }).unwrap().replies;
+            let [Reply::Flag(flag)] = &list[..] else { panic!("{list:?}") };
+            assert_eq!((Some(flag.truth), flag.durable), (last, true));
+        };
+        check(&home);
+        life.kill();
+        let mut life = home.start();
+        check(&home);
+        assert!(change(Value::On, false).is_err(), "it is still full");
+        // Who takes less gets less, and is told.
+        assert!(!change(Value::Off, true).unwrap().durable);
+        assert_eq!(home.board("x"), Some(Value::Off.into()));
+        // With room everything is durable, and the log has every change once.
+        std::fs::remove_file(&ballast).unwrap();
+        let on = home.set("x", Value::On);
+        assert!(on.durable);
+        let audited = home.audited();
+        assert_eq!(audited.len() as u64, first + made + 2, "each once");
+        assert!(audited.is_sorted_by(|one, next| one < next), "{audited:?}");
+        assert_eq!(*audited.last().unwrap(), on.generation);
+        life.assert_alive();
+    });
+}
+
 #[test]
 fn a_stranger_is_refused_before_a_byte_of_his_is_read() {
     const STRANGER: &str = "MAINSTAY_TEST_STRANGER";

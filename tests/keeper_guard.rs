@@ -7,21 +7,26 @@
 
 #[path = "support/disk.rs"]
 mod disk;
+#[path = "support/held.rs"]
+mod held;
 #[path = "support/keeper.rs"]
 mod support;
 
+use mainstay::blackbox::layout::{BOARD, CELLS};
 use mainstay::blackbox::{BlackBox, Noter};
+use mainstay::board::{Board, Options};
 use mainstay::flags::guard::{Errors, Guarding, Mode, Probe};
 use mainstay::flags::{Declaration, Unit, Value};
-use mainstay::ipc::builtin::{FromKeeper, ToKeeper};
+use mainstay::ipc::builtin::{FromKeeper, ToKeeper, Told};
 use mainstay::ipc::control::{Event, What};
 use mainstay::ipc::declared::Declarations;
 use mainstay::ipc::flags::{Edit, How, Reply, Request};
 use mainstay::sys::clock;
 use mainstay::time::{Duration, Wall};
 use std::cell::Cell;
-use std::os::fd::OwnedFd;
+use std::os::fd::{AsFd, OwnedFd};
 use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
 use support::{Home, Life, declaration};
 
 /// A supervisor with two instances of `web`, as the keeper sees it.
@@ -54,10 +59,10 @@ impl Supervisor {
         self.home.say(&ToKeeper::Hello { run: self.run.get(), abrupt }, &[]);
         for child in [1, 2] {
             let instance = format!("web#{child}");
-            self.home.say(&ToKeeper::Instance { child, service: "web".into(), instance }, &[]);
-            self.home.say(&ToKeeper::Life { child, incarnation: 1 }, &[]);
+            self.home.say(&ToKeeper::Tree(Told::Instance { child, service: "web".into(), instance }), &[]);
+            self.home.say(&ToKeeper::Tree(Told::Life { child, incarnation: 1, pid: 1 }), &[]);
         }
-        self.home.say(&ToKeeper::Begin, &[]);
+        self.home.say(&ToKeeper::Tree(Told::Begin), &[]);
     }
 
     #[track_caller]
@@ -233,8 +238,46 @@ fn it_is_not_ready_before_the_supervisor_has_said_everything_and_does_not_wait_f
     // The board stands since before; what must not be said yet is that everything is well.
     let _life = rig.home.begin_ungreeted();
     rig.home.say(&ToKeeper::Hello { run: 1, abrupt: false }, &[]);
-    rig.home.say(&ToKeeper::Begin, &[]);
+    rig.home.say(&ToKeeper::Tree(Told::Begin), &[]);
     rig.home.await_ready();
+}
+
+/// What it has heard shows in what it holds: listeners, of which it keeps the newest few and closes the others.
+#[test]
+fn whoever_waits_for_it_is_not_told_that_it_is_ready_before_the_supervisor_has_said_everything() {
+    for _ in 0..50 {
+        let rig = Supervisor::new(vec![declaration("x")]);
+        let listen = |name: &str| {
+            let path = rig.home.runtime().join(name);
+            let _ = std::fs::remove_file(&path);
+            let listener: OwnedFd = std::os::unix::net::UnixListener::bind(&path).unwrap().into();
+            rig.home.say(&ToKeeper::Listen, &[listener]);
+            path
+        };
+        let began = std::time::Instant::now();
+        let _life = rig.home.begin_ungreeted();
+        rig.home.say(&ToKeeper::Hello { run: 1, abrupt: false }, &[]);
+        // Each time round it has heard what was said before, and had its turn.
+        for _ in 0..3 {
+            let mut held = std::os::unix::net::UnixStream::connect(listen("first")).unwrap();
+            held.shutdown(std::net::Shutdown::Write).unwrap();
+            (0..8).for_each(|_| drop(listen("others")));
+            // Ended or reset: nobody listens there any more; or somebody took it, which only a ready one does.
+            let _ = std::io::Read::read(&mut held, &mut [0]);
+        }
+        let early = rig.home.is_ready();
+        // After two seconds it waits no longer, and may well be ready.
+        let in_time = began.elapsed() < std::time::Duration::from_secs(2);
+        assert!(!(early && in_time), "ready, and nothing is known of the instances");
+        rig.home.say(&ToKeeper::Begin, &[]);
+        if !early {
+            rig.home.await_ready();
+        }
+        if in_time {
+            return;
+        }
+    }
+    panic!("it never heard in time");
 }
 
 #[test]
@@ -305,6 +348,25 @@ fn a_command_that_takes_too_long_is_killed_with_its_helpers_and_clients_do_not_w
 }
 
 #[test]
+fn a_command_ends_with_a_keeper_that_is_killed() {
+    let place = tempfile::tempdir().unwrap();
+    let pipe = place.path().join("pipe");
+    nix::unistd::mkfifo(&pipe, nix::sys::stat::Mode::S_IRUSR | nix::sys::stat::Mode::S_IWUSR).unwrap();
+    let slow = format!("exec 3>{}\necho started >&3\nexec sleep 1000", pipe.display());
+    let slow = script(place.path(), "slow", &slow);
+    let rig = Supervisor::new(vec![guarded("risky", probing(vec![slow], Duration::from_secs(900)))]);
+    let mut life = rig.start();
+    rig.set("risky", "on");
+    let mut reader = std::io::BufReader::new(std::fs::File::open(&pipe).unwrap());
+    let mut line = String::new();
+    std::io::BufRead::read_line(&mut reader, &mut line).unwrap();
+    assert_eq!(line, "started\n");
+    life.kill();
+    // The end of the pipe comes when nobody holds it any more; its own time is not over.
+    assert_eq!(std::io::Read::read_to_string(&mut reader, &mut line).unwrap(), 0);
+}
+
+#[test]
 fn a_share_by_instance_is_counted_by_the_instances_that_there_are() {
     let flag = Declaration { unit: Unit::Instance, services: vec!["web".into()], ..declaration("half") };
     let rig = Supervisor::new(vec![flag]);
@@ -322,7 +384,7 @@ fn a_share_by_instance_is_counted_by_the_instances_that_there_are() {
     assert_eq!(on(&rig).len(), 1);
     for child in 3..=10 {
         let instance = format!("web#{child}");
-        rig.home.say(&ToKeeper::Instance { child, service: "web".into(), instance }, &[]);
+        rig.home.say(&ToKeeper::Tree(Told::Instance { child, service: "web".into(), instance }), &[]);
     }
     let before = mainstay::board::Board::open(&rig.home.runtime());
     // The keeper hears the line before it takes a request.
@@ -345,7 +407,7 @@ fn who_has_read_a_flag_is_known_by_black_boxes_and_counts_where_nobody_is_named(
     let rig = Supervisor::new(vec![guarded("risky", guard)]);
     let _life = rig.start();
     let (noter, memory) = black_box();
-    rig.home.say(&ToKeeper::Life { child: 1, incarnation: 2 }, &[memory]);
+    rig.home.say(&ToKeeper::Tree(Told::Life { child: 1, incarnation: 2, pid: 1 }), &[memory]);
     rig.set("risky", "on");
     rig.fed();
     let hash = mainstay::board::name_hash("risky").unwrap();
@@ -361,12 +423,50 @@ fn who_has_read_a_flag_is_known_by_black_boxes_and_counts_where_nobody_is_named(
 }
 
 #[test]
+fn every_life_is_told_which_board_is_in_place_also_by_the_next_keeper() {
+    let rig = Supervisor::new(vec![declaration("search")]);
+    let the_box = BlackBox::make().unwrap();
+    let cells: &'static [AtomicU64; CELLS] = mainstay::sys::shared::map(the_box.as_fd()).unwrap();
+    let in_place = &cells[BOARD];
+    let memory = OwnedFd::from(the_box);
+    let mut life = rig.start();
+    let tell = || {
+        let memory = memory.try_clone().unwrap();
+        rig.home.say(&ToKeeper::Life { child: 1, incarnation: 2 }, &[memory]);
+    };
+    tell();
+    let until = |holds: &dyn Fn() -> bool| {
+        let start = clock::now();
+        while !holds() {
+            assert!(clock::now().since(start) < Duration::from_secs(60));
+            std::thread::yield_now();
+        }
+    };
+    until(&|| in_place.load(Ordering::Acquire) != 0);
+    let first = in_place.load(Ordering::Acquire);
+    let options = Options { in_place: Some(in_place), ..Options::default() };
+    let board = Board::open_by(&rig.home.runtime(), options);
+    let flag = board.flag("search");
+    assert!(!flag.is_on() && !flag.is_on());
+    // Nobody can retire the board that the life reads.
+    life.kill();
+    std::fs::remove_file(rig.home.runtime().join("board")).unwrap();
+    std::fs::remove_file(rig.home.runtime().join(".kept/board")).unwrap();
+    assert!(!flag.is_on());
+    let _next = rig.start();
+    tell();
+    until(&|| ![0, first].contains(&in_place.load(Ordering::Acquire)));
+    rig.set("search", "on");
+    until(&|| flag.is_on());
+}
+
+#[test]
 fn more_errors_than_before_take_a_change_back() {
     let guard = Guarding { errors: Some(Errors { delta: 5_000, samples: 200 }), ..by_crashes() };
     let rig = Supervisor::new(vec![guarded("risky", guard)]);
     let _life = rig.start();
     let (noter, memory) = black_box();
-    rig.home.say(&ToKeeper::Life { child: 1, incarnation: 2 }, &[memory]);
+    rig.home.say(&ToKeeper::Tree(Told::Life { child: 1, incarnation: 2, pid: 1 }), &[memory]);
     (0..1000).for_each(|_| noter.count(true));
     rig.set("risky", "on");
     rig.fed();
@@ -409,4 +509,37 @@ fn what_is_taken_back_is_shown_also_when_the_disk_is_full_or_read_only() {
         );
         life.assert_alive();
     });
+}
+
+/// The 30 ms: nobody measures them here. The disk never answers, and readers see it all the same.
+#[test]
+fn what_is_taken_back_is_shown_while_the_disk_does_not_answer_and_is_durable_when_it_does() {
+    let rig = Supervisor::new(vec![guarded("risky", by_crashes())]);
+    let mut life = rig.start();
+    rig.set("risky", "on");
+    rig.fed();
+    let board = mainstay::board::Board::open(&rig.home.runtime());
+    let on = board.generation().unwrap();
+    let keeper = held::Seized::of(life.pid());
+    rig.crash_three_times();
+    // It has one thread, but for the one that brings what is taken back to the disk.
+    let writer = keeper.hold_the_next_thread();
+    let next = board.wait(on, Duration::from_secs(60)).expect("shown although nothing is on the disk");
+    assert!(next > on);
+    assert_eq!(rig.home.board("risky"), Some(Value::Off.into()));
+    assert_eq!(rig.home.truth().truth("risky"), Some(Value::On.into()), "the journal has nothing yet");
+    assert_eq!(rig.home.truth().facts().bans.len(), 0);
+    let newest =
+        || mainstay::audit::newest(&mainstay::audit::file(&rig.home.state()), "risky", 1).unwrap().lines;
+    assert_ne!(newest()[0].actor, "guard");
+    writer.release();
+    let slow = |said: &FromKeeper| matches!(said, FromKeeper::Noted { what: What::Warning { message }, .. } if message.contains("the disk is slow"));
+    rig.home.hear_until(slow);
+    let (_, evidence, ..) = rig.rolled_back();
+    assert_eq!(evidence.len(), 3);
+    // Answered after everything above, as the next thing that the keeper does.
+    let truth = rig.home.truth();
+    assert_eq!((truth.truth("risky"), truth.facts().bans.len()), (None, 1));
+    assert_eq!(newest()[0].actor, "guard");
+    life.assert_alive();
 }

@@ -3,9 +3,9 @@
 //! Memory that is asked for on this path can be refused just when it matters, and costs a lock or a page. Everything is
 //! got ready before: the first round of each scene may allocate, none after it.
 
-mod processes;
 #[path = "support/boxed.rs"]
 mod boxed;
+mod processes;
 
 use mainstay::supervisor::spec::{
     Backoff, Child, ChildId, Group, GroupId, Incarnation, Intensity, Node, Restart, Strategy, Tree,

@@ -8,7 +8,7 @@ use std::io::{Read, Write};
 use std::os::unix::fs::PermissionsExt;
 use std::os::unix::net::UnixStream;
 use std::process::Stdio;
-use support::{Project, gone, kill, outcome};
+use support::{Project, Small, gone, kill, outcome};
 
 const SLEEPERS: &str = r#"
 name = "sleepers"
@@ -404,41 +404,6 @@ fn a_client_that_is_accepted_while_another_is_answered_is_answered_too() {
     assert!(text.contains("done"), "{text:?}");
 }
 
-/// A small file system of its own, gone afterwards.
-struct Small(std::path::PathBuf);
-
-impl Small {
-    fn new(at: std::path::PathBuf, size: &str) -> Small {
-        fs::create_dir_all(&at).unwrap();
-        let options = format!("size={size},mode=0700");
-        nix::mount::mount(
-            Some("tmpfs"),
-            &at,
-            Some("tmpfs"),
-            nix::mount::MsFlags::empty(),
-            Some(options.as_str()),
-        )
-        .unwrap_or_else(|e| panic!("mounting a small tmpfs (these tests run as root): {e}"));
-        Small(at)
-    }
-
-    fn fill(&self) {
-        let mut file = fs::File::create(self.0.join("filler")).unwrap();
-        let block = [1u8; 4096];
-        while file.write_all(&block).is_ok() {}
-    }
-
-    fn empty(&self) {
-        fs::remove_file(self.0.join("filler")).unwrap();
-    }
-}
-
-impl Drop for Small {
-    fn drop(&mut self) {
-        let _ = nix::mount::umount2(&self.0, nix::mount::MntFlags::MNT_DETACH);
-    }
-}
-
 #[test]
 fn a_full_runtime_directory_stops_no_service() {
     let project = Project::new(SLEEPERS);
@@ -488,7 +453,7 @@ fn a_read_only_state_directory_is_named() {
     let small = Small::new(project.path("state"), "1m");
     nix::mount::mount(
         None::<&str>,
-        &small.0,
+        small.path(),
         None::<&str>,
         nix::mount::MsFlags::MS_REMOUNT | nix::mount::MsFlags::MS_RDONLY,
         None::<&str>,

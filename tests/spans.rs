@@ -44,7 +44,10 @@ fn spans_are_nested_and_say_how_they_end() {
     let [query, panics, request] = &spans[..] else { panic!("{spans:?}") };
     assert_eq!((&*request.name, request.parent, request.status), ("request", 0, Status::Ok));
     assert_eq!(request.attributes, pairs(&[("path", "/pay"), ("http.attempt", "2"), ("status", "502")]));
-    assert_eq!((&*query.name, query.parent, query.trace, query.status), ("query", request.span, request.trace, Status::Error));
+    assert_eq!(
+        (&*query.name, query.parent, query.trace, query.status),
+        ("query", request.span, request.trace, Status::Error)
+    );
     assert_eq!(query.attributes, pairs(&[("rows", "3"), ("error", "no answer")]));
     assert_eq!((&*panics.name, panics.parent, panics.status), ("panics", request.span, Status::Error));
     assert_eq!(panics.attributes, pairs(&[("error", "panic")]));
@@ -119,7 +122,8 @@ fn with_everything_else_gone_it_all_works_the_same() {
         return;
     }
     let the_box = BlackBox::make().unwrap();
-    let (mut command, _inherited) = boxed::child("with_everything_else_gone_it_all_works_the_same", the_box.as_fd());
+    let (mut command, _inherited) =
+        boxed::child("with_everything_else_gone_it_all_works_the_same", the_box.as_fd());
     for variable in ["MAINSTAY_BOARD", "MAINSTAY_RUNTIME_DIR", "MAINSTAY_STATE_DIR"] {
         command.env(variable, "/nowhere/at/all");
     }
@@ -172,7 +176,10 @@ fn whoever_drains_is_woken_once_for_each_sleep() {
         let drained = Drained { events_taken: 4, events_written: 3, spans_taken: 2, spans_written: 1 };
         the_box.set_drained(drained).unwrap();
         assert_eq!(the_box.news().unwrap().drained(), drained);
-        assert_eq!((the_box.news().unwrap().events_next(), the_box.news().unwrap().finished_next()), (3000, 3));
+        assert_eq!(
+            (the_box.news().unwrap().events_next(), the_box.news().unwrap().finished_next()),
+            (3000, 3)
+        );
         assert_eq!(the_box.news().unwrap().events(), the_box.image().unwrap().events());
         return;
     }

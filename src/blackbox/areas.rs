@@ -2,12 +2,13 @@
 //! its area, and what does not prove itself is only counted.
 
 use super::layout::{
-    BELL, CELLS, DRAINED, EVENT, EVENT_COUNT, EVENT_HEAD, EVENT_PARTS, EVENTS, FINISHED, FINISHED_COUNT, FINISHED_HEAD,
-    FINISHED_SPAN, LANE, LANE_COUNT, LANES, NO_LANE, NO_SLOT, SPAN, SPAN_COUNT, SPANS,
+    BELL, CELLS, DRAINED, EVENT, EVENT_COUNT, EVENT_HEAD, EVENT_PARTS, EVENTS, FINISHED, FINISHED_COUNT,
+    FINISHED_HEAD, FINISHED_SPAN, LANE, LANE_COUNT, LANES, NO_LANE, NO_SLOT, SPAN, SPAN_COUNT, SPANS,
 };
 use super::reader::Image;
 use super::record::{
-    EVENT_SHORT, Head, event, event_used, finished, finished_used, lane, proven_in_lane, proven_in_ring, proven_span, span,
+    EVENT_SHORT, Head, event, event_used, finished, finished_used, lane, proven_in_lane, proven_in_ring,
+    proven_span, span,
 };
 use super::said::{
     Breadcrumb, Context, Drained, Event, Failure, FinishedSpan, Kind, OpenSpan, Operation, Status,
@@ -30,7 +31,8 @@ impl Image {
 
     /// The spans that were open, the one that began first first.
     pub fn open_spans(&self) -> Vec<OpenSpan> {
-        let mut spans: Vec<OpenSpan> = (0..SPAN_COUNT).filter_map(|slot| self.open_span(slot).ok()?).collect();
+        let mut spans: Vec<OpenSpan> =
+            (0..SPAN_COUNT).filter_map(|slot| self.open_span(slot).ok()?).collect();
         spans.sort_by_key(|span| (span.since, span.span));
         spans
     }
@@ -43,8 +45,10 @@ impl Image {
     /// The same, from this ticket on.
     pub fn events_after(&self, ticket: u64) -> Vec<Event> {
         let record = |slot: usize| Some((slot, self.event_record(slot).ok()??));
-        let firsts = (0..EVENT_COUNT).filter_map(record).filter(|(_, (at, head))| *at >= ticket && head.part == 0);
-        let mut events: Vec<Event> = firsts.map(|(slot, (ticket, head))| self.event(slot, ticket, head)).collect();
+        let firsts =
+            (0..EVENT_COUNT).filter_map(record).filter(|(_, (at, head))| *at >= ticket && head.part == 0);
+        let mut events: Vec<Event> =
+            firsts.map(|(slot, (ticket, head))| self.event(slot, ticket, head)).collect();
         events.sort_by_key(|event| event.ticket);
         events
     }
@@ -78,7 +82,8 @@ impl Image {
 
     /// How far the box was drained.
     pub fn drained(&self) -> Drained {
-        let [events_taken, events_written, spans_taken, spans_written] = [0, 1, 2, 3].map(|at| self.word(DRAINED + at));
+        let [events_taken, events_written, spans_taken, spans_written] =
+            [0, 1, 2, 3].map(|at| self.word(DRAINED + at));
         Drained { events_taken, events_written, spans_taken, spans_written }
     }
 
@@ -89,7 +94,8 @@ impl Image {
 
     /// Records of contexts, spans and events that do not prove themselves.
     pub(super) fn torn_records(&self) -> usize {
-        let torn = |count: usize, is_torn: &dyn Fn(usize) -> bool| (0..count).filter(|slot| is_torn(*slot)).count();
+        let torn =
+            |count: usize, is_torn: &dyn Fn(usize) -> bool| (0..count).filter(|slot| is_torn(*slot)).count();
         self.contexts().iter().map(|context| context.torn).sum::<usize>()
             + torn(SPAN_COUNT, &|slot| self.open_span(slot).is_err())
             + torn(EVENT_COUNT, &|slot| self.event_record(slot).is_err())
@@ -103,16 +109,21 @@ impl Image {
         }
         let mut context = Context {
             process: (owner >> 32) as u32,
-            thread: owner as u32,
+            thread: if owner == lane::LIFE { 0 } else { owner as u32 },
             thread_name: clean_padded(&bytes(&self.cells::<2>(start + lane::NAME), 16)),
             ..Context::default()
         };
-        if let Some((head, cells)) = self.in_lane::<{ lane::OPERATION_CELLS }>(start, lane::OPERATION, true, &mut context) {
+        if let Some((head, cells)) =
+            self.in_lane::<{ lane::OPERATION_CELLS }>(start, lane::OPERATION, true, &mut context)
+        {
             context.operation = Some(operation(head, &cells));
         }
         for number in 0..lane::ERROR_COUNT {
             let at = lane::ERRORS + number * lane::ERROR_CELLS;
-            let Some((head, cells)) = self.in_lane::<{ lane::ERROR_CELLS }>(start, at, true, &mut context) else { continue };
+            let Some((head, cells)) = self.in_lane::<{ lane::ERROR_CELLS }>(start, at, true, &mut context)
+            else {
+                continue;
+            };
             let error = failure(head, &cells);
             if context.error.as_ref().is_none_or(|other| error.at >= other.at) {
                 context.error = Some(error);
@@ -121,17 +132,24 @@ impl Image {
         let mut crumbs = Vec::new();
         for number in 0..lane::CRUMB_COUNT {
             let at = lane::CRUMBS + number * lane::CRUMB_CELLS;
-            let Some((head, cells)) = self.in_lane::<{ lane::CRUMB_CELLS }>(start, at, true, &mut context) else { continue };
+            let Some((head, cells)) = self.in_lane::<{ lane::CRUMB_CELLS }>(start, at, true, &mut context)
+            else {
+                continue;
+            };
             let (text, _) = unpack(&cells[lane::TIMED..], head.marks);
             crumbs.push((head.number, Breadcrumb { at: Instant::from_nanos(cells[2]), text }));
         }
         // They are numbered as they come; of eight in a row, those behind a turn of the number are the later ones.
-        let turned = crumbs.iter().any(|(number, _)| *number < 8) && crumbs.iter().any(|(number, _)| *number > 0xff_0000);
+        let turned = crumbs.iter().any(|(number, _)| *number < 8)
+            && crumbs.iter().any(|(number, _)| *number > 0xff_0000);
         crumbs.sort_by_key(|(number, _)| (turned && *number < 8, *number));
         context.breadcrumbs = crumbs.into_iter().map(|(_, crumb)| crumb).collect();
         for number in 0..lane::KEY_COUNT {
             let at = lane::KEYS + number * lane::KEY_CELLS;
-            let Some((head, cells)) = self.in_lane::<{ lane::KEY_CELLS }>(start, at, false, &mut context) else { continue };
+            let Some((head, cells)) = self.in_lane::<{ lane::KEY_CELLS }>(start, at, false, &mut context)
+            else {
+                continue;
+            };
             let text = bytes(&cells[lane::UNTIMED..], head.marks.length as usize);
             let (key, value) = text.split_at((head.marks.name as usize).min(text.len()));
             let (key, value) = (clean(key), clean(value));
@@ -143,7 +161,13 @@ impl Image {
     }
 
     /// A record of a lane that proves itself.
-    fn in_lane<const COUNT: usize>(&self, start: usize, at: usize, timed: bool, context: &mut Context) -> Option<(Head, [u64; COUNT])> {
+    fn in_lane<const COUNT: usize>(
+        &self,
+        start: usize,
+        at: usize,
+        timed: bool,
+        context: &mut Context,
+    ) -> Option<(Head, [u64; COUNT])> {
         let cells = self.cells::<COUNT>(start + at);
         let text = if timed { lane::TIMED } else { lane::UNTIMED };
         match proven_in_lane(start + at, self.word(start + lane::OWNER), text, &cells) {
@@ -347,7 +371,12 @@ mod tests {
         let context = &image(&memory).contexts()[0];
         assert_eq!(u64::from(context.process) << 32 | u64::from(context.thread), us());
         assert_eq!(context.thread_name, "worker");
-        let operation = Operation { name: "checkout".into(), id: "5f3a".into(), correlation: "req-7".into(), since: at(5) };
+        let operation = Operation {
+            name: "checkout".into(),
+            id: "5f3a".into(),
+            correlation: "req-7".into(),
+            since: at(5),
+        };
         assert_eq!(context.operation, Some(operation));
         assert_eq!(context.keys, pairs(&[("order", "A-1042"), ("tier", "gold")]));
         let crumbs: Vec<&str> = context.breadcrumbs.iter().map(|crumb| &*crumb.text).collect();
@@ -412,7 +441,11 @@ mod tests {
         let noter = Noter::new(&memory).unwrap();
         let slot = noter.slot(us(), 0).unwrap();
         let long = "x".repeat(FINISHED_TEXT - 14);
-        slot.open(Ids::default(), at(1), &packed::<SPAN_TEXT>("long", &[("a", "b"), ("c", &long), ("d", "e")]));
+        slot.open(
+            Ids::default(),
+            at(1),
+            &packed::<SPAN_TEXT>("long", &[("a", "b"), ("c", &long), ("d", "e")]),
+        );
         assert_eq!(image(&memory).open_spans()[0].attributes.len(), 3);
         noter.finish(slot, at(2));
         let finished = &image(&memory).finished_spans(0)[0];
@@ -423,12 +456,16 @@ mod tests {
     fn as_many_spans_as_there_are_slots_and_those_of_the_dead_make_room() {
         let memory = memory();
         let noter = Noter::new(&memory).unwrap();
-        (0..SPAN_COUNT).for_each(|_| noter.slot(us(), 5).unwrap().open(Ids::default(), at(1), &packed("s", &[])));
+        (0..SPAN_COUNT)
+            .for_each(|_| noter.slot(us(), 5).unwrap().open(Ids::default(), at(1), &packed("s", &[])));
         assert!(noter.slot(us(), 0).is_none());
         assert_eq!(image(&memory).unplaced(), (0, 1));
         noter.finish_unplaced(3, Ids { span: 5, ..Ids::default() }, "lost", Status::Error, at(1), at(2));
         let finished = &image(&memory).finished_spans(0)[0];
-        assert_eq!((&*finished.name, finished.thread, finished.status, finished.cut), ("lost", 3, Status::Error, true));
+        assert_eq!(
+            (&*finished.name, finished.thread, finished.status, finished.cut),
+            ("lost", 3, Status::Error, true)
+        );
     }
 
     fn happening(n: u64) -> Moment {
@@ -454,7 +491,10 @@ mod tests {
         assert_eq!(image.events_next(), events[events.len() - 1].next);
         let newest = events.iter().rev().zip((0..3000).rev());
         for (event, n) in newest {
-            assert_eq!((event.name.clone(), event.at, event.span, event.cut), (format!("e{n}"), at(n), n, false));
+            assert_eq!(
+                (event.name.clone(), event.at, event.span, event.cut),
+                (format!("e{n}"), at(n), n, false)
+            );
             let lengths: Vec<usize> = event.attributes.iter().map(|(_, value)| value.len()).collect();
             assert_eq!(lengths, [&[][..], &[60], &[200, 100]][n as usize % 3]);
         }
@@ -497,7 +537,8 @@ mod tests {
             for stores in 0..=cells {
                 let mut words = whole.clone();
                 words[start] = 0;
-                words[start + 1..start + cells.min(1 + stores)].copy_from_slice(&after[start + 1..start + cells.min(1 + stores)]);
+                words[start + 1..start + cells.min(1 + stores)]
+                    .copy_from_slice(&after[start + 1..start + cells.min(1 + stores)]);
                 let image = Image::from_words(words);
                 assert_eq!(image.contexts().len(), 1);
                 for (name, value) in &image.contexts()[0].keys {
@@ -519,13 +560,22 @@ mod tests {
         lane.set_operation(at(5), &packed("checkout", &[("id", "5f3a")]));
         lane.set_error(0, false, at(7), &packed("wrong", &[]));
         lane.set_breadcrumb(0, at(1), &packed("crumb", &[]));
-        noter.slot(us(), 0).unwrap().open(Ids { span: 1, ..Ids::default() }, at(1), &packed("open", &[("k", "v")]));
+        noter.slot(us(), 0).unwrap().open(
+            Ids { span: 1, ..Ids::default() },
+            at(1),
+            &packed("open", &[("k", "v")]),
+        );
         noter.event(happening(1), &packed("event", &[("k", &"z".repeat(90))]));
         noter.finish_unplaced(3, Ids::default(), "finished", Status::Ok, at(1), at(2));
         let words = image(&memory).into_words();
         // What else stands in a box, and may change without a proof: heads of rings, the name of a thread.
         let unproven = [EVENT_HEAD, FINISHED_HEAD, LANES + lane::NAME, LANES + lane::NAME + 1];
-        let whole = (image(&memory).contexts(), image(&memory).open_spans(), image(&memory).events(), image(&memory).finished_spans(0));
+        let whole = (
+            image(&memory).contexts(),
+            image(&memory).open_spans(),
+            image(&memory).events(),
+            image(&memory).finished_spans(0),
+        );
         let mut words_now = words.clone();
         for cell in (LANES..CELLS).filter(|cell| words[*cell] != 0 && !unproven.contains(cell)) {
             for bit in 0..64 {
@@ -541,7 +591,10 @@ mod tests {
                     assert!(context.breadcrumbs.iter().all(|crumb| of.breadcrumbs.contains(crumb)));
                 }
                 assert!(said.1.iter().all(|span| whole.1.contains(span)), "cell {cell} bit {bit}");
-                assert!(said.2.iter().all(|event| whole.2.contains(event) || event.cut), "cell {cell} bit {bit}");
+                assert!(
+                    said.2.iter().all(|event| whole.2.contains(event) || event.cut),
+                    "cell {cell} bit {bit}"
+                );
                 assert!(said.3.iter().all(|span| whole.3.contains(span)), "cell {cell} bit {bit}");
                 words_now = image.into_words();
                 words_now[cell] ^= 1 << bit;
@@ -577,7 +630,9 @@ mod tests {
             noter.slot(us(), n).unwrap().open(Ids::default(), at(1), &packed("s", &[("", ""); 200]));
         }
         (0..300).for_each(|n| noter.event(happening(n), &packed("e", &[("", ""); 200])));
-        (0..600).for_each(|_| noter.finish_unplaced(1, Ids::default(), &"n".repeat(180), Status::Ok, at(1), at(2)));
+        (0..600).for_each(|_| {
+            noter.finish_unplaced(1, Ids::default(), &"n".repeat(180), Status::Ok, at(1), at(2))
+        });
         (0..3000).for_each(|n| drop(noter.note(mix(n + 1), 1, 1, at(1))));
         let full = image(&full).into_words();
         let noise = (0..CELLS as u64).map(mix).collect();

@@ -1,8 +1,8 @@
 //! Writing lanes, in the service: each thread has one of its own and is alone in it, so nothing here waits or retries.
 
 use super::layout::{CELLS, LANE, LANE_COUNT, LANES, NO_LANE};
-use super::record::{Head, in_lane, lane};
-use super::text::Packed;
+use super::record::{Head, in_lane, lane, proven_in_lane};
+use super::text::{Packed, bytes, clean};
 use super::writer::Noter;
 use crate::sys::own;
 use crate::time::Instant;
@@ -28,7 +28,7 @@ impl<'a> Noter<'a> {
     /// is neither, which is counted.
     pub fn lane(&self, owner: u64, thread_name: &[u8; 16]) -> Option<Lane<'a>> {
         let claimed = self.claim_lane(owner, |other| other == 0).or_else(|| {
-            self.claim_lane(owner, |other| !own::lives(other & !lane::CLEARING))
+            self.claim_lane(owner, |other| other != lane::LIFE && !own::lives(other & !lane::CLEARING))
         });
         let Some(start) = claimed else {
             self.cells[NO_LANE].fetch_add(1, Ordering::Relaxed);
@@ -43,6 +43,18 @@ impl<'a> Noter<'a> {
         }
         lane.cell(lane::OWNER).store(owner, Ordering::Release);
         Some(lane)
+    }
+
+    /// The lane for what is noted of the whole life by programs that end at once; made when it is not there. Two of them at
+    /// the same time need a lock. `None`: as of [`Noter::lane`].
+    pub(super) fn lane_of_the_life(&self) -> Option<Lane<'a>> {
+        let start = (0..LANE_COUNT)
+            .map(|number| LANES + number * LANE)
+            .find(|start| self.cells[start + lane::OWNER].load(Ordering::Acquire) == lane::LIFE);
+        match start {
+            Some(start) => Some(Lane { cells: self.cells, start, owner: lane::LIFE }),
+            None => self.lane(lane::LIFE, &[0; 16]),
+        }
     }
 
     fn claim_lane(&self, owner: u64, is_free: impl Fn(u64) -> bool) -> Option<usize> {
@@ -68,6 +80,16 @@ impl Lane<'_> {
         let head = Head::of(text.marks(), 0, 0);
         let at = lane::KEYS + at * lane::KEY_CELLS;
         self.put::<{ lane::KEY_CELLS }, { lane::UNTIMED }, _>(at, head, Instant::ZERO, text);
+    }
+
+    /// What the key number `at` is called, when it is one.
+    pub(super) fn key(&self, at: usize) -> Option<String> {
+        let place = lane::KEYS + at * lane::KEY_CELLS;
+        let mut cells = [0; lane::KEY_CELLS];
+        (0..lane::KEY_CELLS).for_each(|cell| cells[cell] = self.cell(place + cell).load(Ordering::Relaxed));
+        let head = proven_in_lane(self.start + place, self.owner, lane::UNTIMED, &cells).ok()??;
+        let text = bytes(&cells[lane::UNTIMED..], head.marks.length as usize);
+        Some(clean(&text[..(head.marks.name as usize).min(text.len())]))
     }
 
     /// There is no such key any more.
@@ -103,7 +125,11 @@ impl Lane<'_> {
     /// The error number `number`, as they come: the one before stays until this one is whole. The text's name is what is
     /// wrong, with a pair `at`.
     pub fn set_error(&self, number: u32, panic: bool, at: Instant, text: &Packed<{ lane::ERROR_TEXT }>) {
-        let head = Head::of(text.marks(), number, if panic { super::areas::KIND_PANIC } else { super::areas::KIND_ERROR });
+        let head = Head::of(
+            text.marks(),
+            number,
+            if panic { super::areas::KIND_PANIC } else { super::areas::KIND_ERROR },
+        );
         let place = lane::ERRORS + number as usize % lane::ERROR_COUNT * lane::ERROR_CELLS;
         self.put::<{ lane::ERROR_CELLS }, { lane::TIMED }, _>(place, head, at, text);
     }

@@ -22,6 +22,8 @@ pub const OVERFLOWS: usize = 16;
 pub const NO_LANE: usize = 17;
 /// See [`NO_LANE`].
 pub const NO_SLOT: usize = 18;
+/// The incarnation of the board that the keeper has in place, as it said last: byte 152. 0: nobody said.
+pub const BOARD: usize = 19;
 /// The ticket of the next record of an event. Each of the cells below has a cache line of its own.
 pub const EVENT_HEAD: usize = 24;
 /// The ticket of the next finished span.
@@ -92,7 +94,7 @@ pub const FINISHED_SPAN: usize = 32;
 
 // What docs/blackbox.md states.
 const _: () = {
-    assert!(HEADER_CELLS <= OVERFLOWS && OVERFLOWS * 8 == 128);
+    assert!(HEADER_CELLS <= OVERFLOWS && OVERFLOWS * 8 == 128 && BOARD * 8 == 152);
     assert!(EVENT_HEAD * 8 == 192 && FINISHED_HEAD * 8 == 256 && BELL * 8 == 320 && DRAINED * 8 == 384);
     assert!(DRAINED + DRAINED_CELLS <= COUNTERS);
     assert!(COUNTERS * 8 == 1024 && COUNTERS + PAIRS * PAIR <= SEEN);

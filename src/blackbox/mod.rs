@@ -12,6 +12,7 @@
 mod areas;
 mod lanes;
 pub mod layout;
+mod life;
 mod process;
 mod reader;
 pub mod record;
@@ -23,13 +24,14 @@ pub mod text;
 mod writer;
 
 pub use lanes::Lane;
+pub use life::note;
 pub(crate) use process::ring;
-pub use process::seen;
+pub use process::{board, seen};
 pub use reader::{BlackBox, Counters, Image, Seen};
+pub use rings::Moment;
 pub use said::{
     Breadcrumb, Context, Drained, Event, Failure, FinishedSpan, Kind, OpenSpan, Operation, Status,
 };
-pub use rings::Moment;
 pub use slots::{Ids, Slot};
 pub use writer::Noter;
 

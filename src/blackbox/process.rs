@@ -1,9 +1,9 @@
 //! The black box of this process: found once, by the number in its environment.
 
-use super::layout::{CELLS, HEADER};
+use super::layout::{BOARD, CELLS, HEADER};
 use super::{Noter, VARIABLE};
 use crate::sys::post::Post;
-use crate::sys::shared::{self, Once};
+use crate::sys::shared::{self, Once, Words};
 use std::env;
 use std::io;
 use std::path::Path;
@@ -18,11 +18,20 @@ static BELL: Once<Post> = Once::new();
 /// Looked for at the first call only (three system calls); afterwards one load. Never waits for another thread.
 #[inline]
 pub fn seen() -> Option<Noter<'static>> {
+    own().map(Noter::of)
+}
+
+/// Where the keeper says which board is in place; `None` as for [`seen`].
+pub fn board() -> Option<&'static AtomicU64> {
+    own().map(|cells| &cells[BOARD])
+}
+
+#[inline]
+fn own() -> Option<Words<CELLS>> {
     OWN.get(|| {
         let number = env::var(VARIABLE).ok()?.parse().ok()?;
         shared::map_inherited(number, &HEADER).ok()
     })
-    .map(Noter::of)
 }
 
 /// Wakes whoever drains the box, when it sleeps: one datagram to the socket `telemetry` of the runtime directory, for all

@@ -8,8 +8,8 @@
 //! only lie about itself.
 
 use super::layout::{
-    BELL, BYTES, CELLS, CHECK, COUNTERS, DRAINED, ENTRIES, ENTRY, EVENTS, HEADER, KEY, LANES, OVERFLOWS, PAIR, PAIRS, PROBES, SEEN, TIME,
-    VALUE, cell, entry, key, proves,
+    BELL, BOARD, BYTES, CELLS, CHECK, COUNTERS, DRAINED, ENTRIES, ENTRY, EVENTS, HEADER, KEY, LANES,
+    OVERFLOWS, PAIR, PAIRS, PROBES, SEEN, TIME, VALUE, cell, entry, key, proves,
 };
 use super::said::Drained;
 use crate::sys::memory;
@@ -54,7 +54,7 @@ impl BlackBox {
     /// No descriptors or memory are left.
     pub fn make() -> io::Result<BlackBox> {
         let memory = memory::zeroed("mainstay.blackbox", BYTES as u64)?;
-        memory::write_at_start(memory.as_fd(), HEADER.map(u64::to_le_bytes).as_flattened())?;
+        memory::write_at(memory.as_fd(), HEADER.map(u64::to_le_bytes).as_flattened(), 0)?;
         Ok(BlackBox { memory })
     }
 
@@ -68,6 +68,15 @@ impl BlackBox {
             return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
         }
         Ok(BlackBox { memory })
+    }
+
+    /// Tells the life which board is in place, by its incarnation: while that is the one it reads, it need not look whether
+    /// there is another.
+    ///
+    /// # Errors
+    /// Those of `pwrite`.
+    pub fn say_board(&self, incarnation: u64) -> io::Result<()> {
+        memory::write_at(self.memory.as_fd(), &incarnation.to_le_bytes(), BOARD as u64 * 8)
     }
 
     /// A copy of all that it holds.
@@ -84,6 +93,22 @@ impl BlackBox {
     /// Those of `pread`.
     pub fn notes(&self) -> io::Result<Image> {
         self.copy(0..LANES)
+    }
+
+    /// A copy of the cells that tell whether anything is to be drained, and nothing else.
+    ///
+    /// # Errors
+    /// Those of `pread`.
+    pub fn heads(&self) -> io::Result<Image> {
+        self.copy(0..COUNTERS)
+    }
+
+    /// Nobody ever rings: nobody drains the box.
+    ///
+    /// # Errors
+    /// Those of `pwrite`.
+    pub fn silence(&self) -> io::Result<()> {
+        memory::write_at(self.memory.as_fd(), &1u64.to_le_bytes(), BELL as u64 * 8)
     }
 
     /// A copy of what is drained: the rings of events and finished spans, and the cells that tell of them.

@@ -36,6 +36,8 @@ pub mod lane {
     pub const OWNER: usize = 0;
     /// In an owner: the lane is being made ready, and what is in it is the last owner's.
     pub const CLEARING: u64 = 1 << 63;
+    /// The owner of the lane for what is noted of the whole life: no process has the number 0.
+    pub const LIFE: u64 = 1;
     /// Two cells.
     pub const NAME: usize = 1;
     /// The operation.
@@ -75,7 +77,9 @@ pub mod lane {
 
     /// The heads of all its records.
     pub(in super::super) fn heads() -> impl Iterator<Item = usize> {
-        let of = |start: usize, count: usize, cells: usize| (0..count).map(move |number| start + number * cells + 1);
+        let of = |start: usize, count: usize, cells: usize| {
+            (0..count).map(move |number| start + number * cells + 1)
+        };
         of(OPERATION, 1, OPERATION_CELLS)
             .chain(of(ERRORS, ERROR_COUNT, ERROR_CELLS))
             .chain(of(CRUMBS, CRUMB_COUNT, CRUMB_CELLS))
@@ -180,7 +184,12 @@ pub(super) fn in_lane<const CELLS: usize, const TEXT: usize, const BYTES: usize>
 }
 
 /// The head of a record of a lane that proves itself; `Err`: it is torn; `Ok(None)`: there is none.
-pub(super) fn proven_in_lane(place: usize, owner: u64, text: usize, cells: &[u64]) -> Result<Option<Head>, ()> {
+pub(super) fn proven_in_lane(
+    place: usize,
+    owner: u64,
+    text: usize,
+    cells: &[u64],
+) -> Result<Option<Head>, ()> {
     if cells[1] == 0 {
         return Ok(None);
     }
@@ -211,7 +220,11 @@ pub(super) fn span_check(place: usize, cells: &[u64; SPAN], used: usize) -> u64 
 }
 
 /// The head of a record in a ring that proves itself, and its ticket; as [`proven_in_lane`].
-pub(super) fn proven_in_ring(place: usize, text: impl Fn(Head) -> usize, cells: &[u64]) -> Result<Option<(u64, Head)>, ()> {
+pub(super) fn proven_in_ring(
+    place: usize,
+    text: impl Fn(Head) -> usize,
+    cells: &[u64],
+) -> Result<Option<(u64, Head)>, ()> {
     if cells[0] == 0 && cells[1] == 0 {
         return Ok(None);
     }

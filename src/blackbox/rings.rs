@@ -1,10 +1,11 @@
 //! Writing the rings of events and finished spans: many threads of many processes at once. A ticket says where, and in
 //! which turn of the ring; nobody waits for whoever had the place before.
 
-use super::layout::{
-    EVENT, EVENT_COUNT, EVENT_HEAD, EVENT_PARTS, EVENTS, FINISHED, FINISHED_COUNT, FINISHED_HEAD, FINISHED_SPAN, proof,
-};
 use super::lanes;
+use super::layout::{
+    EVENT, EVENT_COUNT, EVENT_HEAD, EVENT_PARTS, EVENTS, FINISHED, FINISHED_COUNT, FINISHED_HEAD,
+    FINISHED_SPAN, proof,
+};
 use super::record::{EVENT_SHORT, EVENT_TEXT, Head, event, event_used, finished};
 use super::said::{Kind, Status};
 use super::slots::{Ids, Slot};
@@ -98,7 +99,15 @@ impl Noter<'_> {
     }
 
     /// Writes that a span has finished which had no slot: without what was said of it.
-    pub fn finish_unplaced(&self, thread: u32, ids: Ids, name: &str, status: Status, since: Instant, until: Instant) {
+    pub fn finish_unplaced(
+        &self,
+        thread: u32,
+        ids: Ids,
+        name: &str,
+        status: Status,
+        since: Instant,
+        until: Instant,
+    ) {
         let text = Packed::<{ super::record::FINISHED_TEXT }>::new(name);
         let mut marks = text.marks();
         marks.cut = true;
@@ -133,7 +142,14 @@ impl Noter<'_> {
     }
 
     #[inline]
-    fn put<const CELLS: usize>(&self, ring: usize, count: usize, ticket: u64, record: &mut [u64; CELLS], used: usize) {
+    fn put<const CELLS: usize>(
+        &self,
+        ring: usize,
+        count: usize,
+        ticket: u64,
+        record: &mut [u64; CELLS],
+        used: usize,
+    ) {
         let place = ring + ticket as usize % count * CELLS;
         let to = &self.cells[place..place + CELLS];
         record[1] = ticket.wrapping_add(1);

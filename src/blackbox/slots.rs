@@ -1,9 +1,9 @@
 //! Writing open spans, in the service: a slot is claimed for each, and then its owner is alone in it.
 
 use super::areas::FAILED;
-use super::layout::{CELLS, NO_SLOT, SPAN, SPAN_COUNT, SPANS};
 use super::lanes;
 use super::layout::FINISHED_SPAN;
+use super::layout::{CELLS, NO_SLOT, SPAN, SPAN_COUNT, SPANS};
 use super::record::{FINISHED_TEXT, Head, SPAN_TEXT, finished, span, span_check};
 use super::said::Status;
 use super::text::{Marks, Packed};
@@ -132,7 +132,11 @@ impl Slot<'_> {
         let room = FINISHED_TEXT / 8;
         let used = head.text_cells(room);
         let Marks { length, name, cut } = head.marks;
-        let marks = Marks { length: length.min(FINISHED_TEXT as u16), name, cut: cut || length as usize > FINISHED_TEXT };
+        let marks = Marks {
+            length: length.min(FINISHED_TEXT as u16),
+            name,
+            cut: cut || length as usize > FINISHED_TEXT,
+        };
         let mut record = [0; FINISHED_SPAN];
         record[2] = Head::of(marks, self.owner as u32, head.kind).bits();
         record[3..8].copy_from_slice(&cells[3..8]);

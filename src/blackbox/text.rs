@@ -268,7 +268,10 @@ impl<const BYTES: usize> Packed<BYTES> {
 
     /// The name and all pairs, as clean text.
     pub fn unpacked(&self) -> (String, Vec<(String, String)>) {
-        unpack(&self.bytes.as_chunks::<8>().0.iter().map(|cell| u64::from_le_bytes(*cell)).collect::<Vec<_>>(), self.marks())
+        unpack(
+            &self.bytes.as_chunks::<8>().0.iter().map(|cell| u64::from_le_bytes(*cell)).collect::<Vec<_>>(),
+            self.marks(),
+        )
     }
 
     /// The name.
@@ -330,7 +333,9 @@ pub(super) fn unpack(cells: &[u64], marks: Marks) -> (String, Vec<(String, Strin
     let mut pairs = Vec::new();
     while let [key, value, packed @ ..] = rest {
         let (key, value) = (*key as usize, *value as usize);
-        let (Some(key_bytes), Some(value_bytes)) = (packed.get(..key), packed.get(key..key + value)) else { break };
+        let (Some(key_bytes), Some(value_bytes)) = (packed.get(..key), packed.get(key..key + value)) else {
+            break;
+        };
         pairs.push((clean(key_bytes), clean(value_bytes)));
         rest = &packed[key + value..];
     }
@@ -350,7 +355,9 @@ pub(super) fn bytes(cells: &[u64], length: usize) -> Vec<u8> {
 /// direction of writing or cannot be seen are replaced by `U+FFFD`.
 pub fn clean(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
-    text.chars().map(|c| if c.is_control() || is_treacherous(c) { char::REPLACEMENT_CHARACTER } else { c }).collect()
+    text.chars()
+        .map(|c| if c.is_control() || is_treacherous(c) { char::REPLACEMENT_CHARACTER } else { c })
+        .collect()
 }
 
 /// Bytes as [`clean`] text that were padded with zeros.

@@ -9,10 +9,10 @@ use super::fallback::{Answer, Fallback};
 use super::layout::{EMPTY, GENERATION, HEADER_CELLS, Header, Layout, PROBES, STATE, entry_slot};
 use super::name_record::NameRecord;
 use super::place::{Candidate, Place};
-use super::proof::Sought;
 use super::record::Arena;
 use super::witness::{Options, Sighting, Witness};
 use crate::flags::Seal;
+use crate::mapped::proof::Sought;
 use crate::sys::clock;
 use crate::sys::mapping::Region;
 use crate::sys::shared_file::{self, Identity};
@@ -61,7 +61,11 @@ pub(super) struct Attachment {
     fallback: Option<Box<dyn Fallback>>,
     witness: Option<&'static dyn Witness>,
     instance: Option<Box<str>>,
+    in_place: &'static AtomicU64,
 }
+
+/// Where nobody ever says which board is in place.
+static NOBODY_SAYS: AtomicU64 = AtomicU64::new(0);
 
 /// The board that is shown, as of one moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -89,7 +93,7 @@ pub(super) enum Search {
 
 impl Attachment {
     pub(super) fn new(directory: &Path, options: Options) -> Attachment {
-        let Options { fallback, witness, instance } = options;
+        let Options { fallback, witness, instance, in_place } = options;
         let attachment = Attachment {
             place: Place::new(directory),
             // Without address space every read is lost, and is answered by the fallback.
@@ -109,6 +113,7 @@ impl Attachment {
             fallback,
             witness,
             instance: instance.map(String::into_boxed_str),
+            in_place: in_place.unwrap_or(&NOBODY_SAYS),
         };
         attachment.recover(clock::coarse());
         attachment
@@ -247,6 +252,16 @@ impl Attachment {
         let low = header.seal(GENERATION).open(self.region.load(GENERATION))?;
         fence(Ordering::Acquire);
         Some(u64::from(header.generation_high) << 32 | u64::from(low))
+    }
+
+    /// Where it is said which board is in place, as an incarnation; 0: nobody says.
+    pub(super) fn in_place(&self) -> &'static AtomicU64 {
+        self.in_place
+    }
+
+    /// Whether that board is the one that is shown.
+    pub(super) fn shows(&self, incarnation: u64) -> bool {
+        incarnation != 0 && self.incarnation.load(Ordering::Acquire) == incarnation
     }
 
     /// Looks, at most each [`LOOK_EVERY`], whether the name leads to another board than the one shown: a

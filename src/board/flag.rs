@@ -9,10 +9,10 @@ use super::attachment::{Attachment, Search, View};
 use super::decide::{Hashed, Lost, decide};
 use super::kept::{self, Kept};
 use super::look::look_sometimes;
-use super::proof::Sought;
 use super::reader::{Reading, Source};
 use super::witness::Sighting;
 use crate::flags::{Body, Cell, Held, NAME_MAX, Name, Packed, Prefix, Seal, Truth, Value};
+use crate::mapped::proof::Sought;
 use crate::sys::clock;
 use crate::sys::mapping::Spot;
 use crate::time::Instant;
@@ -25,6 +25,13 @@ pub struct Flag {
     word: Spot,
     /// The word that was last proven, or [`TOLD`] and the body that somebody told us; 0: nothing yet.
     pub(super) last: AtomicU64,
+    /// The last proven word that plainly says on or off: what most reads compare with, and nothing else. It is never wrong,
+    /// only old: then a read looks closer, and puts the newer one here.
+    plain: AtomicU64,
+    /// Where it is said which board is in place.
+    in_place: &'static AtomicU64,
+    /// What stood there when that was the board on which the flag was found; [`ANOTHER`]: it was not.
+    here: AtomicU64,
     pub(super) prefix: AtomicU64,
     default: bool,
     /// The last word of a share by instances, and in [`OWN_IS_ON`] what it means for the reader's own instance.
@@ -41,6 +48,12 @@ pub struct Flag {
 
 /// No word has this upper half and a body by chance more often than any other; a body behind it was told.
 pub(super) const TOLD: u64 = 0xffff_ffff << 32;
+
+/// Before a word was plain. Not 0 or all ones, which a damaged board is full of.
+const NEVER_PLAIN: u64 = 0x9e37_79b9_7f4a_7c15;
+
+/// No board has this incarnation.
+const ANOTHER: u64 = u64::MAX;
 
 /// A bit that is 0 in the body of a flag that is not disabled.
 const OWN_IS_ON: u64 = 1 << 18;
@@ -78,6 +91,9 @@ impl Flag {
         let flag = Flag {
             word: Spot::new(&attachment.region, 0),
             last: AtomicU64::new(0),
+            plain: AtomicU64::new(NEVER_PLAIN),
+            in_place: attachment.in_place(),
+            here: AtomicU64::new(ANOTHER),
             prefix: AtomicU64::new(0),
             default: false,
             own: AtomicU64::new(0),
@@ -103,15 +119,22 @@ impl Flag {
     /// are not looked at.
     #[inline]
     pub fn is_on(&self) -> bool {
-        look_sometimes(&self.attachment);
-        match self.as_before().and_then(|word| Body::plainly(word as u32)) {
-            Some(on) => on,
-            None => self.is_on_otherwise(),
-        }
+        self.look();
+        let plain = self.plain.load(Ordering::Relaxed);
+        let word = self.word.load();
+        fence(Ordering::Acquire);
+        if word == plain { Body::plain_is_on(word as u32) } else { self.is_on_otherwise() }
     }
 
     #[inline(never)]
     fn is_on_otherwise(&self) -> bool {
+        if let Some(word) = self.as_before()
+            && let Some(on) = Body::plainly(word as u32)
+        {
+            // For the next read to find it faster.
+            self.plain.store(word, Ordering::Relaxed);
+            return on;
+        }
         let own = self.own.load(Ordering::Relaxed);
         if self.as_before() == Some(own & !OWN_IS_ON) && own != 0 {
             return own & OWN_IS_ON != 0;
@@ -123,7 +146,7 @@ impl Flag {
     /// one, as `web#2`.
     #[inline]
     pub fn is_on_for(&self, id: &str) -> bool {
-        look_sometimes(&self.attachment);
+        self.look();
         if let Some(word) = self.as_before()
             && let Some(share) = Body::plain_share(word as u32)
         {
@@ -142,7 +165,7 @@ impl Flag {
     /// The number that it is set to; `None` where it has no opinion, or is none.
     #[inline]
     pub fn int(&self) -> Option<i64> {
-        look_sometimes(&self.attachment);
+        self.look();
         let word = self.settled()?;
         match held(word)? {
             Held::Int(_) => self
@@ -155,7 +178,7 @@ impl Flag {
 
     /// The text that it is set to; `None` where it has no opinion, or is none.
     pub fn text(&self) -> Option<Packed> {
-        look_sometimes(&self.attachment);
+        self.look();
         let word = self.settled()?;
         match held(word)? {
             Held::Text(_) => self
@@ -169,7 +192,7 @@ impl Flag {
     /// The stage of a migration; `None` when there is none of this name, or nobody can say.
     #[inline]
     pub fn stage(&self) -> Option<u32> {
-        look_sometimes(&self.attachment);
+        self.look();
         match held(self.settled()?)? {
             Held::Stage(stage) => Some(stage),
             _ => None,
@@ -179,7 +202,7 @@ impl Flag {
     /// The stage of a migration and its name; that of stage 0 is empty. `None` as for [`Flag::stage`], and when the name is
     /// not known.
     pub fn stage_and_name(&self) -> Option<(u32, Packed)> {
-        look_sometimes(&self.attachment);
+        self.look();
         let word = self.settled()?;
         match held(word)? {
             Held::Stage(0) => Some((0, Packed::default())),
@@ -204,6 +227,31 @@ impl Flag {
     pub fn read_for(&self, id: Option<&str>) -> (Reading, Option<bool>) {
         self.attachment.look(clock::coarse());
         self.reading(Some(id))
+    }
+
+    /// Looks now and then whether the board's name leads to another one; not while it is said that this one is in place.
+    #[inline]
+    fn look(&self) {
+        let said = self.in_place.load(Ordering::Relaxed);
+        if said != self.here.load(Ordering::Relaxed) {
+            look_sometimes(&self.attachment);
+            if said != 0 {
+                self.look_whether_it_is_here(said);
+            }
+        }
+    }
+
+    #[inline(never)]
+    fn look_whether_it_is_here(&self, said: u64) {
+        let live = self.live.load(Ordering::Acquire);
+        if self.attachment.shows(said) && self.attachment.view().is_some_and(|view| view.live == live) {
+            self.here.store(said, Ordering::Relaxed);
+            // Whoever finds it elsewhere meanwhile says so after this, or it is seen here.
+            fence(Ordering::SeqCst);
+            if self.live.load(Ordering::Relaxed) != live {
+                self.here.store(ANOTHER, Ordering::Relaxed);
+            }
+        }
     }
 
     fn reading(&self, decide_for: Option<Option<&str>>) -> (Reading, Option<bool>) {
@@ -433,6 +481,8 @@ impl Flag {
         let facts = Facts { view, slot, seal, prefix: record.prefix(), reference: record.reference };
         if self.live.load(Ordering::Acquire) != view.live {
             self.live.store(0, Ordering::Relaxed);
+            fence(Ordering::SeqCst);
+            self.here.store(ANOTHER, Ordering::Relaxed);
             // Nobody takes a part of these for the whole.
             fence(Ordering::Release);
             self.word.point_to(&self.attachment.region, view.header.layout.word(slot));

@@ -10,9 +10,9 @@ use super::layout::{
     STATE, UNUSED, WORDS, entry_body,
 };
 use super::name_record::{LENGTHS, NameRecord};
-use super::proof::Sought;
 use super::record::{self, Arena};
 use crate::flags::{Body, Cell, Held, Name, Packed, Value};
+use crate::mapped::proof::Sought;
 use std::collections::{HashMap, HashSet};
 use std::ops::Range;
 

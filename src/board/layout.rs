@@ -3,8 +3,8 @@
 //! Invariant: every cell that a reader acts upon proves itself: it is sealed (B2), or covered by a check
 //! that is. A layout never changes under its version number. No system calls here, no policy.
 
-use super::proof::check;
 use crate::flags::{Body, CELLS, NAME_CELLS, Seal};
+use crate::mapped::proof::check;
 use crate::sys::mapping::REGION_BYTES;
 
 /// The file, in the runtime directory.

@@ -2,8 +2,8 @@
 //! belongs to it. Written once.
 
 use super::layout::{NAME_RECORD, WORDS};
-use super::proof::{FACTORS, Sought, check};
 use crate::flags::{BUCKETING, Cell, NAME_CELLS, NAME_MAX, Name, Packed, Prefix, Seal, mix};
+use crate::mapped::proof::{FACTORS, Sought, check};
 
 // Cells within a record.
 const PROOF: usize = 0;

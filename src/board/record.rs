@@ -4,8 +4,8 @@
 //! each cell proves itself or is covered by a check, and each place is bounded. `None` means lost, always.
 
 use super::layout::Layout;
-use super::proof::{FACTORS, check};
 use crate::flags::{Cell, ID_MAX, NAME_CELLS, Packed, Seal, WHOLE, mix};
+use crate::mapped::proof::{FACTORS, check};
 
 /// What a record is: the upper four bits of its head.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

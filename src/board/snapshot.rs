@@ -70,6 +70,13 @@ impl Snapshot {
         self.opinion(name, Some(id)).unwrap_or(default)
     }
 
+    /// Is a flag that counts instances on for this one, which need not be the one that reads? `None`: it counts none, has no opinion,
+    /// or is not known.
+    pub fn is_on_for_instance(&self, name: &str, instance: &str) -> Option<bool> {
+        let counts = matches!(self.flags.get(name)?.held, Held::Instances(_));
+        counts.then(|| self.opinion(name, Some(instance)))?
+    }
+
     /// What it means for `id`, or without one for everybody; `None`: no opinion, or not known.
     pub fn opinion(&self, name: &str, id: Option<&str>) -> Option<bool> {
         let flag = self.flags.get(name)?;
@@ -107,6 +114,14 @@ impl Snapshot {
             Some(Wide::Stage(name)) => Some((stage, *name)),
             _ => Some((stage, Packed::default())),
         }
+    }
+
+    /// The same with what its word says, which a reader notes in its black box.
+    pub fn bodies(&self) -> impl Iterator<Item = (&str, u32, Truth)> {
+        self.flags.iter().map(|(name, flag)| {
+            let (held, disabled) = (flag.held, flag.truth.disabled);
+            (name.as_str(), Body::Flag { held, disabled }.to_bits(), flag.truth)
+        })
     }
 
     /// Every flag by name, in the order of names.

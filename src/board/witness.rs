@@ -5,6 +5,7 @@ use crate::blackbox;
 use crate::time::Instant;
 use std::env;
 use std::fmt;
+use std::sync::atomic::AtomicU64;
 
 /// The variable that names the instance of whoever a supervisor started.
 const INSTANCE: &str = "MAINSTAY_INSTANCE";
@@ -51,6 +52,9 @@ pub struct Options {
     pub witness: Option<&'static dyn Witness>,
     /// The instance for which shares by instances are decided; `None`: outside of any.
     pub instance: Option<String>,
+    /// Where somebody who lives as long as boards are exchanged says which is in place, by its incarnation: a handle that
+    /// reads that one does not look for others now and then. `None`: it looks.
+    pub in_place: Option<&'static AtomicU64>,
 }
 
 impl Options {
@@ -59,7 +63,7 @@ impl Options {
     pub fn of_this_process() -> Options {
         let instance = env::var(INSTANCE).ok().filter(|instance| !instance.is_empty());
         let witness = blackbox::seen().map(|_| &OwnBlackBox as &'static dyn Witness);
-        Options { fallback: None, witness, instance }
+        Options { fallback: None, witness, instance, in_place: blackbox::board() }
     }
 }
 

@@ -87,6 +87,11 @@ impl Writer {
         self.generation
     }
 
+    /// Which board stands: another one has another number.
+    pub fn incarnation(&self) -> u64 {
+        self.standing.image.header.incarnation
+    }
+
     /// What a flag is set to; `None` when it is not declared.
     pub fn get(&self, name: &str) -> Option<Truth> {
         self.setting(name).map(|setting| setting.truth)

@@ -7,7 +7,11 @@ use super::emergency::Emergency;
 use super::flag::FlagCommand;
 use super::guard::GuardCommand;
 use super::logs::Logs;
+use super::note::Note;
+use super::registry::RegistryCommand;
+use super::span::Span;
 use super::stage::StageCommand;
+use super::telemetry::TelemetryCommand;
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use std::ffi::OsString;
@@ -119,6 +123,10 @@ pub enum Verb {
     Logs(Logs),
     /// Show what is known about deaths.
     Crash(Crash),
+    /// From within a service: note keys and values, which its crash report then has.
+    Note(Note),
+    /// From within a service: run a command as a span. Its exit status is passed on.
+    Span(Span),
     /// Read and set feature flags.
     #[command(subcommand)]
     Flag(FlagCommand),
@@ -130,9 +138,15 @@ pub enum Verb {
     /// The guard: what it watches, what it has banned, its switch.
     #[command(subcommand)]
     Guard(GuardCommand),
+    /// Names for processes: who is `orders` now, on which port?
+    #[command(subcommand)]
+    Registry(RegistryCommand),
     /// The log of all changes of flags: show it, and prove that nobody changed it.
     #[command(subcommand)]
     Audit(AuditCommand),
+    /// Spans and events: how many were taken, written, left out, lost and sent.
+    #[command(subcommand)]
+    Telemetry(TelemetryCommand),
     /// Print a completion script for a shell.
     Completions(Completions),
     /// Print the version.

@@ -107,8 +107,8 @@ pub fn why(patterns: &[String], caller: &Caller, state: &Path, output: &mut Outp
     let look = Look::new(output.style);
     for (index, service) in chosen.iter().enumerate() {
         let crash = service.last_exit.as_ref().map_or(0, |exit| exit.crash);
-        let words = if crash == 0 { None } else { records.words(crash, &look) };
-        let text = why::explain(service, &events, words.as_ref(), &look);
+        let recorded = if crash == 0 { why::Recorded::default() } else { records.of(service, crash, &look) };
+        let text = why::explain(service, &events, &recorded, &look);
         if output.json {
             let (instance, state) = (&service.instance, &service.state);
             output.object(&Answer { schema: SCHEMA, instance, state, why: text })?;
@@ -213,11 +213,31 @@ impl<'a> Records<'a> {
         Records { state, read: std::cell::OnceCell::new() }
     }
 
+    fn all(&self) -> &[crash::Record] {
+        // Without the records an answer lacks its last words, and is right all the same.
+        self.read.get_or_init(|| crash::read(self.state).unwrap_or_default().records)
+    }
+
+    /// What is recorded of this service, whose newest death is this one.
+    fn of(&self, service: &Service, number: u64, look: &Look) -> why::Recorded {
+        let own = self.all().iter().filter(|record| record.instance == service.instance);
+        let newest = self.all().iter().rev().find(|record| record.number == number);
+        let operation = |record: &crash::Record| {
+            record.context.iter().find_map(|context| context.operation.as_ref()).map(|of| of.name.clone())
+        };
+        let doing = newest.and_then(|record| {
+            record.innermost().map(|span| span.name.clone()).or_else(|| operation(record))
+        });
+        why::Recorded {
+            words: self.words(number, look),
+            doing: doing.unwrap_or_default(),
+            fingerprints: own.map(|record| (record.number, record.fingerprint.clone())).collect(),
+        }
+    }
+
     /// The newest words of a death, what it wrote to stderr before what it wrote to stdout.
     fn words(&self, number: u64, look: &Look) -> Option<Words> {
-        // Without the records an answer lacks its last words, and is right all the same.
-        let records = self.read.get_or_init(|| crash::read(self.state).unwrap_or_default());
-        let record = records.iter().rev().find(|record| record.number == number)?;
+        let record = self.all().iter().rev().find(|record| record.number == number)?;
         let errors =
             record.words.iter().rev().find(|word| word.stream == "err" && !word.text.trim().is_empty());
         let word = errors.or_else(|| record.words.iter().rev().find(|word| !word.text.trim().is_empty()))?;

@@ -10,11 +10,15 @@ use super::flag::FlagCommand;
 use super::guard::GuardCommand;
 use super::kill::Kill;
 use super::logs::Logs;
+use super::note::Note;
+use super::registry::RegistryCommand;
 use super::revise::Revise;
 use super::roll::Roll;
 use super::shutdown::Shutdown;
+use super::span::Span;
 use super::stage::StageCommand;
 use super::start_child::StartChild;
+use super::telemetry::TelemetryCommand;
 use super::wait::Wait;
 use crate::config::plan::DEFAULT_TIMEOUT;
 use crate::ipc::control;
@@ -36,16 +40,24 @@ pub enum Command {
     Logs(Logs),
     /// `crash …`
     Crash(Crash),
+    /// `note`
+    Note(Note),
+    /// `span`
+    Span(Span),
     /// `flag …`
     Flag(FlagCommand),
     /// `stage …`
     Stage(StageCommand),
     /// `emergency`
     Emergency(Emergency),
+    /// `registry …`
+    Registry(RegistryCommand),
     /// `guard …`
     Guard(GuardCommand),
     /// `audit …`
     Audit(AuditCommand),
+    /// `telemetry …`
+    Telemetry(TelemetryCommand),
     /// What a running supervisor is asked.
     Ask(Ask),
 }
@@ -136,11 +148,15 @@ impl Command {
             Verb::Completions(completions) => return Command::Completions(completions.shell),
             Verb::Logs(logs) => return Command::Logs(logs),
             Verb::Crash(crash) => return Command::Crash(crash),
+            Verb::Note(note) => return Command::Note(note),
+            Verb::Span(span) => return Command::Span(span),
             Verb::Flag(flag) => return Command::Flag(flag),
             Verb::Stage(stage) => return Command::Stage(stage),
             Verb::Emergency(emergency) => return Command::Emergency(emergency),
+            Verb::Registry(registry) => return Command::Registry(registry),
             Verb::Guard(guard) => return Command::Guard(guard),
             Verb::Audit(audit) => return Command::Audit(audit),
+            Verb::Telemetry(telemetry) => return Command::Telemetry(telemetry),
             Verb::Status(status) => Ask::Status { patterns: status.patterns, all: status.all },
             Verb::Tree(tree) => Ask::Tree { all: tree.all },
             Verb::Why(why) => Ask::Why { patterns: why.patterns },

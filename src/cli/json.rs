@@ -24,6 +24,7 @@ pub struct Status<'a> {
     up_seconds: f64,
     restarts_last_hour: u32,
     shutting_down: bool,
+    crashes_unwritten: u64,
     cursor: u64,
     services: Vec<Instance<'a>>,
 }
@@ -84,6 +85,7 @@ impl<'a> Status<'a> {
             up_seconds: seconds(head.up_ns),
             restarts_last_hour: head.restarts_hour,
             shutting_down: head.shutting_down,
+            crashes_unwritten: head.crashes_unwritten,
             cursor: head.cursor,
             services: shown.iter().map(|service| Instance::new(service)).collect(),
         }

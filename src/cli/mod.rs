@@ -27,18 +27,23 @@ pub mod kill;
 pub mod logs;
 pub mod members;
 pub mod narrate;
+pub mod note;
 pub mod output;
+pub mod registry;
 pub mod revise;
 pub mod revision;
 pub mod roll;
 pub mod rollout;
+mod said;
 pub mod select;
 pub mod shutdown;
 pub mod signal;
+pub mod span;
 pub mod stage;
 pub mod start_child;
 pub mod status;
 pub mod table;
+pub mod telemetry;
 pub mod tree;
 pub mod wait;
 pub mod why;
@@ -96,11 +101,16 @@ fn carry_out(
         Command::Run(run) => crate::run::run(run, &find()?, detached).map_err(Error::Run)?,
         Command::Logs(logs) => logs::run(logs, &find()?, output)?,
         Command::Crash(crash) => crash::run(crash, &find()?, output)?,
+        Command::Note(note) => note::run(note, output)?,
+        // What the command exited with is no code of ours.
+        Command::Span(span) => std::process::exit(span::run(span, output)?.into()),
         Command::Flag(flag) => return flag::run(flag, &find()?, output),
         Command::Stage(stage) => return stage::run(stage, &find()?, output),
         Command::Emergency(emergency) => return emergency::run(emergency, &find()?, output),
         Command::Guard(guard) => return guard::run(guard, &find()?, output),
+        Command::Registry(registry) => return registry::run(registry, &find()?, output),
         Command::Audit(audit) => return audit::run(audit, &find()?, output),
+        Command::Telemetry(command) => return telemetry::run(command, &find()?, output),
         Command::Ask(ask) => return put(ask, &find()?, output),
     }
     Ok(ExitCode::Done)

@@ -226,7 +226,7 @@ pub fn told(event: &Event) -> Told {
             let text = format!("rolling restart ended: {failed} did not come up, {done} before it did");
             news(Glyph::Bad, text)
         }
-        What::Reloaded { added, removed, restarted, in_place, from } => {
+        What::Reloaded { added, removed, restarted, in_place, from, paths: _ } => {
             let what = super::revise::tally(*added, *removed, *restarted, *in_place);
             let verb =
                 if from == "file" { "reloaded".to_owned() } else { format!("scaled {}", one_line(from)) };

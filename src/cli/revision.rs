@@ -26,6 +26,11 @@ pub const SUBCOMMAND: &str = "@config";
 /// Longer texts about a broken file are cut: nobody reads them.
 const TEXT_MAX: usize = 1 << 20;
 
+/// Places in the file that are remembered of a reload: the event that tells of it is short.
+pub const PATHS: usize = 64;
+/// The longest of them, in characters.
+const PATH_MAX: usize = 120;
+
 /// What the helper found.
 #[derive(Clone, Debug, Encode, Decode)]
 pub enum Revised {
@@ -51,6 +56,8 @@ pub struct Another {
     pub plan: Plan,
     /// For people.
     pub differences: Vec<Difference>,
+    /// Where in the file they are, at most [`PATHS`]: what a death soon afterwards may be the consequence of.
+    pub paths: Vec<String>,
     /// Instances (of the new plan) that are new, or execute or write something else: they need a new launch.
     pub changed: Vec<u32>,
     /// Instances (of the new plan) whose processes have to be replaced.
@@ -189,6 +196,14 @@ fn scaled(old: &Plan, wanted: &[&str]) -> Result<Plan, Revised> {
     Ok(plan)
 }
 
+/// Names of variables may be as long as people like.
+fn shortened(path: String) -> String {
+    match path.char_indices().nth(PATH_MAX) {
+        Some((at, _)) => format!("{}…", &path[..at]),
+        None => path,
+    }
+}
+
 fn another(old: &Plan, plan: Plan) -> Revised {
     let found = diff::diff(old, &plan);
     let restarted: std::collections::HashSet<&str> = found
@@ -208,6 +223,7 @@ fn another(old: &Plan, plan: Plan) -> Revised {
             restart.push(at);
         }
     }
+    let paths = found.iter().flat_map(diff::Difference::paths).take(PATHS).map(shortened).collect();
     let differences = found.into_iter().map(|difference| {
         let (change, why) = match difference.what {
             What::Added => (Changed::Added, Vec::new()),
@@ -217,5 +233,5 @@ fn another(old: &Plan, plan: Plan) -> Revised {
         };
         Difference { name: difference.name, change, why }
     });
-    Revised::Plan(Box::new(Another { differences: differences.collect(), changed, restart, plan }))
+    Revised::Plan(Box::new(Another { differences: differences.collect(), paths, changed, restart, plan }))
 }

@@ -70,6 +70,11 @@ fn headline(snapshot: &Snapshot, shown: &[&Service], style: Style) -> String {
         1 => parts.push("1 restart in the last hour".to_owned()),
         n => parts.push(format!("{n} restarts in the last hour")),
     }
+    match head.crashes_unwritten {
+        0 => {}
+        1 => parts.push(style.bad("1 crash record could not be written")),
+        n => parts.push(style.bad(&format!("{n} crash records could not be written"))),
+    }
     if head.shutting_down {
         parts.push(style.busy("shutting down"));
     }

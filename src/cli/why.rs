@@ -7,23 +7,44 @@ use super::duration::{age, brief, exact, setting};
 use super::narrate::Look;
 use super::output::printable;
 use super::status::{Words, state_words};
+use crate::crash;
 use crate::ipc::control::{Event, LastExit, Service, What};
 use crate::sys::signal;
-use crate::time::Duration;
+use std::collections::BTreeMap;
 
-/// A change so long before the first death is worth a word.
-const SHORTLY: Duration = Duration::from_secs(60);
+/// So many keys of a reload are named.
+const KEYS: usize = 3;
+
+/// What crash records say about the newest deaths.
+#[derive(Clone, Debug, Default)]
+pub struct Recorded {
+    /// The newest words.
+    pub words: Option<Words>,
+    /// What it was at, innermost: a span, or an operation.
+    pub doing: String,
+    /// The fingerprints of its crashes, by their numbers.
+    pub fingerprints: BTreeMap<u64, String>,
+}
 
 /// Why `service` is as it is. `events`: what is still known, of everything, oldest first.
-pub fn explain(service: &Service, events: &[Event], words: Option<&Words>, look: &Look) -> String {
+pub fn explain(service: &Service, events: &[Event], recorded: &Recorded, look: &Look) -> String {
     let past = Past::of(service, events);
     let mut text = sentence(service, &past, look);
     let broken = matches!(service.state.as_str(), "gave_up" | "backing_off");
-    if broken && let Some(words) = words {
-        text += &format!("\nLast words: \"{}\".", printable(&words.text));
+    if broken {
+        let words =
+            recorded.words.as_ref().map(|words| format!("Last words: \"{}\".", printable(&words.text)));
+        let doing = Some(&recorded.doing).filter(|doing| !doing.is_empty());
+        let doing = doing.map(|doing| format!("It was at: {}.", printable(doing)));
+        let same = past.same_cause(&recorded.fingerprints);
+        let same = same.map(|digits| format!("Same cause each time (fingerprint {}).", printable(digits)));
+        let said: Vec<String> = words.into_iter().chain(doing).chain(same).collect();
+        if !said.is_empty() {
+            text += &format!("\n{}", said.join(" "));
+        }
     }
     if broken && let Some(change) = past.change {
-        text += &format!("\nChanged shortly before: {}.", describe(change, look));
+        text += &format!("\nChanged shortly before: {}.", describe(change, service, look));
     }
     if let Some(advice) = advice(service) {
         text += &format!("\n{advice}");
@@ -71,7 +92,7 @@ fn sentence(service: &Service, past: &Past<'_>, look: &Look) -> String {
         "backing_off" => {
             let died = service.last_exit.as_ref().map_or_else(
                 || "it ended".to_owned(),
-                |exit| format!("it {} {} ago{}", ending(exit), brief(exit.ago_ns), crash(exit)),
+                |exit| format!("it {} {} ago{}", ending(exit), brief(exit.ago_ns), number(exit)),
             );
             let of = if service.restarts_max == 0 {
                 String::new()
@@ -123,13 +144,15 @@ struct Past<'a> {
     gave_up: Option<&'a Event>,
     /// Its deaths that count toward the limit, oldest first.
     deaths: Vec<Dying>,
-    /// The newest change of a flag shortly before the first of them.
+    /// The newest change shortly before the first of them: of a flag, of a stage, or of its own keys in the file.
     change: Option<&'a Event>,
 }
 
 struct Dying {
     at_ns: u64,
     how: String,
+    /// 0: no record.
+    crash: u64,
 }
 
 impl<'a> Past<'a> {
@@ -139,6 +162,10 @@ impl<'a> Past<'a> {
         // Ended because it was not ready in time: that is why it died, not the signal that ended it.
         let mut unready = None;
         for event in events.iter().filter(|event| event.instance == service.instance) {
+            let mut number = 0;
+            if let What::Exited { crash, .. } = &event.what {
+                number = *crash;
+            }
             let how = match &event.what {
                 What::NeverReady { within_ns, detail } => {
                     let seen =
@@ -175,7 +202,7 @@ impl<'a> Past<'a> {
             if gave_up.take().is_some() {
                 deaths.clear();
             }
-            deaths.push(Dying { at_ns: event.mono_ns, how });
+            deaths.push(Dying { at_ns: event.mono_ns, how, crash: number });
         }
         // The limit is reached by one death more than it allows; earlier ones were forgotten.
         let counted = service.restarts_max as usize + 1;
@@ -184,12 +211,23 @@ impl<'a> Past<'a> {
         }
         let first = deaths.first().map(|death| death.at_ns);
         let change = first.and_then(|first| {
-            let recent = first.saturating_sub(SHORTLY.as_nanos() as u64)..first;
+            let recent = first.saturating_sub(crash::SHORTLY.as_nanos() as u64)..first;
             events.iter().rev().find(|event| {
-                matches!(event.what, What::FlagChanged { .. }) && recent.contains(&event.mono_ns)
+                let is_its = match &event.what {
+                    What::Reloaded { paths, .. } => crash::keys_of(&service.service, paths).next().is_some(),
+                    what => crash::is_change(what),
+                };
+                is_its && recent.contains(&event.mono_ns)
             })
         });
         Past { gave_up, deaths, change }
+    }
+
+    /// The fingerprint that all deaths have in common, when there are several and each has a record.
+    fn same_cause<'r>(&self, fingerprints: &'r BTreeMap<u64, String>) -> Option<&'r str> {
+        let mut all = self.deaths.iter().map(|death| fingerprints.get(&death.crash).map(String::as_str));
+        let first = all.next()?.filter(|digits| !digits.is_empty())?;
+        (self.deaths.len() > 1 && all.all(|digits| digits == Some(first))).then_some(first)
     }
 
     /// `exited 3 (4 times), was killed by SIGSEGV (2 times)`
@@ -205,14 +243,24 @@ impl<'a> Past<'a> {
     }
 }
 
-fn describe(event: &Event, look: &Look) -> String {
+fn describe(event: &Event, service: &Service, look: &Look) -> String {
+    let by = |actor: &str| if actor.is_empty() { String::new() } else { format!(" by {}", printable(actor)) };
+    let (name, at) = (printable(&event.service), clock(look, event.time));
     match &event.what {
         What::FlagChanged { old, new, actor, .. } => {
-            let by = if actor.is_empty() { String::new() } else { format!(" by {}", printable(actor)) };
-            let (flag, old, new) = (printable(&event.service), printable(old), printable(new));
-            format!("flag {flag} {old} → {new} at {}{by}", clock(look, event.time))
+            format!("flag {name} {} → {} at {at}{}", printable(old), printable(new), by(actor))
         }
-        _ => printable(&event.service),
+        What::StageChanged { from, to, stage_name, actor, .. } => {
+            format!("migration {name} stage {from} → {to} {} at {at}{}", printable(stage_name), by(actor))
+        }
+        What::Reloaded { paths, .. } => {
+            let keys: Vec<&String> = crash::keys_of(&service.service, paths).collect();
+            let more =
+                if keys.len() > KEYS { format!(" and {} more", keys.len() - KEYS) } else { String::new() };
+            let keys: Vec<String> = keys.into_iter().take(KEYS).map(|key| printable(key)).collect();
+            format!("config reload at {at} ({}{more})", keys.join(", "))
+        }
+        _ => name,
     }
 }
 
@@ -225,7 +273,7 @@ fn before(exit: Option<&LastExit>) -> String {
         None => "; it has not ended before.".to_owned(),
         Some(exit) => {
             let how = ending(exit);
-            format!(". The life before {how} {} ago{}{}.", brief(exit.ago_ns), asked(exit), crash(exit))
+            format!(". The life before {how} {} ago{}{}.", brief(exit.ago_ns), asked(exit), number(exit))
         }
     }
 }
@@ -234,7 +282,7 @@ fn asked(exit: &LastExit) -> &'static str {
     if exit.asked { ", as it was asked to" } else { "" }
 }
 
-fn crash(exit: &LastExit) -> String {
+fn number(exit: &LastExit) -> String {
     if exit.crash == 0 { String::new() } else { format!(" (c-{})", exit.crash) }
 }
 

@@ -18,10 +18,22 @@ use value::Reasons;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Difference {
     /// A service (`web`), a template (`worker@`), a group (`@app`), a flag (`flag new-checkout`), a migration
-    /// (`migration otp-cleanup`), the guard's switch (`the guard`), or the supervisor's own log (`mainstay.log`).
+    /// (`migration otp-cleanup`), the guard's switch (`the guard`), `telemetry`, or the supervisor's own log (`mainstay.log`).
     pub name: String,
     /// What becomes of it.
     pub what: What,
+    /// Which keys differ, as the file writes them below the name: `env.DB_HOST`, `restart`. Each once; none for what is
+    /// new or gone.
+    pub keys: Vec<String>,
+}
+
+impl Difference {
+    /// Where in the file it is: `worker.env.DB_HOST`, `@app.strategy`, `flag new-checkout.safe`; `mailer` when it is new or
+    /// gone.
+    pub fn paths(&self) -> impl Iterator<Item = String> {
+        let whole = self.keys.is_empty().then(|| self.name.clone());
+        whole.into_iter().chain(self.keys.iter().map(|key| format!("{}.{key}", self.name)))
+    }
 }
 
 /// What a difference takes. Reasons are in words, such as "restart policy 5/30s → 10/1m", never empty.
@@ -63,6 +75,7 @@ pub fn diff(old: &Plan, new: &Plan) -> Vec<Difference> {
         flag::migration(&old.migrations[o], &new.migrations[n])
     });
     found.extend(flag::switch(old.guard, new.guard).difference("the guard"));
+    found.extend(value::telemetry(&old.telemetry, &new.telemetry).difference("telemetry"));
     let mut log = Reasons::default();
     sizes(&mut log, "", &old.log, &new.log);
     found.extend(log.difference("mainstay.log"));
@@ -81,13 +94,17 @@ fn compare(
     for (at, name) in new.iter().enumerate() {
         let shown = format!("{prefix}{name}");
         match before.get(name.as_str()) {
-            None => found.push(Difference { name: shown, what: What::Added }),
+            None => found.push(Difference { name: shown, what: What::Added, keys: Vec::new() }),
             Some(place) => found.extend(changed(*place, at).difference(&shown)),
         }
     }
     let after: HashSet<&str> = new.iter().map(String::as_str).collect();
     let gone = old.iter().filter(|name| !after.contains(name.as_str()));
-    found.extend(gone.map(|name| Difference { name: format!("{prefix}{name}"), what: What::Removed }));
+    found.extend(gone.map(|name| Difference {
+        name: format!("{prefix}{name}"),
+        what: What::Removed,
+        keys: Vec::new(),
+    }));
 }
 
 /// Two plans, and where the same name is in each.

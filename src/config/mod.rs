@@ -20,6 +20,7 @@ mod policy;
 mod read;
 mod resolve;
 mod source;
+mod telemetry;
 pub mod template;
 pub mod units;
 pub mod words;

@@ -5,6 +5,7 @@ use super::template::Template;
 use crate::flags::guard::Mode;
 use crate::flags::{Declaration, Migration};
 use crate::supervisor::spec::{Child, ChildId, Group, Node, Tree};
+use crate::telemetry::Settings;
 use crate::time::Duration;
 use core::net::SocketAddr;
 use std::path::{Path, PathBuf};
@@ -32,6 +33,8 @@ pub struct Plan {
     pub migrations: Vec<Migration>,
     /// The guard's switch for the whole host, until somebody moves it by hand.
     pub guard: Mode,
+    /// What becomes of spans and events.
+    pub telemetry: Settings,
     /// How `mainstay.log`, the supervisor's own, is rotated.
     pub log: Log,
 }
@@ -101,6 +104,8 @@ pub struct Program {
     pub condition: Option<Condition>,
     /// Where its output goes.
     pub log: Log,
+    /// Each of its lives has a black box, as far as there are descriptors.
+    pub blackbox: bool,
     /// In which file it is declared: 0 for the plan's `file`, n for the nth of its `parts`. For messages.
     pub part: u32,
     /// The line of that file; 0 when there is none. For messages.
@@ -124,6 +129,7 @@ impl Default for Program {
             watchdog: None,
             condition: None,
             log: Log::default(),
+            blackbox: true,
             part: 0,
             line: 0,
         }

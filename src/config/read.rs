@@ -14,8 +14,10 @@ use super::flag::{self, FlagPart};
 use super::guard;
 use super::migration::{self, MigrationPart};
 use super::policy::{self, BackoffPart, LogPart, ReadyOf, RestartPart, StopPart};
+use super::telemetry;
 use super::words::{self, RESERVED_PREFIX};
 use crate::flags::guard::Mode;
+use crate::telemetry::Settings;
 use crate::time::Duration;
 use std::collections::HashMap;
 use toml::de::DeTable;
@@ -34,6 +36,7 @@ pub(super) struct Document {
     pub(super) migrations: Vec<MigrationPart>,
     /// The guard's switch for the whole host.
     pub(super) guard: Option<Mode>,
+    pub(super) telemetry: Option<Settings>,
 }
 
 /// `[defaults]`
@@ -63,6 +66,7 @@ const NOT_IN_PARTS: &[(&str, &str)] = &[
     ("defaults", ONLY_IN_MAIN),
     ("log", ONLY_IN_MAIN),
     ("guard", ONLY_IN_MAIN),
+    ("telemetry", ONLY_IN_MAIN),
 ];
 
 /// Reads one file into the document; what is wrong goes to `problems`.
@@ -77,7 +81,6 @@ pub(super) fn document(
         "include",
         "on_supervisor_death",
         "registry",
-        "telemetry",
     ]);
     if is_part {
         fields = fields.refused("a file in conf.d", NOT_IN_PARTS);
@@ -89,6 +92,7 @@ pub(super) fn document(
         let example = "a table such as { max_size = \"10MiB\", files = 5 }";
         document.log = fields.take("log", |c, v| policy::log_table(c, v, example)).map(|l| l.value);
         document.guard = fields.take("guard", guard::host).map(|l| l.value);
+        document.telemetry = fields.take("telemetry", telemetry::read).map(|l| l.value);
     }
     document.groups.extend(named(&mut fields, "group", group::read));
     document.services.extend(named(&mut fields, "service", service::read));

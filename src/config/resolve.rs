@@ -129,6 +129,7 @@ impl<'a> Resolver<'a> {
             flags,
             migrations,
             guard: self.document.guard.unwrap_or_default(),
+            telemetry: self.document.telemetry.clone().unwrap_or_default(),
             log: self.log_base(),
             ..Plan::default()
         };

@@ -66,7 +66,10 @@ pub fn remove(key: &str) {
 /// Does it with these keys besides those that are set; afterwards all keys are what they were before, also when it
 /// unwinds.
 #[inline]
-pub fn with<K: AsRef<str>, V: Value, R>(keys: impl IntoIterator<Item = (K, V)>, act: impl FnOnce() -> R) -> R {
+pub fn with<K: AsRef<str>, V: Value, R>(
+    keys: impl IntoIterator<Item = (K, V)>,
+    act: impl FnOnce() -> R,
+) -> R {
     let _scope = Scope { before: state(|state| state.keys) };
     for (key, value) in keys {
         set(key.as_ref(), value);
@@ -85,6 +88,9 @@ impl Drop for Scope {
         let Some(before) = &self.before else { return };
         state(|state| {
             let changed = state.keys.restore(before);
+            if std::thread::panicking() {
+                return state.keep_mirror();
+            }
             (0..KEY_COUNT).filter(|at| changed[*at]).for_each(|at| state.show_key(at));
         });
     }
@@ -108,7 +114,9 @@ pub fn current() -> Context {
         context.keys = state.keys.all();
         context.operation = state.operation.as_ref().map(|doing| {
             let (name, pairs) = doing.text.unpacked();
-            let of = |key: &str| pairs.iter().find(|(k, _)| k == key).map_or(String::new(), |(_, value)| value.clone());
+            let of = |key: &str| {
+                pairs.iter().find(|(k, _)| k == key).map_or(String::new(), |(_, value)| value.clone())
+            };
             Operation { name, id: of("id"), correlation: of("correlation"), since: doing.since }
         });
         context.breadcrumbs =

@@ -11,6 +11,7 @@ use crate::blackbox::{self, Lane};
 use crate::sys::own;
 use crate::time::Instant;
 use std::cell::{Cell, RefCell};
+use std::thread;
 
 thread_local! {
     static STATE: RefCell<State> = const { RefCell::new(State::new()) };
@@ -54,6 +55,8 @@ pub(super) struct State {
     refusals: u32,
     /// The thread is at its end.
     left: bool,
+    /// The mirror shows what was so when the thread began to unwind.
+    stale: bool,
 }
 
 /// Does it with the state of this thread. `None`: it is done with already, by whoever called this from within.
@@ -75,6 +78,7 @@ impl State {
             lane: None,
             refusals: 0,
             left: false,
+            stale: false,
         }
     }
 
@@ -104,6 +108,9 @@ impl State {
 
     pub(super) fn set_operation(&mut self, operation: Option<Doing>) {
         self.operation = operation;
+        if thread::panicking() {
+            return self.keep_mirror();
+        }
         let Some(lane) = self.lane() else { return };
         match &operation {
             Some(doing) => lane.set_operation(doing.since, &doing.text),
@@ -119,6 +126,13 @@ impl State {
             Some(entry) => lane.set_key(at, entry),
             None => lane.remove_key(at),
         }
+    }
+
+    /// What is put back while a panic unwinds is put back in the thread alone: whoever looks at the death that follows wants
+    /// to see what was so before. When the thread goes on all the same, the next thing that it says brings the mirror up
+    /// to date.
+    pub(super) fn keep_mirror(&mut self) {
+        self.stale = true;
     }
 
     /// Everything is forgotten.
@@ -144,7 +158,13 @@ impl State {
     fn lane(&mut self) -> Option<Lane<'static>> {
         let owner = own::thread();
         match self.lane {
-            Some(lane) if lane.is_of(owner) => Some(lane),
+            Some(lane) if lane.is_of(owner) => {
+                if self.stale && !thread::panicking() {
+                    self.stale = false;
+                    self.show_all(lane);
+                }
+                Some(lane)
+            }
             _ => self.claim(owner),
         }
     }
@@ -158,7 +178,7 @@ impl State {
         self.lane = if leaves && !waits { noter.lane(owner, &own::thread_name()) } else { None };
         match self.lane {
             Some(lane) => {
-                self.refusals = 0;
+                (self.refusals, self.stale) = (0, false);
                 self.show_all(lane);
             }
             None => self.refusals = self.refusals.wrapping_add(1),
@@ -188,8 +208,10 @@ impl State {
     fn leave(&mut self) {
         self.left = true;
         let lane = self.lane.take().filter(|lane| lane.is_of(own::thread()));
-        // A thread that ended with an error may be why its process ends soon: its lane stays until somebody needs it.
-        if let (Some(lane), None) = (lane, &self.error) {
+        // A thread that ended with an error may be why its process ends soon, and the end of the first one is that: its
+        // lane stays until somebody needs it.
+        let (process, thread) = (own::thread() >> 32, own::thread() & 0xffff_ffff);
+        if let (Some(lane), None, true) = (lane, &self.error, process != thread) {
             lane.release();
         }
     }

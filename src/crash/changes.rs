@@ -1,4 +1,5 @@
-//! What was changed shortly before a death: the newest changes of flags and stages, in the order in which they were told.
+//! What was changed shortly before a death: the newest changes of flags, of stages and of the file, in the order in which
+//! they were told.
 
 use crate::ipc::control::{Event, What};
 use crate::time::Duration;
@@ -10,21 +11,40 @@ pub const REMEMBERED: usize = 64;
 /// A change so long before a death is worth a word in its record.
 pub const SHORTLY: Duration = Duration::from_secs(60);
 
+/// What kind of change.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ChangeOf {
+    /// A flag has another value.
+    #[default]
+    Flag,
+    /// A migration stands at another stage.
+    Stage,
+    /// The file was read again, or services were scaled.
+    Reload,
+}
+
 /// A change before a death.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Change {
-    /// The flag, or the migration.
-    pub flag: String,
-    /// Before: a value, or `stage 1`.
+    /// Of what.
+    pub kind: ChangeOf,
+    /// The flag, or the migration; of a reload `file`, `program`, or what was scaled: `web=8`.
+    pub name: String,
+    /// Before: a value, or `stage 1`; of a reload empty.
     pub old: String,
-    /// From then on.
+    /// From then on; of a reload what it came to: `1 in place, 2 restarted`.
     pub new: String,
     /// How long before the death it was told.
     pub before_ns: u64,
-    /// The board's generation.
+    /// The board's generation; 0 of a reload.
     pub generation: u64,
-    /// Who.
+    /// Who; empty of a reload.
     pub actor: String,
+    /// Of a reload: the keys of the service that died, `worker.env.DB_HOST`. None: it was about others.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub keys: Vec<String>,
 }
 
 /// The newest changes, oldest first.
@@ -43,30 +63,67 @@ impl Changes {
         self.0.push_back(event.clone());
     }
 
-    /// The changes within [`SHORTLY`] before this moment of the monotonic clock, the last first.
-    pub fn before(&self, at_ns: u64) -> Vec<Change> {
+    /// The changes within [`SHORTLY`] before this moment of the monotonic clock, at which this service died, the last
+    /// first.
+    pub fn before(&self, service: &str, at_ns: u64) -> Vec<Change> {
         let from = at_ns.saturating_sub(SHORTLY.as_nanos() as u64);
         let recent = self.0.iter().rev().filter(|event| (from..=at_ns).contains(&event.mono_ns));
-        recent.filter_map(|event| change(event, at_ns - event.mono_ns)).collect()
+        recent.filter_map(|event| change(event, service, at_ns - event.mono_ns)).collect()
     }
 }
 
 /// Whether this is a change that a service may die of.
 pub fn is_change(what: &What) -> bool {
-    matches!(what, What::FlagChanged { .. } | What::StageChanged { .. })
+    matches!(what, What::FlagChanged { .. } | What::StageChanged { .. } | What::Reloaded { .. })
 }
 
-fn change(event: &Event, before_ns: u64) -> Option<Change> {
-    let (old, new, generation, actor) = match &event.what {
-        What::FlagChanged { old, new, generation, actor, .. } => {
-            (old.clone(), new.clone(), *generation, actor)
-        }
-        What::StageChanged { from, to, stage_name, generation, actor, .. } => {
-            (format!("stage {from}"), format!("stage {to} {stage_name}"), *generation, actor)
+/// Those of these places in the file that are about this service.
+pub fn keys_of<'a>(service: &'a str, paths: &'a [String]) -> impl Iterator<Item = &'a String> {
+    paths.iter().filter(move |path| {
+        path.strip_prefix(service).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+    })
+}
+
+fn change(event: &Event, service: &str, before_ns: u64) -> Option<Change> {
+    let change = match &event.what {
+        What::FlagChanged { old, new, generation, actor, .. } => Change {
+            kind: ChangeOf::Flag,
+            name: event.service.clone(),
+            old: old.clone(),
+            new: new.clone(),
+            generation: *generation,
+            actor: actor.clone(),
+            ..Change::default()
+        },
+        What::StageChanged { from, to, stage_name, generation, actor, .. } => Change {
+            kind: ChangeOf::Stage,
+            name: event.service.clone(),
+            old: format!("stage {from}"),
+            new: format!("stage {to} {stage_name}"),
+            generation: *generation,
+            actor: actor.clone(),
+            ..Change::default()
+        },
+        What::Reloaded { added, removed, restarted, in_place, from, paths } => {
+            let counts = [
+                (*added, "added"),
+                (*removed, "removed"),
+                (*restarted, "restarted"),
+                (*in_place, "in place"),
+            ];
+            let counts = counts.iter().filter(|(count, _)| *count > 0);
+            let counts: Vec<String> = counts.map(|(count, what)| format!("{count} {what}")).collect();
+            Change {
+                kind: ChangeOf::Reload,
+                name: from.clone(),
+                new: counts.join(", "),
+                keys: keys_of(service, paths).cloned().collect(),
+                ..Change::default()
+            }
         }
         _ => return None,
     };
-    Some(Change { flag: event.service.clone(), old, new, before_ns, generation, actor: actor.clone() })
+    Some(Change { before_ns, ..change })
 }
 
 #[cfg(test)]
@@ -95,7 +152,7 @@ mod tests {
     }
 
     fn names(changes: &Changes, at_ns: u64) -> Vec<(String, u64)> {
-        changes.before(at_ns).into_iter().map(|change| (change.flag, change.before_ns)).collect()
+        changes.before("web", at_ns).into_iter().map(|change| (change.name, change.before_ns)).collect()
     }
 
     #[test]
@@ -120,7 +177,7 @@ mod tests {
             changes.remember(&event(seq, "b", S));
         }
         assert!(!names(&changes, S).iter().any(|(flag, _)| flag == "a"));
-        assert_eq!(changes.before(S).len(), REMEMBERED);
+        assert_eq!(changes.before("web", S).len(), REMEMBERED);
     }
 
     #[test]
@@ -136,11 +193,32 @@ mod tests {
         };
         changes.remember(&Event { what: stage, ..event(1, "otp", S) });
         changes.remember(&Event { what: What::Proven { generation: 9 }, ..event(2, "otp", S) });
-        let told = changes.before(S);
+        let told = changes.before("web", S);
         assert_eq!(told.len(), 1);
         assert_eq!(
             (told[0].old.as_str(), told[0].new.as_str(), told[0].generation),
             ("stage 1", "stage 2 telemetry", 9)
         );
+    }
+
+    #[test]
+    fn of_a_reload_each_service_is_told_its_own_keys() {
+        let mut changes = Changes::default();
+        let paths = ["web.env.DB_HOST", "web.stop.grace", "web2.command", "@app.strategy", "mailer"];
+        let reload = What::Reloaded {
+            added: 1,
+            removed: 0,
+            restarted: 2,
+            in_place: 1,
+            from: "file".into(),
+            paths: paths.map(String::from).to_vec(),
+        };
+        changes.remember(&Event { what: reload, ..event(1, "", S) });
+        let keys = |service: &str| changes.before(service, 2 * S)[0].keys.clone();
+        assert_eq!(keys("web"), ["web.env.DB_HOST", "web.stop.grace"]);
+        assert_eq!(keys("mailer"), ["mailer"]);
+        assert_eq!(keys("db"), [""; 0]);
+        let told = &changes.before("db", 2 * S)[0];
+        assert_eq!((told.kind, told.new.as_str()), (ChangeOf::Reload, "1 added, 2 restarted, 1 in place"));
     }
 }

@@ -1,14 +1,21 @@
-//! One death.
+//! One death, in full.
 
-use super::Change;
-use crate::ipc::builtin::Death;
+use super::evidence::{self, Context, Flag, Said, Span, Unsaid};
+use super::{Change, fingerprint};
+use crate::ipc::builtin::{BoxOf, Death, Fault, GroupMemory, Used};
 use crate::time::Duration;
 use serde::{Deserialize, Serialize};
 
+/// What [`Record::schema`] is.
+pub const SCHEMA: u32 = 2;
+
 /// One line of `crashes.jsonl`. `schema` changes when a key changes its meaning; new keys may appear.
+///
+/// Moments in it are told from the death on: `before_ns`, so long before it.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Record {
-    /// 1.
+    /// 2.
     pub schema: u32,
     /// `c-7`
     pub id: String,
@@ -32,7 +39,9 @@ pub struct Record {
     pub signal: Option<String>,
     /// A core was dumped.
     pub core: bool,
-    /// A start that failed, or a readiness that never came: in words. Else empty.
+    /// What was wrong with it beside its status.
+    pub fault: Option<Fault>,
+    /// A start that failed, or a fault: in words. Else empty.
     pub error: String,
     /// From exec to exit.
     pub lived_ns: u64,
@@ -40,14 +49,34 @@ pub struct Record {
     pub restarts: u32,
     /// Its limit; 0: none.
     pub restarts_max: u32,
-    /// Processor time used, user and system.
-    pub cpu_ns: u64,
-    /// Its largest resident set, in bytes.
-    pub memory_max: u64,
+    /// What it used.
+    pub used: Used,
+    /// Its control group, or the one that it shared with the supervisor.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub group: Option<GroupMemory>,
     /// The newest event when it died.
     pub cursor: u64,
-    /// Flags and stages that were changed in the minute before it, the last first.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    /// Eight digits that equal causes of one service have in common.
+    pub fingerprint: String,
+    /// What became of its black box: without it nothing from here to `unsaid` is known.
+    pub blackbox: BoxOf,
+    /// Spans that were open, each after the one that it is a part of.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub doing: Vec<Span>,
+    /// What its threads were at: the one that panicked first, then the ones whose last error is newest.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub context: Vec<Context>,
+    /// Its newest events, oldest first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub events: Vec<Said>,
+    /// Flags that it has read, and as what.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub flags: Vec<Flag>,
+    /// What of its box is not told here.
+    #[serde(skip_serializing_if = "Unsaid::is_nothing")]
+    pub unsaid: Unsaid,
+    /// What was changed in the minute before it (flags, stages, the file), the last first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub changed: Vec<Change>,
     /// Its last lines, oldest first.
     pub words: Vec<LastWord>,
@@ -65,10 +94,17 @@ pub struct LastWord {
 }
 
 impl Record {
-    /// The record of this death. `time` is its moment as text.
-    pub fn new(death: &Death, time: String, changed: Vec<Change>, words: Vec<LastWord>) -> Record {
-        Record {
-            schema: 1,
+    /// The record of this death. `time` is its moment as text; `evidence` what its black box says, where there is one.
+    pub fn new(
+        death: &Death,
+        time: String,
+        evidence: Option<evidence::Evidence>,
+        changed: Vec<Change>,
+        words: Vec<LastWord>,
+    ) -> Record {
+        let evidence::Evidence { doing, context, events, flags, unsaid } = evidence.unwrap_or_default();
+        let mut record = Record {
+            schema: SCHEMA,
             id: format!("c-{}", death.crash),
             number: death.crash,
             service: death.service.clone(),
@@ -80,17 +116,41 @@ impl Record {
             code: death.code,
             signal: death.signal.map(crate::sys::signal::name),
             core: death.core,
+            fault: death.fault,
             error: death.error.clone(),
             lived_ns: death.lived_ns,
             restarts: death.restarts,
             restarts_max: death.restarts_max,
-            cpu_ns: death.cpu_ns,
-            memory_max: death.memory_max,
+            used: death.used,
+            group: death.group,
             cursor: death.cursor,
+            fingerprint: String::new(),
+            blackbox: death.blackbox,
+            doing,
+            context,
+            events,
+            flags,
+            unsaid,
             changed,
             words,
-        }
+        };
+        record.fingerprint = fingerprint::of(&record);
+        record
     }
+
+    /// The innermost span of what it was at when it died: of the thread that panicked, or had the newest error, or else the
+    /// one that was opened last.
+    pub fn innermost(&self) -> Option<&Span> {
+        let failed = self.context.first().filter(|context| context.error.is_some());
+        of_thread(&self.doing, failed.map(|context| context.thread)).or_else(|| of_thread(&self.doing, None))
+    }
+}
+
+/// The span that was opened last, of one thread or of all; of those that look equally new the one that stands behind the
+/// others, which is the deepest.
+fn of_thread(spans: &[Span], thread: Option<u32>) -> Option<&Span> {
+    let of_it = spans.iter().rev().filter(|span| thread.is_none_or(|thread| span.thread == thread));
+    of_it.min_by_key(|span| span.open_ns)
 }
 
 /// How it ended, in words that go on from the instance's name: `killed by SIGKILL`, `exited 3`.
@@ -99,7 +159,7 @@ pub fn cause(death: &Death) -> String {
         (Some(code), _) => format!("exited {code}"),
         (None, Some(signal)) => {
             let core = if death.core { ", core dumped" } else { "" };
-            let memory = if death.oom { ", out of memory" } else { "" };
+            let memory = if death.fault == Some(Fault::OutOfMemory) { ", out of memory" } else { "" };
             format!("killed by {}{core}{memory}", crate::sys::signal::name(signal))
         }
         (None, None) if death.pid == 0 && !death.error.is_empty() => return death.error.clone(),
@@ -148,7 +208,10 @@ mod tests {
         check(&Death { code: Some(3), ..death.clone() }, "exited 3");
         check(&Death { signal: Some(9), ..death.clone() }, "killed by SIGKILL");
         check(&Death { signal: Some(11), core: true, ..death.clone() }, "killed by SIGSEGV, core dumped");
-        check(&Death { signal: Some(9), oom: true, ..death.clone() }, "killed by SIGKILL, out of memory");
+        check(
+            &Death { signal: Some(9), fault: Some(Fault::OutOfMemory), ..death.clone() },
+            "killed by SIGKILL, out of memory",
+        );
         check(&death, "ended, nobody saw how");
         let error = "not ready within 30 s".to_owned();
         check(&Death { signal: Some(9), error, ..death }, "killed by SIGKILL (not ready within 30 s)");

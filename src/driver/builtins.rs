@@ -1,5 +1,6 @@
-//! Keeper and logger as the driver sees them: children like any other, with a line to each.
+//! The built-ins as the driver sees them: children like any other, with a line to each.
 
+use super::asleep;
 use super::link::Link;
 use super::ring::Note;
 use super::roster::Builtin;
@@ -7,6 +8,7 @@ use super::{Driver, Rooms, Source, public};
 use crate::config::plan::{Log, Plan, Ready};
 use crate::crash;
 use crate::ipc::builtin::{Death, FromLogger, ToKeeper, ToLogger};
+use crate::ipc::codec;
 use crate::ipc::declared::Declarations;
 use crate::supervisor::spec::{ChildId, Incarnation};
 use crate::supervisor::{Cause, Event};
@@ -14,6 +16,7 @@ use crate::sys::launch::{Environment, Launch, Request, StartError};
 use crate::sys::log_pipe::LogPipe;
 use crate::sys::pidfd::{self, Usage};
 use crate::sys::{self, clock, memory, process};
+use crate::telemetry::Settings;
 use crate::time::{Duration, Instant};
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -33,6 +36,8 @@ pub struct Program {
     null: Arc<OwnedFd>,
     /// Sealed memory with the flag declarations, for the keeper.
     declarations: Arc<OwnedFd>,
+    /// Sealed memory with the settings of telemetry.
+    telemetry: Arc<OwnedFd>,
     /// The logger's intents.
     intents: Arc<OwnedFd>,
     /// The logger's holding pipe, read and write end.
@@ -47,6 +52,7 @@ impl Program {
     pub fn new(
         environment: Arc<Environment>,
         declared: &Declarations,
+        telemetry: &Settings,
         executable: Option<Arc<OwnedFd>>,
     ) -> io::Result<Program> {
         let (read, write) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
@@ -58,6 +64,7 @@ impl Program {
             environment,
             null: Arc::new(File::options().read(true).write(true).open("/dev/null")?.into()),
             declarations: Arc::new(sealed(declared)?),
+            telemetry: Arc::new(sealed_settings(telemetry)?),
             intents: Arc::new(memory::zeroed("mainstay.logger", 64 << 10)?),
             holding: [Arc::new(read), Arc::new(write)],
         })
@@ -84,6 +91,15 @@ impl Program {
         Ok(())
     }
 
+    /// Telemetry does other things from its next life on.
+    ///
+    /// # Errors
+    /// No descriptors or memory are left.
+    pub fn set_telemetry(&mut self, settings: &Settings) -> io::Result<()> {
+        self.telemetry = Arc::new(sealed_settings(settings)?);
+        Ok(())
+    }
+
     /// What a service without input reads from, and one without a log writes to.
     pub fn null(&self) -> Arc<OwnedFd> {
         self.null.clone()
@@ -98,7 +114,7 @@ impl Program {
         let project = rooms.project();
         let (directories, descriptors) = match builtin {
             Builtin::Logger => (
-                [("--logs", &project.logs), ("--state", &project.state)],
+                vec![("--logs", &project.logs), ("--state", &project.state), ("--runtime", &project.runtime)],
                 vec![
                     link,
                     Some(self.intents.clone()),
@@ -107,8 +123,20 @@ impl Program {
                 ],
             ),
             Builtin::Keeper => (
-                [("--runtime", &project.runtime), ("--state", &project.state)],
+                vec![("--runtime", &project.runtime), ("--state", &project.state)],
                 vec![Some(rooms.keeper_listener()), link, Some(self.declarations.clone())],
+            ),
+            Builtin::Registry => (
+                vec![("--runtime", &project.runtime), ("--state", &project.state)],
+                vec![asleep::door_of(builtin).map(|door| rooms.door(door)), link],
+            ),
+            Builtin::Telemetry => (
+                vec![("--logs", &project.logs), ("--state", &project.state)],
+                vec![
+                    asleep::door_of(builtin).map(|door| rooms.door(door)),
+                    link,
+                    Some(self.telemetry.clone()),
+                ],
             ),
         };
         let mut argv: Vec<OsString> = vec![builtin.name().into(), builtin.subcommand().into()];
@@ -139,10 +167,27 @@ fn sealed(declared: &Declarations) -> io::Result<OwnedFd> {
     memory::sealed("mainstay.flags", &bytes)
 }
 
+fn sealed_settings(settings: &Settings) -> io::Result<OwnedFd> {
+    let bytes = codec::encode_plan(settings)
+        .map_err(|e| io::Error::new(io::ErrorKind::InvalidInput, e.to_string()))?;
+    memory::sealed("mainstay.telemetry", &bytes)
+}
+
+/// A death that the logger has not yet recorded, with its black box if there is something in it.
+struct Unrecorded {
+    death: ToLogger,
+    seq: u64,
+    blackbox: Option<Arc<OwnedFd>>,
+}
+
 /// Deaths that the logger has not yet recorded.
 #[derive(Default)]
 pub struct Deaths {
-    waiting: VecDeque<Death>,
+    waiting: VecDeque<Unrecorded>,
+    /// How many of those have a black box.
+    boxes: usize,
+    /// Crash records that could not be written.
+    pub unwritten: u64,
     next: u64,
     /// What the life used that is being buried, and the pid it had.
     pub usage: Usage,
@@ -154,6 +199,27 @@ pub struct Deaths {
     forgotten: u64,
 }
 
+impl Deaths {
+    /// How many black boxes are kept for the logger.
+    pub fn boxes(&self) -> usize {
+        self.boxes
+    }
+
+    fn push(&mut self, death: Unrecorded) {
+        self.boxes += usize::from(death.blackbox.is_some());
+        self.waiting.push_back(death);
+        if self.waiting.len() > DEATHS {
+            self.pop();
+            self.forgotten += 1;
+        }
+    }
+
+    fn pop(&mut self) {
+        let popped = self.waiting.pop_front();
+        self.boxes -= usize::from(popped.is_some_and(|death| death.blackbox.is_some()));
+    }
+}
+
 impl Driver {
     /// A built-in is started anew from its parts each time: its line is a fresh one.
     pub(super) fn prepare(&mut self, child: ChildId, builtin: Builtin) {
@@ -162,9 +228,22 @@ impl Driver {
     }
 
     fn link_to(&self, builtin: Builtin) -> Option<Arc<OwnedFd>> {
+        self.link(builtin).map(Link::theirs)
+    }
+
+    pub(super) fn link(&self, builtin: Builtin) -> Option<&Link> {
         match builtin {
-            Builtin::Logger => Some(self.logger.theirs()),
-            Builtin::Keeper => self.keeper.as_ref().map(Link::theirs),
+            Builtin::Logger => Some(&self.logger),
+            Builtin::Keeper => self.keeper.as_ref(),
+            Builtin::Registry | Builtin::Telemetry => self.woken[asleep::door_of(builtin)?].as_ref(),
+        }
+    }
+
+    pub(super) fn link_mut(&mut self, builtin: Builtin) -> Option<&mut Link> {
+        match builtin {
+            Builtin::Logger => Some(&mut self.logger),
+            Builtin::Keeper => self.keeper.as_mut(),
+            Builtin::Registry | Builtin::Telemetry => self.woken[asleep::door_of(builtin)?].as_mut(),
         }
     }
 
@@ -189,7 +268,7 @@ impl Driver {
             self.say_stream(*child);
         }
         for death in &self.deaths.waiting {
-            self.logger.say(&ToLogger::Death(death.clone()), Vec::new());
+            self.logger.say(&death.death, death.blackbox.iter().cloned().collect());
         }
         for child in users {
             if let Some(life) = self.slots[child.0 as usize].life.as_ref().filter(|life| !life.reaped) {
@@ -249,25 +328,21 @@ impl Driver {
 
     /// A fresh pair for the next life: what the last one had taken and not done is said again.
     pub(super) fn renew(&mut self, builtin: Builtin) {
-        let (link, source) = match builtin {
-            Builtin::Logger => (Some(&self.logger), Source::Logger),
-            Builtin::Keeper => (self.keeper.as_ref(), Source::Keeper),
-        };
-        let Some(link) = link else { return };
+        let Some(link) = self.link(builtin) else { return };
         self.unwatch(link.ours());
-        let renewed = match builtin {
-            Builtin::Logger => self.logger.renew(),
-            Builtin::Keeper => self.keeper.as_mut().map_or(Ok(()), Link::renew),
-        };
-        if let Err(error) = renewed {
+        if let Some(Err(error)) = self.link_mut(builtin).map(Link::renew) {
             self.warn(format!("cannot make a new line to {}: {error}", builtin.name()));
         }
-        self.watch_link(source);
+        self.watch_link(builtin);
     }
 
-    pub(super) fn watch_link(&self, source: Source) {
-        let link = if source == Source::Logger { Some(&self.logger) } else { self.keeper.as_ref() };
-        if let Some(link) = link {
+    pub(super) fn watch_link(&self, builtin: Builtin) {
+        let source = match (builtin, asleep::door_of(builtin)) {
+            (Builtin::Logger, _) => Source::Logger,
+            (_, Some(door)) => Source::Line(door as u32),
+            (_, None) => Source::Keeper,
+        };
+        if let Some(link) = self.link(builtin) {
             let _ = self.watch(source, link.ours(), mio::Interest::READABLE | mio::Interest::WRITABLE);
         }
     }
@@ -276,6 +351,8 @@ impl Driver {
     pub(super) fn bury(&mut self, child: ChildId, incarnation: Incarnation) {
         let slot = &self.slots[child.0 as usize];
         let Some(ended) = &slot.ended else { return };
+        let (blackbox, memory) = self.box_of_the_dead(child, incarnation, ended.crash);
+        let group = if ended.crash == 0 { None } else { self.group_memory(child) };
         self.deaths.next += 1;
         let policy = &self.core.tree().children[child.0 as usize];
         let death = Death {
@@ -289,30 +366,29 @@ impl Driver {
             code: ended.cause.and_then(public::code),
             signal: ended.cause.and_then(public::signal),
             core: matches!(ended.cause, Some(Cause::Signal(_, true))),
-            oom: ended.out_of_memory,
+            fault: ended.fault,
             error: ended.error.clone(),
             lived_ns: public::nanos(ended.lived),
             time: ended.time,
             at_ns: ended.at.as_nanos(),
             restarts: self.core.restarts(child, ended.at),
             restarts_max: policy.limit.map_or(0, |l| l.max),
-            cpu_ns: public::nanos(self.deaths.usage.cpu),
-            memory_max: self.deaths.usage.memory_max,
+            used: public::used(self.deaths.usage),
+            group: group.map(public::group_memory),
+            blackbox,
             cursor: self.ring.newest(),
         };
         self.deaths.usage = Usage::default();
         // Said, and then kept: not copied.
-        let said = ToLogger::Death(death);
-        self.logger.say_if_room(&said);
+        let seq = death.seq;
+        let death = ToLogger::Death(death);
+        match &memory {
+            None => self.logger.say_if_room(&death),
+            Some(memory) => self.logger.say(&death, vec![memory.clone()]),
+        }
         // Else the next life's first words may be taken for its last ones.
         self.logger.press();
-        if let ToLogger::Death(death) = said {
-            self.deaths.waiting.push_back(death);
-        }
-        if self.deaths.waiting.len() > DEATHS {
-            self.deaths.waiting.pop_front();
-            self.deaths.forgotten += 1;
-        }
+        self.deaths.push(Unrecorded { death, seq, blackbox: memory });
     }
 
     pub(super) fn on_logger(&mut self) {
@@ -323,9 +399,10 @@ impl Driver {
                         self.tell(Event::Ready(ChildId(child), Incarnation(incarnation)));
                     }
                 }
-                FromLogger::Recorded { seq } => {
+                FromLogger::Recorded { seq, unwritten } => {
+                    self.deaths.unwritten += u64::from(unwritten);
                     while self.deaths.waiting.front().is_some_and(|death| death.seq <= seq) {
-                        self.deaths.waiting.pop_front();
+                        self.deaths.pop();
                     }
                 }
                 FromLogger::Forgotten { child } => self.on_forgotten(ChildId(child)),
@@ -351,8 +428,12 @@ impl Driver {
     pub(super) fn flush_links(&mut self) {
         self.logger.flush();
         self.tell_keeper();
+        self.tell_telemetry();
         if let Some(keeper) = &mut self.keeper {
             keeper.flush();
+        }
+        for link in self.woken.iter_mut().flatten() {
+            link.flush();
         }
         let dropped = self.logger.take_dropped() + std::mem::take(&mut self.deaths.forgotten);
         if dropped > 0 {
@@ -365,7 +446,7 @@ impl Driver {
         self.program.declare(declared)?;
         if self.keeper.is_none() && !(declared.flags.is_empty() && declared.migrations.is_empty()) {
             self.keeper = Some(Link::new()?);
-            self.watch_link(Source::Keeper);
+            self.watch_link(Builtin::Keeper);
         }
         Ok(())
     }
@@ -380,7 +461,7 @@ impl Driver {
         self.end_builtin(Builtin::Logger);
     }
 
-    fn end_builtin(&self, builtin: Builtin) {
+    pub(super) fn end_builtin(&self, builtin: Builtin) {
         let child = self.roster.child_of(builtin);
         let life = child.and_then(|child| self.slots[child.0 as usize].life.as_ref());
         if let Some(life) = life.filter(|life| !life.reaped) {

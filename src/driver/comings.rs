@@ -47,7 +47,7 @@ impl Driver {
         let _ = self.enter_in_ledger(child);
         self.say_stream(child);
         if is_new {
-            self.tell_keeper_of_instance(child);
+            self.tell_of_instance(child);
         }
     }
 
@@ -79,7 +79,7 @@ impl Driver {
         if self.slots[at].in_ledger {
             self.ledger.remove(child);
         }
-        self.tell_keeper_of_end(child);
+        self.tell_of_end(child);
         self.past_pids.remove(&self.slots[at].last_pid);
         self.descriptors.give_back(&self.roster.of(child).log);
         self.roster.remove(child);

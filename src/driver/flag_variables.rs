@@ -22,12 +22,16 @@ impl FlagVariables {
         FlagVariables { board: (!told.is_empty()).then(|| Board::open(runtime)), told }
     }
 
-    /// Assignments, as of now. One snapshot: what was published together is told together. A flag that is disabled, or
-    /// that nobody knows, is left out, and so is a value that no variable can hold.
-    pub fn assignments(&self) -> Vec<CString> {
+    /// Assignments, as of now, for a life of `instance`. One snapshot: what was published together is told together. A share by
+    /// instances is told as what it means for this one. A flag that is disabled, or that nobody knows, is left out, and so
+    /// is a value that no variable can hold.
+    pub fn assignments(&self, instance: &str) -> Vec<CString> {
         let Some(board) = &self.board else { return Vec::new() };
         let snapshot = board.snapshot();
-        let value = |flag: &str| snapshot.read(flag).truth.and_then(in_words);
+        let value = |flag: &str| match snapshot.is_on_for_instance(flag, instance) {
+            Some(on) => Some((if on { "on" } else { "off" }).to_owned()),
+            None => snapshot.read(flag).truth.and_then(in_words),
+        };
         let told =
             self.told.iter().filter_map(|(flag, variable)| Some(format!("{variable}{}", value(flag)?)));
         told.filter_map(|assignment| CString::new(assignment).ok()).collect()

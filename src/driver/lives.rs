@@ -1,11 +1,12 @@
 //! Lives: starting them, signals to them, their exits, and what they leave behind (S2–S5).
 
-use super::keeper;
+use super::boxes;
 use super::ring::{Fault, Note, Subject};
 use super::roster::Builtin;
 use super::slot::{Ended, Life};
-use super::{Driver, Source};
+use super::{Driver, Source, public};
 use crate::config::plan::{Condition, Ready};
+use crate::ipc::builtin;
 use crate::supervisor::spec::{ChildId, Incarnation};
 use crate::supervisor::{Cause, Event};
 use crate::sys::launch::{Given, StartError, Started, Step};
@@ -72,7 +73,7 @@ impl Driver {
                 self.past_pids.remove(&past);
                 self.pids.insert(pid, child);
                 if self.roster.builtin(child).is_none() {
-                    self.tell_keeper_of_life(child);
+                    self.tell_of_life(child);
                 }
                 self.note(Subject::Child(child, incarnation), Note::Starting { pid });
                 self.await_readiness(child, incarnation, at);
@@ -96,6 +97,8 @@ impl Driver {
         match self.roster.builtin(child) {
             Some(Builtin::Logger) => self.greet_logger(child),
             Some(Builtin::Keeper) => self.greet_keeper(child),
+            Some(Builtin::Registry) => self.greet_registry(child),
+            Some(Builtin::Telemetry) => self.greet_telemetry(child),
             None => {
                 if matches!(self.ready_of(child), Ready::Output(_)) {
                     self.say_life(child, incarnation);
@@ -116,16 +119,18 @@ impl Driver {
         }
         let cgroup = slot.cgroup.as_ref().map(|leaf| leaf.as_fd());
         let mut given = Given::default();
-        let flags =
-            if self.roster.builtin(child).is_none() { self.flag_variables.assignments() } else { Vec::new() };
+        let flags = match self.roster.builtin(child) {
+            Some(_) => Vec::new(),
+            None => self.flag_variables.assignments(self.roster.instance(child)),
+        };
         let mut variables: Vec<&CStr> = flags.iter().map(|one| one.as_c_str()).collect();
         match &slot.blackbox {
             Some(of) => {
-                given.descriptor = Some((keeper::BLACKBOX, of.memory.as_fd()));
+                given.descriptor = Some((boxes::BLACKBOX, of.memory.as_fd()));
                 if variables.is_empty() {
-                    given.variables = &[keeper::BLACKBOX_VARIABLE];
+                    given.variables = &[boxes::BLACKBOX_VARIABLE];
                 } else {
-                    variables.push(keeper::BLACKBOX_VARIABLE);
+                    variables.push(boxes::BLACKBOX_VARIABLE);
                     given.variables = &variables;
                 }
             }
@@ -235,7 +240,7 @@ impl Driver {
         if let Some(life) = &mut self.slot(child).life {
             life.reaped = true;
         }
-        self.tell_keeper_of_death(child, incarnation);
+        self.tell_of_death(child, incarnation, pid);
         self.dead.push(Dead { child, incarnation, pid, cause, usage, lived, leftovers: false });
     }
 
@@ -275,12 +280,16 @@ impl Driver {
     }
 
     /// For each of these, whose main processes are reaped: is anything of it still there?
-    fn find_leftovers(&self, dead: &mut [Dead]) {
+    fn find_leftovers(&mut self, dead: &mut [Dead]) {
         let mut unknown = Vec::new();
         for (index, one) in dead.iter_mut().enumerate() {
             match self.left_something(one.child) {
                 Some(left) => one.leftovers = left,
                 None => unknown.push((index, one.child)),
+            }
+            if self.roster.builtin(one.child) == Some(Builtin::Keeper) {
+                // Helpers of the guard's commands. Nobody waits for them: a keeper comes back at once.
+                self.signal_leftovers(one.child, libc::SIGKILL);
             }
         }
         let children: Vec<ChildId> = unknown.iter().map(|(_, child)| *child).collect();
@@ -400,16 +409,18 @@ impl Driver {
         let fault = slot.fault.as_ref().filter(|_| !asked);
         let error = match (&slot.error, slot.never_ready, fault) {
             (_, Some(within), _) => {
-                format!("not ready within {}", crate::cli::duration::setting(super::public::nanos(within)))
+                format!("not ready within {}", crate::cli::duration::setting(public::nanos(within)))
             }
             (_, None, Some((_, words))) => words.to_string(),
             (Some(error), None, None) if cause.is_none() => error.to_string(),
             _ => String::new(),
         };
-        let out_of_memory = matches!(fault, Some((Fault::OutOfMemory, _)));
+        let fault = match slot.never_ready {
+            Some(_) => Some(builtin::Fault::NeverReady),
+            None => fault.map(|(fault, _)| public::fault(*fault)),
+        };
         let at = clock::now();
         slot.away_since = slot.away_since.or(Some(at));
-        slot.ended =
-            Some(Ended { cause, error, lived, at, time: clock::wall(), crash, asked, out_of_memory });
+        slot.ended = Some(Ended { cause, error, lived, at, time: clock::wall(), crash, asked, fault });
     }
 }

@@ -26,6 +26,9 @@ impl Driver {
         if mended.keeper {
             self.hand_to_keeper(self.rooms.keeper_listener());
         }
+        for door in mended.doors {
+            self.serve_door_anew(door);
+        }
         let runtime = self.rooms.runtime_fd();
         if !self.ledger.mend(runtime) && self.ledger.renew(runtime).is_err() {
             self.look_again = Some(clock::now() + AGAIN);

@@ -16,14 +16,20 @@
 //! | `admin.rs`, `new_child.rs`, `comings.rs` | children that are added, ended and removed by hand |
 //! | `revise.rs` | another plan: the file read again, other numbers of instances |
 //! | `workshop.rs`, `stencil.rs` | what a program needs to be started; templates |
-//! | `builtins.rs`, `link.rs` | keeper and logger as children, and the lines to them |
+//! | `builtins.rs`, `link.rs` | the built-ins as children, and the lines to them |
+//! | `asleep.rs` | built-ins that are started when somebody wants something of them |
 //! | `flag_variables.rs` | flags in the environment of a life |
-//! | `keeper.rs` | what the keeper is told of lives, and what it asks for; black boxes |
+//! | `audience.rs` | who is told of every life and its black box: keeper and telemetry |
+//! | `keeper.rs` | what the keeper is told beside that, and what it asks for |
+//! | `boxes.rs` | black boxes of lives, and of the dead |
 //! | `rooms.rs`, `mending.rs` | the runtime directory and its sockets, made again when they are gone |
 //! | `ring.rs`, `roster.rs`, `public.rs`, `followers.rs` | events, names |
 
 mod admin;
 mod alarms;
+mod asleep;
+mod audience;
+mod boxes;
 mod builtins;
 mod comings;
 mod control;
@@ -63,6 +69,8 @@ use crate::sys::signal::Signals;
 use crate::sys::{clock, memory, pidfd};
 use crate::time::{Duration, Instant};
 use alarms::Alarms;
+use audience::Audience;
+use boxes::Boxes;
 use builtins::{Deaths, Program};
 use comings::Retired;
 use flag_variables::FlagVariables;
@@ -112,6 +120,10 @@ enum Source {
     Host,
     /// The health check of this child.
     Health(u32),
+    /// Somebody wants something of a built-in that is asleep, by its number in [`asleep::DOORS`].
+    Door(u32),
+    /// The line to that built-in.
+    Line(u32),
 }
 
 impl Source {
@@ -130,6 +142,8 @@ impl Source {
             Source::Revision => (10, 0),
             Source::Host => (11, 0),
             Source::Health(child) => (12, child),
+            Source::Door(door) => (13, door),
+            Source::Line(door) => (14, door),
         };
         Token(kind << 32 | number as usize)
     }
@@ -149,7 +163,9 @@ impl Source {
             9 => Source::Client(number),
             10 => Source::Revision,
             11 => Source::Host,
-            _ => Source::Health(number),
+            12 => Source::Health(number),
+            13 => Source::Door(number),
+            _ => Source::Line(number),
         }
     }
 }
@@ -193,7 +209,13 @@ pub struct Driver {
     program: Program,
     logger: Link,
     keeper: Option<Link>,
+    /// The lines to those that begin asleep, in the order of [`asleep::DOORS`]; `None`: it never ran.
+    woken: [Option<Link>; asleep::DOORS.len()],
     keeping: Keeping,
+    audience: Audience,
+    /// Somebody may write spans and events for telemetry.
+    telemetry_wanted: bool,
+    boxes: Boxes,
     flag_variables: FlagVariables,
     deaths: Deaths,
     probes: readiness::Probes,
@@ -324,6 +346,8 @@ impl Driver {
             Source::Revision => self.on_revision(),
             Source::Host => self.on_host_death(),
             Source::Health(child) => self.on_health(ChildId(child)),
+            Source::Door(door) => self.on_knock(door as usize),
+            Source::Line(door) => self.on_woken(door as usize),
         }
     }
 
@@ -525,6 +549,8 @@ mod tests {
             Source::Revision,
             Source::Host,
             Source::Health(7),
+            Source::Door(1),
+            Source::Line(1),
         ] {
             assert_eq!(Source::of(source.token()), source);
         }

@@ -55,6 +55,7 @@ impl Driver {
                 "raise the hard limit (ulimit -Hn), or set log = \"none\" where no log is needed",
             )
         })?;
+        self.make_room_among_boxes();
         let prepared = self.workshop.prepare(program, &self.program, None);
         let why = match prepared {
             Ok(Prepared { launch: Err(error), .. }) => (error.to_string(), error.hint().to_owned()),

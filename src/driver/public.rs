@@ -3,10 +3,13 @@
 use super::ring::{Entry, Fault, Note, Subject};
 use super::roster::Roster;
 use crate::config::plan::Ready;
+use crate::ipc::builtin::{self, GroupMemory, Used};
 use crate::ipc::control::{Event, What};
 use crate::supervisor::Cause;
 use crate::supervisor::Supervisor;
 use crate::supervisor::spec::{ChildId, Incarnation};
+use crate::sys::gauge;
+use crate::sys::pidfd::Usage;
 use crate::time::Duration;
 
 /// The event that people and programs see.
@@ -128,6 +131,36 @@ pub fn signal(cause: Cause) -> Option<i32> {
         Cause::Signal(signal, _) => Some(signal),
         Cause::Code(_) | Cause::Unknown => None,
     }
+}
+
+/// The same fault as the logger is told it.
+pub fn fault(fault: Fault) -> builtin::Fault {
+    match fault {
+        Fault::OutOfMemory => builtin::Fault::OutOfMemory,
+        Fault::Watchdog => builtin::Fault::Watchdog,
+        Fault::Unhealthy => builtin::Fault::Unhealthy,
+    }
+}
+
+/// What a life used, as the logger is told it.
+pub fn used(usage: Usage) -> Used {
+    Used {
+        user_ns: nanos(usage.user),
+        system_ns: nanos(usage.system),
+        memory_max: usage.memory_max,
+        major_faults: usage.major_faults,
+        minor_faults: usage.minor_faults,
+        read_bytes: usage.read,
+        written_bytes: usage.written,
+        waits: usage.waits,
+        preemptions: usage.preemptions,
+    }
+}
+
+/// A control group's memory, as the logger is told it.
+pub fn group_memory(memory: gauge::GroupMemory) -> GroupMemory {
+    let gauge::GroupMemory { now, peak, limit, oom_kills } = memory;
+    GroupMemory { now: Some(now), peak, limit, oom_kills }
 }
 
 /// Whole nanoseconds; 584 years are enough.

@@ -104,7 +104,10 @@ impl Driver {
             ChildReport::BackingOff { until, attempt } => {
                 Note::BackingOff { wait: until.since(now), attempt }
             }
-            ChildReport::Stopped => Note::Stopped,
+            ChildReport::Stopped => {
+                self.fall_asleep(child);
+                Note::Stopped
+            }
             ChildReport::Finished => Note::Finished,
             ChildReport::GaveUp => Note::GaveUp,
             ChildReport::Ignored => Note::Ignored,

@@ -75,7 +75,7 @@ impl Wanted {
 /// All that another plan takes, prepared.
 struct Ready {
     tree: Tree,
-    builtins: u32,
+    builtins: Vec<Builtin>,
     prepared: BTreeMap<u32, Prepared>,
     in_force: Arc<OwnedFd>,
 }
@@ -198,10 +198,11 @@ impl Driver {
             self.give_back_prepared(&ready);
             return Ok(told);
         }
-        let Another { plan, differences, restart, .. } = another;
+        let Another { plan, differences, paths, restart, .. } = another;
         let keeper = self.roster.child_of(Builtin::Keeper);
         let before: HashSet<u32> = self.core.children().map(|child| child.0).collect();
-        let restart: Vec<ChildId> = restart.iter().map(|at| ChildId(at + ready.builtins)).collect();
+        let restart: Vec<ChildId> =
+            restart.iter().map(|at| ChildId(at + ready.builtins.len() as u32)).collect();
         let (mut actions, now) = (Vec::new(), clock::now());
         let revision = Revision {
             tree: ready.tree.clone(),
@@ -211,30 +212,24 @@ impl Driver {
             otp_rule: how.otp,
         };
         let flags_differ = differences.iter().any(|one| is_about_flags(&one.name));
-        let (boxes, had_boxes) = (declares(&plan), self.keeping.boxes);
-        if boxes != had_boxes
-            && let Err(failed) = self.descriptors.change_boxes(boxes)
-        {
-            self.give_back_prepared(&ready);
-            return Err((refused(failed.to_string(), "raise the hard limit (ulimit -Hn)"), Vec::new()));
-        }
+        let telemetry = differences.iter().any(|one| one.name == "telemetry").then(|| plan.telemetry.clone());
         if flags_differ && let Err(error) = self.declare_flags(&declared_by(&plan)) {
-            self.give_back_boxes(boxes);
             self.give_back_prepared(&ready);
             return Err((refused(format!("cannot declare the flags: {error}"), ""), Vec::new()));
         }
         let reloaded = match self.core.reload(now, revision, &mut actions) {
             Ok(reloaded) => reloaded,
             Err(flaws) => {
-                self.give_back_boxes(boxes);
                 self.give_back_prepared(&ready);
                 return Err((flawed(&ready.tree, &flaws), Vec::new()));
             }
         };
         // From their next lives on.
-        self.keeping.boxes = boxes;
         self.flag_variables = FlagVariables::new(&plan, self.rooms.runtime());
         told.extend(self.take_over(now, how, plan, ready, &before, &reloaded, actions));
+        if let Some(settings) = telemetry {
+            self.take_up_telemetry(&settings);
+        }
         told.extend(reloaded.roll.map(|roll| Tell::say(Reply::Rolling { roll })));
         // One that has just begun has read them.
         if flags_differ && keeper.is_some() {
@@ -242,7 +237,7 @@ impl Driver {
         }
         let (added, removed, restarted, in_place) = control::tally(&differences, how.otp);
         let from = how.from.clone();
-        self.note_other(String::new(), What::Reloaded { added, removed, restarted, in_place, from });
+        self.note_other(String::new(), What::Reloaded { added, removed, restarted, in_place, from, paths });
         Ok(told)
     }
 
@@ -250,8 +245,7 @@ impl Driver {
     fn prepare_revision(&mut self, another: &Another) -> Result<Ready, Refusal> {
         let plan = &another.plan;
         let keeper = self.roster.child_of(Builtin::Keeper).is_some() || declares(plan);
-        let builtins: &[Builtin] =
-            if keeper { &[Builtin::Logger, Builtin::Keeper] } else { &[Builtin::Logger] };
+        let builtins = Builtin::all(keeper);
         let changed: Vec<&Program> = another.changed.iter().map(|at| &plan.programs[*at as usize]).collect();
         self.descriptors.take(changed.iter().copied()).map_err(|failed| {
             refused(
@@ -259,6 +253,7 @@ impl Driver {
                 "raise the hard limit (ulimit -Hn), or set log = \"none\" where no log is needed",
             )
         })?;
+        self.make_room_among_boxes();
         let mut prepared = BTreeMap::new();
         let mut problem = None;
         for (at, program) in another.changed.iter().zip(&changed) {
@@ -289,23 +284,13 @@ impl Driver {
             Some(refusal) => Err(refusal),
         };
         match in_force {
-            Ok(in_force) => Ok(Ready {
-                tree: roster::tree(&plan.tree, builtins),
-                builtins: builtins.len() as u32,
-                prepared,
-                in_force,
-            }),
+            Ok(in_force) => {
+                Ok(Ready { tree: roster::tree(&plan.tree, &builtins), builtins, prepared, in_force })
+            }
             Err(refusal) => {
                 changed.iter().for_each(|program| self.descriptors.give_back(&program.log));
                 Err(refusal)
             }
-        }
-    }
-
-    fn give_back_boxes(&mut self, prepared: bool) {
-        if prepared != self.keeping.boxes {
-            // As many as before, for which there was room.
-            let _ = self.descriptors.change_boxes(self.keeping.boxes);
         }
     }
 
@@ -338,8 +323,8 @@ impl Driver {
         let Ready { builtins, mut prepared, in_force, .. } = ready;
         let mut told = Vec::new();
         for (at, child) in reloaded.children.iter().enumerate() {
-            let Some(index) = (at as u32).checked_sub(builtins) else {
-                self.know_builtin(*child, at);
+            let Some(index) = (at as u32).checked_sub(builtins.len() as u32) else {
+                self.know_builtin(*child, builtins[at]);
                 continue;
             };
             let is_new = !before.contains(&child.0);
@@ -444,8 +429,7 @@ impl Driver {
     }
 
     /// A built-in of the new tree; it may be a new one.
-    fn know_builtin(&mut self, child: ChildId, at: usize) {
-        let builtin = [Builtin::Logger, Builtin::Keeper][at.min(1)];
+    fn know_builtin(&mut self, child: ChildId, builtin: Builtin) {
         if self.roster.child_of(builtin).is_none() {
             let prepared = Prepared {
                 launch: super::slot::Slot::empty().launch,

@@ -4,6 +4,7 @@
 //! only their holder may replace a stale socket. A wiped runtime directory costs nothing: every name is
 //! put back, and clients that were connected stay connected.
 
+use super::asleep::DOORS;
 use crate::ledger::{self, Past};
 use crate::paths::Project;
 use crate::sys::directory::{self, DirectoryError};
@@ -103,6 +104,8 @@ pub struct Rooms {
     supervisor: Named,
     keeper: Named,
     notify: Named,
+    /// In the order of [`DOORS`].
+    doors: Vec<Named>,
     watch: Watch,
 }
 
@@ -117,6 +120,8 @@ pub struct Mended {
     pub keeper: bool,
     /// The notify socket is a new one.
     pub notify: bool,
+    /// The sockets of these [`DOORS`] are new ones.
+    pub doors: Vec<usize>,
     /// The watch is a new one.
     pub watch: bool,
     /// Something could not be mended: look again soon.
@@ -142,6 +147,10 @@ impl Rooms {
             supervisor: Named::bind(Kind::Stream, at("control/supervisor"), 0o600)?,
             keeper: Named::bind(Kind::Stream, at("control/keeper"), 0o600)?,
             notify: Named::bind(Kind::Datagram, at("notify"), 0o666)?,
+            doors: DOORS
+                .iter()
+                .map(|door| Named::bind(door.kind, at(door.name), door.mode))
+                .collect::<Result<_, _>>()?,
             watch: watch(&project.runtime)?,
             project: project.clone(),
             runtime,
@@ -178,6 +187,11 @@ impl Rooms {
         self.keeper.socket.clone()
     }
 
+    /// The socket of one of the [`DOORS`].
+    pub fn door(&self, door: usize) -> Arc<OwnedFd> {
+        self.doors[door].socket.clone()
+    }
+
     /// Where services say that they are ready.
     pub fn notify(&self) -> BorrowedFd<'_> {
         self.notify.socket.as_fd()
@@ -198,7 +212,7 @@ impl Rooms {
 
     /// Takes the names of the sockets away: nobody answers there any more.
     pub fn leave(&self) {
-        for named in [&self.supervisor, &self.keeper, &self.notify] {
+        for named in [&self.supervisor, &self.keeper, &self.notify].into_iter().chain(&self.doors) {
             let _ = fs::remove_file(&named.path);
         }
     }
@@ -233,12 +247,16 @@ impl Rooms {
         mended.supervisor = self.supervisor.mend()?;
         mended.keeper = self.keeper.mend()?;
         mended.notify = self.notify.mend()?;
-        for (new, name) in
-            [(mended.supervisor, "supervisor"), (mended.keeper, "keeper"), (mended.notify, "notify")]
-        {
-            if new {
-                mended.what.push(format!("the socket `{name}` was gone"));
+        for (at, door) in self.doors.iter_mut().enumerate() {
+            if door.mend()? {
+                mended.doors.push(at);
             }
+        }
+        let fixed = [(mended.supervisor, "supervisor"), (mended.keeper, "keeper"), (mended.notify, "notify")];
+        let fixed = fixed.into_iter().filter(|(new, _)| *new).map(|(_, name)| name);
+        let doors = mended.doors.iter().map(|door| DOORS[*door].name.trim_start_matches("control/"));
+        for name in fixed.chain(doors) {
+            mended.what.push(format!("the socket `{name}` was gone"));
         }
         Ok(())
     }

@@ -34,14 +34,37 @@ pub enum Builtin {
     Logger,
     /// The only writer of the board.
     Keeper,
+    /// Names of processes: the only writer of the mapped table of names.
+    Registry,
+    /// Spans and events: out of black boxes, into a file and to a collector.
+    Telemetry,
 }
 
 impl Builtin {
+    /// Those of a tree, in their order. The keeper is there when flags are declared; of the others each tree has all,
+    /// though some begin asleep.
+    pub fn all(keeper: bool) -> Vec<Builtin> {
+        let mut all = vec![Builtin::Logger];
+        all.extend(keeper.then_some(Builtin::Keeper));
+        all.extend([Builtin::Registry, Builtin::Telemetry]);
+        all
+    }
+
+    /// Nobody starts it before somebody wants something of it (`asleep.rs`).
+    pub fn begins_asleep(self) -> bool {
+        match self {
+            Builtin::Logger | Builtin::Keeper => false,
+            Builtin::Registry | Builtin::Telemetry => true,
+        }
+    }
+
     /// `mainstay.keeper`: its name in `status --all` and in `ps`.
     pub fn name(self) -> &'static str {
         match self {
             Builtin::Logger => "mainstay.logger",
             Builtin::Keeper => "mainstay.keeper",
+            Builtin::Registry => "mainstay.registry",
+            Builtin::Telemetry => "mainstay.telemetry",
         }
     }
 
@@ -50,6 +73,8 @@ impl Builtin {
         match self {
             Builtin::Logger => "@logger",
             Builtin::Keeper => "@keeper",
+            Builtin::Registry => "@registry",
+            Builtin::Telemetry => "@telemetry",
         }
     }
 }
@@ -93,6 +118,7 @@ pub fn tree(user: &Tree, builtins: &[Builtin]) -> Tree {
             limit: None,
             backoff: Backoff::BUILT_IN,
             ready_within: (*builtin == Builtin::Keeper).then_some(Duration::from_secs(10)),
+            autostart: !builtin.begins_asleep(),
             ..Child::default()
         });
     }
@@ -133,6 +159,8 @@ pub struct Entry {
     pub log: Log,
     /// What must hold for it to be started.
     pub condition: Option<Condition>,
+    /// Its lives have black boxes.
+    pub blackbox: bool,
     /// What it executes, shortened for a line.
     pub command: Box<str>,
 }
@@ -161,6 +189,7 @@ impl Entry {
             watchdog: program.watchdog,
             log: program.log.clone(),
             condition: program.condition.clone(),
+            blackbox: program.blackbox,
             command: line(&program.argv).into(),
         }
     }
@@ -178,6 +207,7 @@ impl Entry {
             watchdog: None,
             log: Log::Inherit,
             condition: None,
+            blackbox: false,
             command: builtin.name().into(),
         }
     }

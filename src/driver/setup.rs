@@ -1,6 +1,8 @@
 //! From a checked plan to a driver that is ready to run.
 
 use super::alarms::Alarms;
+use super::audience::Audience;
+use super::boxes::Boxes;
 use super::builtins::{Deaths, Program, declared_by};
 use super::flag_variables::FlagVariables;
 use super::followers::Followers;
@@ -96,27 +98,28 @@ impl Driver {
     ) -> Result<Driver, Failed> {
         // Where there is none, or it is not ours, process groups and sessions have to do.
         let cgroups = Tree::create(&plan.project, rooms.runtime()).ok();
-        let boxes = declares(&plan);
-        let mut descriptors = Descriptors::new(cgroups.is_some(), boxes, inherited);
+        let keeps = declares(&plan);
+        let mut descriptors = Descriptors::new(cgroups.is_some(), inherited);
         descriptors.take(plan.programs.iter())?;
         let in_force = revision::seal(&plan).map_err(|e| Failed::System("keeping the configuration", e))?;
-        let builtins: &[Builtin] =
-            if boxes { &[Builtin::Logger, Builtin::Keeper] } else { &[Builtin::Logger] };
+        let builtins = Builtin::all(keeps);
         let workshop = Workshop::new(&rooms, inherited);
         let program = Program::new(
             workshop.environments.inherited.clone(),
             &declared_by(&plan),
+            &plan.telemetry,
             options.program.clone(),
         )
         .map_err(|e| Failed::System("preparing the built-in services", e))?;
         let flag_variables = FlagVariables::new(&plan, rooms.runtime());
         let templates = Stencil::all(&plan);
+        let telemetry_wanted = plan.telemetry.enabled;
         let Plan { tree, programs, file, .. } = plan;
-        let tree = roster::tree(&tree, builtins);
+        let tree = roster::tree(&tree, &builtins);
         let mut roster = Roster::default();
         let mut slots = Vec::with_capacity(tree.children.len());
         for builtin in builtins {
-            roster.put(ChildId(slots.len() as u32), Entry::of_builtin(*builtin), Some(0));
+            roster.put(ChildId(slots.len() as u32), Entry::of_builtin(builtin), Some(0));
             slots.push(Slot { in_ledger: true, ..Slot::empty() });
         }
         for (rank, what) in programs.into_iter().enumerate() {
@@ -139,15 +142,16 @@ impl Driver {
                 .and_then(Server::from_listener)
                 .map_err(system("listening on the control socket"))?,
             logger: Link::new().map_err(system("making the line to the logger"))?,
-            keeper: match boxes {
+            keeper: match keeps {
                 false => None,
                 true => Some(Link::new().map_err(system("making the line to the keeper"))?),
             },
+            woken: Default::default(),
+            audience: Audience::default(),
+            telemetry_wanted,
             flag_variables,
-            keeping: Keeping::new(
-                past.supervisor.is_some() || predecessor::mark(rooms.project()).exists(),
-                boxes,
-            ),
+            keeping: Keeping::new(past.supervisor.is_some() || predecessor::mark(rooms.project()).exists()),
+            boxes: Boxes::default(),
             poll: Poll::new().map_err(system("making the poller"))?,
             dead: Vec::new(),
             options,
@@ -200,7 +204,7 @@ impl Driver {
             reload_again: false,
         };
         // A full disk is no reason not to run: the ledger tells too.
-        let _ = predecessor::begin(driver.rooms.project(), boxes);
+        let _ = predecessor::begin(driver.rooms.project(), keeps);
         driver.watch_all().map_err(system("watching the sockets"))?;
         Ok(driver)
     }
@@ -210,8 +214,9 @@ impl Driver {
         self.watch(Source::Watch, self.rooms.watch(), Interest::READABLE)?;
         self.watch(Source::Listener, self.server.listener_fd(), Interest::READABLE)?;
         self.watch(Source::Notify, self.rooms.notify(), Interest::READABLE)?;
-        self.watch_link(Source::Logger);
-        self.watch_link(Source::Keeper);
+        self.watch_link(Builtin::Logger);
+        self.watch_link(Builtin::Keeper);
+        self.watch_doors()?;
         match &self.options.host {
             Some(host) => self.watch(Source::Host, host, Interest::READABLE),
             None => Ok(()),

@@ -1,7 +1,9 @@
 //! What the driver keeps of one instance beside the core's state: descriptors, pids, the newest death.
 
-use super::keeper::BlackBox;
+use super::audience::LISTENERS;
+use super::boxes::BlackBox;
 use super::ring::Fault;
+use crate::ipc::builtin;
 use crate::supervisor::Cause;
 use crate::supervisor::spec::Incarnation;
 use crate::sys::cgroup::{Emptiness, Group, Tree};
@@ -43,8 +45,8 @@ pub struct Slot {
     pub info: Option<Box<str>>,
     /// The black box of the newest life, also when that has ended.
     pub blackbox: Option<BlackBox>,
-    /// The keeper is going to be told of its newest life.
-    pub untold: bool,
+    /// Which listeners are going to be told of its newest life.
+    pub untold: [bool; LISTENERS.len()],
     /// The main process of the newest life, also when it has ended: it names a member of a pool that waits for
     /// its next try (J05). 0: none yet.
     pub last_pid: u32,
@@ -77,8 +79,8 @@ pub struct Ended {
     pub time: Wall,
     pub crash: u64,
     pub asked: bool,
-    /// The kernel needed its memory.
-    pub out_of_memory: bool,
+    /// What was wrong with it beside its status.
+    pub fault: Option<builtin::Fault>,
 }
 
 impl Slot {
@@ -100,7 +102,7 @@ impl Slot {
             fault: None,
             info: None,
             blackbox: None,
-            untold: false,
+            untold: [false; LISTENERS.len()],
             last_pid: 0,
             in_ledger: false,
         }

@@ -2,6 +2,7 @@
 
 use super::slot::{Ended, Slot};
 use super::{Driver, public};
+use crate::ipc::builtin::Fault;
 use crate::ipc::control::{Grace, Group, Head, LastExit, Reply, Service, Which};
 use crate::ipc::server::{ConnectionId, Still};
 use crate::supervisor::spec::{self, ChildId, GroupId, Node, Restart, Strategy};
@@ -65,6 +66,7 @@ impl Driver {
             up_ns: public::nanos(now.since(self.started)),
             restarts_hour: u32::try_from(self.restarts.len()).unwrap_or(u32::MAX),
             shutting_down: self.shutdowns > 0,
+            crashes_unwritten: self.deaths.unwritten,
             cursor: self.ring.newest(),
         };
         let children = if all { self.roster.everybody(&self.core) } else { self.roster.users(&self.core) };
@@ -260,7 +262,7 @@ fn last_exit(ended: &Ended, now: crate::time::Instant) -> LastExit {
         code: ended.cause.and_then(public::code),
         signal: ended.cause.and_then(public::signal),
         core: matches!(ended.cause, Some(crate::supervisor::Cause::Signal(_, true))),
-        oom: ended.out_of_memory,
+        oom: ended.fault == Some(Fault::OutOfMemory),
         error: ended.error.clone(),
         lived_ns: public::nanos(ended.lived),
         ago_ns: public::nanos(now.since(ended.at)),

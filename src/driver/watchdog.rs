@@ -9,12 +9,14 @@ use crate::cli::duration::setting;
 use crate::supervisor::Event;
 use crate::supervisor::spec::{ChildId, Incarnation};
 use crate::sys::clock;
+use crate::sys::gauge::{Gauge, GroupMemory};
 use crate::sys::oom::OomKills;
 use crate::time::{Duration, Instant};
 
-/// Processes that the kernel killed because there was no memory left, in the group that we are in.
+/// Memory of the group that we are in, and the processes in it that the kernel killed because there was none left.
 pub struct Memory {
     counter: Option<OomKills>,
+    gauge: Option<Gauge>,
     /// So many of them are known whose they were.
     known: u64,
 }
@@ -24,7 +26,7 @@ impl Memory {
     pub fn new() -> Memory {
         let counter = OomKills::ours().ok().filter(|counter| counter.count().is_ok());
         let known = counter.as_ref().and_then(|counter| counter.count().ok()).unwrap_or(0);
-        Memory { counter, known }
+        Memory { counter, gauge: Gauge::ours().ok(), known }
     }
 
     /// How many there were; `None`: that is not to be seen.
@@ -101,6 +103,12 @@ impl Driver {
             }
             _ => false,
         }
+    }
+
+    /// What the kernel counts of the memory of its control group, or else of ours. Allocates nothing.
+    pub(super) fn group_memory(&self, child: ChildId) -> Option<GroupMemory> {
+        let own = self.slots[child.0 as usize].cgroup.as_ref().and_then(|group| group.memory().ok());
+        own.or_else(|| self.memory.gauge.as_ref().and_then(|gauge| gauge.read().ok()))
     }
 
     /// Before a life: what its counter says, unless it has one of its own.

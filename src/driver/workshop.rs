@@ -1,6 +1,7 @@
 //! Where lives are prepared: from a program of the plan to a launch, its pipes and its names; and the count of
 //! the descriptors that this takes, which is refused beforehand when it cannot be (S1).
 
+use super::boxes;
 use super::builtins::Program;
 use super::rooms::Rooms;
 use super::roster::Entry;
@@ -19,7 +20,7 @@ const DESCRIPTORS_BASE: u64 = 320;
 /// How many descriptors there may be, and how many the instances take.
 pub struct Descriptors {
     limit: Option<u64>,
-    /// The pidfd of each instance, its cgroup, and its black box.
+    /// The pidfd of each instance, and its cgroup.
     each: u64,
     instances: u64,
     logged: u64,
@@ -27,23 +28,19 @@ pub struct Descriptors {
 
 impl Descriptors {
     /// None taken yet.
-    pub fn new(cgroups: bool, boxes: bool, inherited: &Inherited) -> Descriptors {
-        let each = 1 + u64::from(cgroups) + u64::from(boxes);
+    pub fn new(cgroups: bool, inherited: &Inherited) -> Descriptors {
+        let each = 1 + u64::from(cgroups);
         Descriptors { limit: inherited.descriptors, each, instances: 0, logged: 0 }
     }
 
-    /// Each instance takes one more, or one less, than before: its lives have black boxes from now on, or none.
-    ///
-    /// # Errors
-    /// They are too many, with the arithmetic; then nothing is taken.
-    pub fn change_boxes(&mut self, more: bool) -> Result<(), Failed> {
-        let before = self.each;
-        self.each = if more { before + 1 } else { before - 1 };
-        let taken = self.take(std::iter::empty());
-        if taken.is_err() {
-            self.each = before;
-        }
-        taken
+    /// How many black boxes there may be beside what instances need: whatever is left over, since a life can do without.
+    pub fn for_boxes(&self) -> u64 {
+        let needed = self.needed(self.instances, self.logged) + boxes::KEPT_FREE;
+        self.limit.map_or(u64::MAX, |limit| limit.saturating_sub(needed))
+    }
+
+    fn needed(&self, instances: u64, logged: u64) -> u64 {
+        DESCRIPTORS_BASE + self.each * instances + 2 * logged
     }
 
     /// Takes what these need.
@@ -57,7 +54,7 @@ impl Descriptors {
             logged += u64::from(has_pipes(&program.log));
         }
         let each = self.each;
-        let needed = DESCRIPTORS_BASE + each * instances + 2 * logged;
+        let needed = self.needed(instances, logged);
         if let Some(limit) = self.limit.filter(|limit| needed > *limit) {
             let arithmetic =
                 format!("{DESCRIPTORS_BASE} + {each} × {instances} instances + 2 × {logged} with a log");

@@ -50,6 +50,8 @@ pub fn own(mut words: impl Iterator<Item = OsString>) -> Option<ExitCode> {
     Some(match words.next()?.to_str()? {
         "@keeper" => services::keeper::main(words),
         "@logger" => services::logger::main(words),
+        "@registry" => services::registry::main(words),
+        "@telemetry" => services::telemetry::main(words),
         revision::SUBCOMMAND => revision::main(words),
         super::child::SUBCOMMAND => super::child::main(),
         HELLO => hello(),

@@ -188,6 +188,12 @@ macro_rules! service_options {
             self
         }
 
+        /// `false`: its lives have no black boxes, so its crash reports tell only what the supervisor knows.
+        pub fn blackbox(mut self, blackbox: bool) -> Self {
+            self.keys.set("blackbox", blackbox);
+            self
+        }
+
         /// Where it runs, relative to the tree's folder, which is also where it runs unless this is said.
         pub fn directory(mut self, path: impl AsRef<Path>) -> Self {
             self.keys.set("directory", path.as_ref());

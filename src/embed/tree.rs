@@ -8,6 +8,7 @@ use super::host::Host;
 use super::keys::{Keys, Value};
 use super::migration::Migration;
 use super::service::{Template, common_options, program_options};
+use super::telemetry::Telemetry;
 use super::text::Writer;
 use super::words::{Backoff, Log, LogFile, Semantics, Signal};
 use crate::cli::check;
@@ -35,6 +36,7 @@ pub struct Tree {
     flags: Vec<Flag>,
     migrations: Vec<Migration>,
     guard: Option<Mode>,
+    telemetry: Option<Telemetry>,
     pub(super) host: Host,
 }
 
@@ -74,6 +76,7 @@ impl Tree {
             flags: Vec::new(),
             migrations: Vec::new(),
             guard: None,
+            telemetry: None,
             host: Host::default(),
         }
     }
@@ -105,6 +108,12 @@ impl Tree {
     /// One more migration.
     pub fn migration(mut self, migration: Migration) -> Tree {
         self.migrations.push(migration);
+        self
+    }
+
+    /// What becomes of the spans and events that services write.
+    pub fn telemetry(mut self, telemetry: Telemetry) -> Tree {
+        self.telemetry = Some(telemetry);
         self
     }
 
@@ -203,6 +212,10 @@ impl Tree {
         if let Some(log) = &self.log {
             writer.node("log".to_owned(), Some(("log", None)));
             writer.options(&log.0);
+        }
+        if let Some(telemetry) = &self.telemetry {
+            writer.node("telemetry".to_owned(), Some(("telemetry", None)));
+            writer.options(&telemetry.0);
         }
         if let Some(mode) = self.guard {
             writer.node("guard".to_owned(), Some(("guard", None)));

@@ -148,6 +148,12 @@ impl Body {
         }
     }
 
+    /// The same for bits that plainly say one or the other.
+    #[inline]
+    pub(crate) const fn plain_is_on(bits: u32) -> bool {
+        bits & ON != 0
+    }
+
     /// The share of a proven flag that is a plain percentage: not disabled, no lists. `None`: look closer.
     #[inline]
     pub(crate) const fn plain_share(bits: u32) -> Option<u32> {

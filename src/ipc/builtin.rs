@@ -53,7 +53,7 @@ pub enum ToLogger {
         incarnation: u64,
     },
     /// A life has ended: drain what it wrote, mark the end in its log, write its crash record when
-    /// `crash` is not 0. Sent again to the next life of the logger until it was acknowledged.
+    /// `crash` is not 0. With it comes its black box when it says so. Sent again to the next life of the logger until it was acknowledged.
     Death(Death),
     /// Something happened that a person wants to see.
     Happened(Event),
@@ -95,8 +95,8 @@ pub struct Death {
     pub signal: Option<i32>,
     /// A core was dumped.
     pub core: bool,
-    /// The kernel killed it because there was no memory left.
-    pub oom: bool,
+    /// What was wrong with it beside its status; `None` when the status says it all.
+    pub fault: Option<Fault>,
     /// A start that failed, a readiness that never came, a watchdog that was missed, health checks that failed: in
     /// words. Else empty.
     pub error: String,
@@ -110,12 +110,87 @@ pub struct Death {
     pub restarts: u32,
     /// Its limit; 0: none.
     pub restarts_max: u32,
-    /// Processor time used by the life, user and system.
-    pub cpu_ns: u64,
-    /// Its largest resident set, in bytes.
-    pub memory_max: u64,
+    /// What it used, itself and the children that it waited for.
+    pub used: Used,
+    /// Its control group when it died, before the next life uses it; `None` where the kernel counts no memory for it.
+    pub group: Option<GroupMemory>,
+    /// Its black box, which comes with this message when it is [`BoxOf::Here`].
+    pub blackbox: BoxOf,
     /// The number of the newest event when it died.
     pub cursor: u64,
+}
+
+/// Why a death is a failure whatever its status.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Encode, Decode, serde::Serialize, serde::Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fault {
+    /// The kernel needed its memory.
+    OutOfMemory,
+    /// It was ended because it missed its watchdog.
+    Watchdog,
+    /// It was ended because too many of its health checks in a row failed.
+    Unhealthy,
+    /// It was ended because it was not ready in time.
+    NeverReady,
+}
+
+/// What a life used, as `getrusage(2)` counts it.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, serde::Serialize, serde::Deserialize,
+)]
+#[serde(default)]
+pub struct Used {
+    /// Processor time in its own code, nanoseconds.
+    pub user_ns: u64,
+    /// Processor time in the kernel, nanoseconds.
+    pub system_ns: u64,
+    /// The largest resident set, in bytes.
+    pub memory_max: u64,
+    /// Pages that had to be read from a disk.
+    pub major_faults: u64,
+    /// Pages that were there, or were only to be made.
+    pub minor_faults: u64,
+    /// Bytes read from disks.
+    pub read_bytes: u64,
+    /// Bytes written for disks.
+    pub written_bytes: u64,
+    /// How often it waited.
+    pub waits: u64,
+    /// How often it had to wait for its turn.
+    pub preemptions: u64,
+}
+
+/// Memory of a control group, in bytes. A number that the kernel does not have is `None`.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, serde::Serialize, serde::Deserialize,
+)]
+#[serde(default)]
+pub struct GroupMemory {
+    /// When the main process had ended: files in memory and helpers.
+    pub now: Option<u64>,
+    /// The most it ever was, over all lives that used the group.
+    pub peak: Option<u64>,
+    /// What it may be; `None` also when there is no limit.
+    pub limit: Option<u64>,
+    /// How many of its processes the kernel has killed because there was no memory left.
+    pub oom_kills: Option<u64>,
+}
+
+/// What became of the black box of a life that died.
+#[derive(
+    Clone, Copy, Debug, Default, PartialEq, Eq, Encode, Decode, serde::Serialize, serde::Deserialize,
+)]
+#[serde(rename_all = "snake_case")]
+pub enum BoxOf {
+    /// It had none: it did not want one, or there were no descriptors left for it.
+    #[default]
+    None,
+    /// Nothing was written into it.
+    Untouched,
+    /// It comes with the message.
+    Here,
+    /// Too many died at once: it was let go.
+    LetGo,
 }
 
 /// Logger → supervisor.
@@ -128,10 +203,12 @@ pub enum FromLogger {
         /// Which life.
         incarnation: u64,
     },
-    /// Deaths up to this number are recorded (or cannot be, and that is said on stderr).
+    /// Deaths up to this number are recorded, or cannot be.
     Recorded {
         /// [`Death::seq`].
         seq: u64,
+        /// So many of their crash records could not be written.
+        unwritten: u32,
     },
     /// An instance that is gone has all its words in its log, and nothing is kept of it: its number may be given
     /// to another one. Comes after the [`FromLogger::Recorded`] of every death that was told before its
@@ -147,21 +224,15 @@ pub enum FromLogger {
     },
 }
 
-/// Supervisor → keeper.
+/// What the supervisor says of instances and lives to whoever wants to know of all: keeper and telemetry.
 ///
-/// Order for each new life of the keeper: `Hello`, every `Instance`, the `Life` of each instance that runs or left a black
-/// box when it ended (then its `Ended` follows), then `Begin`. Later ones as they come: `Instance` and `Gone` when a child
-/// is added or removed, `Life` when one has begun and before anything that happened in it, `Ended` when it is over. A life that is over before it could be told is
-/// told when it is still the newest of its instance. Of the built-in services nothing is told.
+/// Order for each new life of theirs: every `Instance`, the `Life` of each instance that runs or left a black box when it
+/// ended (then its `Ended` follows), then `Begin`. Later ones as they come: `Instance` and `Gone` when a child is added or
+/// removed, `Life` when one has begun and before anything that happened in it, `Ended` when it is over. A life that is over
+/// before it could be told is told when it is still the newest of its instance; to telemetry also when it left something. Of
+/// the built-in services nothing is told.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
-pub enum ToKeeper {
-    /// Said first to each life of the keeper.
-    Hello {
-        /// A random number, the same for all lives of the keeper under one supervisor.
-        run: u64,
-        /// True when the supervisor before this one ended without a goodbye: it, or the host, died.
-        abrupt: bool,
-    },
+pub enum Told {
     /// An instance that the tree has, whether it runs or not.
     Instance {
         /// Its number.
@@ -177,6 +248,8 @@ pub enum ToKeeper {
         child: u32,
         /// Which.
         incarnation: u64,
+        /// Its main process.
+        pid: u32,
     },
     /// A life is over.
     Ended {
@@ -190,8 +263,22 @@ pub enum ToKeeper {
         /// Whose.
         child: u32,
     },
-    /// All that this life of the keeper must know has been said.
+    /// All that this life must know has been said.
     Begin,
+}
+
+/// Supervisor → keeper. `Hello` comes first, then the tree.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum ToKeeper {
+    /// Said first to each life of the keeper.
+    Hello {
+        /// A random number, the same for all lives of the keeper under one supervisor.
+        run: u64,
+        /// True when the supervisor before this one ended without a goodbye: it, or the host, died.
+        abrupt: bool,
+    },
+    /// Instances and lives.
+    Tree(Told),
     /// Events before the next one that are gone from the ring, whatever they were about, after [`FromKeeper::Feed`].
     Missed {
         /// How many.
@@ -227,5 +314,68 @@ pub enum FromKeeper {
     Fresh {
         /// Names of services; empty: all.
         services: Vec<String>,
+    },
+}
+
+/// Supervisor → telemetry. `Hello` comes first, then the tree.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum ToTelemetry {
+    /// Said first to each life of telemetry.
+    Hello {
+        /// The project, which is the namespace of its services.
+        project: String,
+    },
+    /// Instances and lives.
+    Tree(Told),
+    /// Boxes of lives that ended were let go before telemetry could be told of them: too many waited.
+    Unseen {
+        /// How many, since it was said last.
+        count: u64,
+    },
+    /// A new socket of datagrams comes with this; the old one's name is gone. Both are heard.
+    Listen,
+}
+
+/// Telemetry → supervisor.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum FromTelemetry {
+    /// Everything that the box of an ended life held is written.
+    Drained {
+        /// Whose.
+        child: u32,
+        /// Which.
+        incarnation: u64,
+    },
+    /// What the life before left unfinished is taken up.
+    Repaired {
+        /// In words.
+        what: String,
+    },
+    /// Something is wrong: a full disk, a collector that does not answer.
+    Trouble {
+        /// In words.
+        message: String,
+    },
+}
+
+/// Supervisor → registry.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum ToRegistry {
+    /// A new listening socket comes with this; the old one's name is gone. Both are served.
+    Listen,
+}
+
+/// Registry → supervisor.
+#[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
+pub enum FromRegistry {
+    /// The table was damaged or gone, and stands again.
+    Repaired {
+        /// In words.
+        what: String,
+    },
+    /// Something is wrong with the table or the log: a full disk, say.
+    Trouble {
+        /// In words.
+        message: String,
     },
 }

@@ -246,6 +246,8 @@ pub struct Head {
     pub restarts_hour: u32,
     /// True while everything is being stopped.
     pub shutting_down: bool,
+    /// Crash records that could not be written since the supervisor began.
+    pub crashes_unwritten: u64,
     /// The newest event.
     pub cursor: u64,
 }
@@ -583,6 +585,9 @@ pub enum What {
         in_place: u32,
         /// `file`, `program` (a tree in code), or what was scaled: `web=8`.
         from: String,
+        /// Where in the file something differs: `worker.env.DB_HOST`, `@app.strategy`, `mailer`. The first 64.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        paths: Vec<String>,
     },
     /// Another plan could not be taken; nothing was changed.
     ReloadFailed {

@@ -1,4 +1,4 @@
-//! What our processes say to each other: data ([`control`], [`flags`], [`builtin`], [`declared`]), bytes ([`codec`],
+//! What our processes say to each other: data ([`control`], [`flags`], [`registry`], [`builtin`], [`declared`]), bytes ([`codec`],
 //! [`frame`]), sockets ([`server`], [`client`]).
 
 pub mod builtin;
@@ -9,4 +9,5 @@ pub mod declared;
 pub mod flags;
 pub mod frame;
 pub mod notify;
+pub mod registry;
 pub mod server;

@@ -7,6 +7,7 @@
 use super::event::Cause;
 use super::facts::Facts;
 use super::group::{Then, Why};
+use super::intensity::whole_second;
 use super::service::{Failure, Force, Goal, Phase, Rest, is_abnormal};
 use super::spec::{AutoShutdown, ChildId, DEFAULT_LIMIT, Grace, Intensity, OnLimit, Restart};
 use super::{ChildReport, End, GroupReport, Supervisor, backoff, group, strategy};
@@ -320,11 +321,7 @@ impl Supervisor {
 
     /// Counts a restart in the window of `group`. False: it is used up.
     fn count_in_group(&mut self, group: usize, intensity: Intensity) -> bool {
-        const SECOND: u64 = 1_000_000_000;
-        let now = match self.tree.groups[group].whole_seconds {
-            true => Instant::from_nanos(self.now.as_nanos() / SECOND * SECOND),
-            false => self.now,
-        };
+        let now = if self.tree.groups[group].whole_seconds { whole_second(self.now) } else { self.now };
         self.groups[group].window.allow(intensity, now)
     }
 

@@ -34,6 +34,13 @@ impl Window {
         true
     }
 
+    /// From now on moments are those of [`whole_second`]: those that are known become so too.
+    pub(super) fn count_whole_seconds(&mut self) {
+        for (at, _) in &mut self.stamps {
+            *at = whole_second(*at);
+        }
+    }
+
     /// How many restarts lie in the window, as of `now`.
     pub(super) fn count(&self, within: Duration, now: Instant) -> u32 {
         let live = self.stamps.iter().rev().take_while(|(at, _)| now.since(*at) <= within);
@@ -69,6 +76,12 @@ impl Window {
         }
         self.stamps.push_back((now, 1));
     }
+}
+
+/// The beginning of the second that `at` is in: as OTP's windows count (I03).
+pub(super) fn whole_second(at: Instant) -> Instant {
+    const SECOND: u64 = 1_000_000_000;
+    Instant::from_nanos(at.as_nanos() / SECOND * SECOND)
 }
 
 #[cfg(test)]

@@ -14,7 +14,7 @@ use super::group::{self, Then};
 use super::positions::Positions;
 use super::service::{Goal, Phase, Rest};
 use super::shape::{self, GROUP, Shape};
-use super::spec::{ChildId, Group, GroupId, Node, Tree};
+use super::spec::{ChildId, Group, GroupId, Node, Restart, Tree};
 use super::standing::Standing;
 use super::{Action, Member, Supervisor, strategy};
 use crate::time::Instant;
@@ -180,13 +180,17 @@ impl Supervisor {
                 (self.nodes[group | GROUP].held, self.nodes[group | GROUP].behind) = (false, false);
             }
             self.groups[group].doomed = false;
+            if policy.whole_seconds && !self.tree.groups[group].whole_seconds {
+                self.groups[group].window.count_whole_seconds();
+            }
             self.tree.groups[group] = policy;
         }
         for (at, mut policy) in revision.tree.children.into_iter().enumerate() {
             policy.group = new.groups[policy.group.0 as usize];
             policy.needs = policy.needs.iter().map(here).collect();
             let child = new.children[at].0 as usize;
-            let otp = revision.otp_rule || self.tree.groups[policy.group.0 as usize].otp;
+            let semantics = self.tree.groups[policy.group.0 as usize].otp;
+            let otp = revision.otp_rule || semantics;
             let moved = self.shape.parent(child) != Some(policy.group.0 as usize);
             self.tree.children[child] = self.policies.keep(policy);
             let up = self.tree.children[child].autostart && !otp;
@@ -194,6 +198,12 @@ impl Supervisor {
                 self.services[child].goal = if up { Goal::Up } else { Goal::Down };
             } else if std::mem::replace(&mut self.services[child].doomed, false) && up {
                 self.services[child].goal = Goal::Up;
+            }
+            let dropped = self.is_dropped(child);
+            let service = &mut self.services[child];
+            if dropped && !(semantics && self.tree.children[child].restart == Restart::Temporary) {
+                // It falls as a bystander that would not have come back (E09), and is none any more.
+                service.goal = Goal::Up;
             }
             if self.services[child].goal == Goal::Down && !self.services[child].phase.alive() {
                 self.services[child].phase = Phase::Idle(Rest::Stopped);
@@ -205,6 +215,13 @@ impl Supervisor {
             self.nodes[child].behind &= !moved;
         }
         self.otp_rule = revision.otp_rule;
+    }
+
+    /// Whether it runs and will not again when the fall that takes it down is over.
+    fn is_dropped(&self, child: usize) -> bool {
+        let service = &self.services[child];
+        let runs = service.phase.alive() && !matches!(service.phase, Phase::Clearing { .. });
+        runs && service.goal == Goal::Done { clean: false } && self.nodes[child].held
     }
 
     /// What the new tree does not have goes, unless OTP's rule keeps it. Who was added by hand stays as long as

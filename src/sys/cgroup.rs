@@ -5,6 +5,7 @@
 //! "is anybody left?" is one file. Controllers are never touched. Where the hierarchy is missing or may
 //! not be written to, [`Tree::create`] says so and [`super::strays`] does what can be done without.
 
+use super::gauge::{Gauge, GroupMemory};
 use super::oom::OomKills;
 use super::pidfd;
 use rustix::fs::{AtFlags, Mode, OFlags, mkdirat, openat, unlinkat};
@@ -203,6 +204,14 @@ impl Group {
     /// The memory controller is not switched on for it.
     pub fn oom_kills(&self) -> io::Result<u64> {
         OomKills::of(self.as_fd())?.count()
+    }
+
+    /// What the kernel counts of its memory. Allocates nothing.
+    ///
+    /// # Errors
+    /// The memory controller is not switched on for it, which is the rule: controllers are never touched here.
+    pub fn memory(&self) -> io::Result<GroupMemory> {
+        Gauge::of(self.as_fd())?.read()
     }
 
     fn read(&self, file: &str) -> io::Result<String> {

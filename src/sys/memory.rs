@@ -6,7 +6,7 @@
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, fcntl_get_seals, ftruncate, memfd_create};
 use std::fs::{self, File};
 use std::io::{self, Write};
-use std::os::fd::{BorrowedFd, OwnedFd};
+use std::os::fd::{AsRawFd, BorrowedFd, OwnedFd};
 
 /// So many zero bytes that can be written but not resized.
 ///
@@ -58,6 +58,30 @@ pub fn fixed_size(memory: BorrowedFd<'_>) -> io::Result<Option<u64>> {
     Ok(fcntl_get_seals(memory).is_ok_and(|seals| seals.contains(fixed)).then_some(size))
 }
 
+/// How many bytes of it were ever written to, in whole pages; nothing else of it takes memory.
+///
+/// # Errors
+/// Those of `fstat`.
+pub fn touched(memory: BorrowedFd<'_>) -> io::Result<u64> {
+    Ok(rustix::fs::fstat(memory)?.st_blocks as u64 * 512)
+}
+
+/// A lock on it that others of this kind respect, held until what is returned is dropped or its process has ended. `None`:
+/// somebody else has it.
+///
+/// # Errors
+/// It may not be opened, or no descriptors are left.
+pub fn lock(memory: BorrowedFd<'_>) -> io::Result<Option<OwnedFd>> {
+    // Opened anew: all processes that inherited the descriptor have one lock in common.
+    let again =
+        File::options().read(true).write(true).open(format!("/proc/self/fd/{}", memory.as_raw_fd()))?;
+    match rustix::fs::flock(&again, rustix::fs::FlockOperation::NonBlockingLockExclusive) {
+        Ok(()) => Ok(Some(again.into())),
+        Err(rustix::io::Errno::WOULDBLOCK | rustix::io::Errno::INTR) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
 /// Fills `bytes` with what is in it from byte `offset` on, a copy; says how many there were.
 ///
 /// # Errors
@@ -75,15 +99,7 @@ pub fn read_at(memory: BorrowedFd<'_>, bytes: &mut [u8], offset: u64) -> io::Res
     Ok(read)
 }
 
-/// Writes `bytes` at its beginning.
-///
-/// # Errors
-/// It is sealed against that, or no memory is left.
-pub fn write_at_start(memory: BorrowedFd<'_>, bytes: &[u8]) -> io::Result<()> {
-    write_at(memory, bytes, 0)
-}
-
-/// Writes `bytes` from byte `offset` on.
+/// Writes `bytes` at byte `offset`.
 ///
 /// # Errors
 /// It is sealed against that, or no memory is left.
@@ -140,6 +156,7 @@ pub fn trim() {
 mod tests {
     use super::*;
     use rustix::io::{pread, pwrite};
+    use std::os::fd::AsFd;
 
     #[test]
     fn sealed_memory_is_read_and_never_changed() {
@@ -164,6 +181,18 @@ mod tests {
         assert_eq!(pwrite(&memory, b"x", 4095).unwrap(), 1);
         assert!(ftruncate(&memory, 0).is_err());
         assert!(ftruncate(&memory, 8192).is_err());
+    }
+
+    #[test]
+    fn only_pages_that_were_written_count_as_touched() {
+        let memory = zeroed("test", 1 << 20).unwrap();
+        let page = rustix::param::page_size() as u64;
+        assert_eq!(touched(memory.as_fd()).unwrap(), 0);
+        pread(&memory, &mut [0; 64], 512 << 10).unwrap();
+        assert_eq!(touched(memory.as_fd()).unwrap(), 0, "reading takes nothing");
+        pwrite(&memory, b"x", 0).unwrap();
+        pwrite(&memory, b"x", page + 1).unwrap();
+        assert_eq!(touched(memory.as_fd()).unwrap(), 2 * page);
     }
 
     #[test]

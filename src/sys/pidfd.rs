@@ -8,18 +8,37 @@ use crate::time::Duration;
 use rustix::event::{PollFd, PollFlags, poll};
 use std::io;
 use std::mem::MaybeUninit;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::fd::{AsFd, AsRawFd, BorrowedFd, FromRawFd, OwnedFd};
 
 /// Linux 6.9: the signal goes to the process group that the pidfd's process leads, or led.
 const PIDFD_SIGNAL_PROCESS_GROUP: u32 = 1 << 2;
 
+/// What `statfs` says of a pidfd since Linux 6.9.
+const PID_FS_MAGIC: i64 = 0x5049_4446;
+/// Linux 6.5; not in libc yet.
+const SO_PEERPIDFD: i32 = 77;
+
 /// What a process and its reaped children used, as `wait4(2)` reports it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Usage {
-    /// Processor time, user and system.
-    pub cpu: Duration,
+    /// Processor time in its own code.
+    pub user: Duration,
+    /// Processor time in the kernel.
+    pub system: Duration,
     /// The largest resident set, in bytes.
     pub memory_max: u64,
+    /// Pages that were read from a disk.
+    pub major_faults: u64,
+    /// Pages that were not.
+    pub minor_faults: u64,
+    /// Bytes read from disks.
+    pub read: u64,
+    /// Bytes written for disks.
+    pub written: u64,
+    /// How often it gave its processor up.
+    pub waits: u64,
+    /// How often the processor was taken from it.
+    pub preemptions: u64,
 }
 
 /// How it ended, or `None` while it lives. Leaves the zombie, so that everything about it can still be
@@ -131,6 +150,50 @@ pub fn start_time(pid: u32) -> io::Result<u64> {
     Ok(procfs::stat(pid)?.started)
 }
 
+/// What tells this process from every other of this boot: the inode of its pidfd. 0 on a kernel before 6.9, where it
+/// tells nothing.
+///
+/// # Errors
+/// Those of `fstat`.
+pub fn identity(pidfd: impl AsFd) -> io::Result<u64> {
+    let is_pidfs = rustix::fs::fstatfs(&pidfd)?.f_type == PID_FS_MAGIC;
+    Ok(if is_pidfs { rustix::fs::fstat(&pidfd)?.st_ino } else { 0 })
+}
+
+/// Whether the process has ended, whoever is to reap it.
+pub fn is_over(pidfd: impl AsFd) -> bool {
+    let now = rustix::event::Timespec { tv_sec: 0, tv_nsec: 0 };
+    let mut watched = [PollFd::new(&pidfd, PollFlags::IN)];
+    matches!(poll(&mut watched, Some(&now)), Ok(1..))
+}
+
+/// The process that connected to this socket, as it was then. `None`: a kernel before 6.5, or nobody that we can see.
+pub fn of_peer(socket: impl AsFd) -> Option<OwnedFd> {
+    let (mut raw, mut length) = (-1i32, size_of::<i32>() as libc::socklen_t);
+    // SAFETY: the kernel writes one integer into `raw`, whose size `length` says.
+    let result = unsafe {
+        libc::getsockopt(
+            socket.as_fd().as_raw_fd(),
+            libc::SOL_SOCKET,
+            SO_PEERPIDFD,
+            (&raw mut raw).cast(),
+            &raw mut length,
+        )
+    };
+    if result != 0 || raw < 0 {
+        return None;
+    }
+    // SAFETY: the call made this descriptor for us, closed on exec, and nobody else knows it.
+    Some(unsafe { OwnedFd::from_raw_fd(raw) })
+}
+
+/// The number of a process by its descriptor, as we see it; `None`: it is over and reaped, or nothing that we can see.
+pub fn number(pidfd: impl AsFd) -> Option<u32> {
+    let text = std::fs::read_to_string(format!("/proc/self/fdinfo/{}", pidfd.as_fd().as_raw_fd())).ok()?;
+    let line = text.lines().find_map(|line| line.strip_prefix("Pid:"))?;
+    line.trim().parse().ok().filter(|pid| *pid > 0)
+}
+
 /// What a stranger's death looked like to [`reap_strangers`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Reaped {
@@ -213,8 +276,18 @@ fn wait_raw(kind: libc::idtype_t, id: u32, options: i32) -> io::Result<Option<(u
         _ => Cause::Unknown,
     };
     let time = |time: libc::timeval| Duration::new(time.tv_sec as u64, time.tv_usec as u32 * 1000);
-    let usage =
-        Usage { cpu: time(usage.ru_utime) + time(usage.ru_stime), memory_max: usage.ru_maxrss as u64 * 1024 };
+    let usage = Usage {
+        user: time(usage.ru_utime),
+        system: time(usage.ru_stime),
+        memory_max: usage.ru_maxrss as u64 * 1024,
+        major_faults: usage.ru_majflt as u64,
+        minor_faults: usage.ru_minflt as u64,
+        // The kernel counts blocks of 512 bytes, whatever the disk's are.
+        read: usage.ru_inblock as u64 * 512,
+        written: usage.ru_oublock as u64 * 512,
+        waits: usage.ru_nvcsw as u64,
+        preemptions: usage.ru_nivcsw as u64,
+    };
     Ok(Some((pid as u32, cause, usage)))
 }
 

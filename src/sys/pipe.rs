@@ -2,6 +2,9 @@
 //!
 //! Nothing here blocks: the descriptors are expected to be non-blocking, and every call asks for that too.
 
+use super::clock;
+use crate::time::Duration;
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::{Errno, ioctl_fionread};
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_getpipe_size, fcntl_setpipe_size, pipe_with};
@@ -11,6 +14,30 @@ use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 /// A new pipe, (read end, write end): non-blocking, closed on exec.
 pub fn nonblocking() -> io::Result<(OwnedFd, OwnedFd)> {
     Ok(pipe_with(PipeFlags::CLOEXEC | PipeFlags::NONBLOCK)?)
+}
+
+/// Whether all other ends are closed, or something can be read, within so long.
+pub fn closed_within(end: impl AsFd, most: Duration) -> io::Result<bool> {
+    let until = clock::now() + most;
+    loop {
+        let left = until.since(clock::now());
+        let left = Timespec { tv_sec: left.as_secs() as i64, tv_nsec: left.subsec_nanos().into() };
+        match poll(&mut [PollFd::new(&end, PollFlags::IN)], Some(&left)) {
+            Ok(ready) => return Ok(ready > 0),
+            Err(Errno::INTR) => {}
+            Err(error) => return Err(error.into()),
+        }
+    }
+}
+
+/// Waits until one of these can be read: a pidfd when its process has ended. Returns at once after a signal, too.
+pub fn readable_one_of(ends: &[&dyn AsFd]) -> io::Result<()> {
+    let mut watched: Vec<PollFd<'_>> =
+        ends.iter().map(|end| PollFd::from_borrowed_fd(end.as_fd(), PollFlags::IN)).collect();
+    match poll(&mut watched, None) {
+        Ok(_) | Err(Errno::INTR) => Ok(()),
+        Err(error) => Err(error.into()),
+    }
 }
 
 /// A description of its own for the read end of the same pipe, non-blocking.

@@ -27,7 +27,12 @@ impl Post {
     pub fn send(&self) -> io::Result<()> {
         let flags = SocketFlags::CLOEXEC | SocketFlags::NONBLOCK;
         let socket = rustix::net::socket_with(AddressFamily::UNIX, SocketType::DGRAM, flags, None)?;
-        rustix::net::sendto(&socket, &self.message, SendFlags::NOSIGNAL | SendFlags::DONTWAIT, &self.address)?;
+        rustix::net::sendto(
+            &socket,
+            &self.message,
+            SendFlags::NOSIGNAL | SendFlags::DONTWAIT,
+            &self.address,
+        )?;
         Ok(())
     }
 }

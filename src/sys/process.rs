@@ -134,7 +134,7 @@ fn reset_signals() -> io::Result<()> {
 }
 
 /// Raising the soft limit to the hard one needs no privilege; where it fails, the old one stays.
-fn raise_nofile() -> Limit {
+pub fn raise_nofile() -> Limit {
     let limit = getrlimit(Resource::Nofile);
     let raised = rustix::process::Rlimit { current: limit.maximum, maximum: limit.maximum };
     let _ = setrlimit(Resource::Nofile, raised);

@@ -112,7 +112,9 @@ mod counted {
         if gone >= SHARED_NS {
             TICK.store(tick, Ordering::Relaxed);
         }
-        let reach = gone_ticks.saturating_mul(GROWTH).min((u128::from(REACH_NS) << 32).checked_div(u128::from(tick)).unwrap_or(0) as u64);
+        let reach = gone_ticks
+            .saturating_mul(GROWTH)
+            .min((u128::from(REACH_NS) << 32).checked_div(u128::from(tick)).unwrap_or(0) as u64);
         Anchor { ticks, nanos, reach, tick, slept }
     }
 
@@ -123,7 +125,8 @@ mod counted {
             let nanos = clock::now().as_nanos();
             (counter().wrapping_sub(before), before, nanos)
         });
-        let (took, before, nanos) = looks.min_by_key(|(took, ..)| *took).filter(|(took, ..)| *took < DOUBT_TICKS)?;
+        let (took, before, nanos) =
+            looks.min_by_key(|(took, ..)| *took).filter(|(took, ..)| *took < DOUBT_TICKS)?;
         let boot = clock_gettime(ClockId::Boottime);
         let slept = (boot.tv_sec * 1_000_000_000 + boot.tv_nsec - nanos as i64) / 1_000_000_000;
         Some((before.wrapping_add(took / 2), nanos, slept))
@@ -155,7 +158,9 @@ mod counted {
         }
         let path = c"/sys/devices/system/clocksource/clocksource0/current_clocksource";
         let mut name = [0; 16];
-        let Ok(file) = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()) else { return false };
+        let Ok(file) = rustix::fs::open(path, OFlags::RDONLY | OFlags::CLOEXEC, Mode::empty()) else {
+            return false;
+        };
         matches!(rustix::io::read(&file, &mut name), Ok(4) if name.starts_with(b"tsc\n"))
     }
 
@@ -182,7 +187,11 @@ mod counted {
         #[test]
         fn an_anchor_from_before_a_sleep_or_of_long_ago_measures_nothing() {
             let first = anchor(1_000, 5_000_000);
-            for later in [next(first, 25_001_000, 15_000_000, 3), next(first, 1 << 40, LONGEST_NS * 2, 0), next(first, 10, 17_000_000, 0)] {
+            for later in [
+                next(first, 25_001_000, 15_000_000, 3),
+                next(first, 1 << 40, LONGEST_NS * 2, 0),
+                next(first, 10, 17_000_000, 0),
+            ] {
                 assert_ne!(later.ticks, 1_000);
                 assert!(later.reach == 0 || TICK.load(Ordering::Relaxed) != 0);
             }
@@ -193,7 +202,8 @@ mod counted {
             let mut last = 0;
             let start = clock::now();
             while clock::now().since(start) < crate::time::Duration::from_millis(60) {
-                let (before, at, after) = (clock::now().as_nanos(), now().as_nanos(), clock::now().as_nanos());
+                let (before, at, after) =
+                    (clock::now().as_nanos(), now().as_nanos(), clock::now().as_nanos());
                 assert!(at + 50_000 >= before && at <= after + 50_000, "{before} {at} {after}");
                 assert!(at + 50_000 >= last, "never far back");
                 last = at;

@@ -6,12 +6,12 @@ use crate::blackbox::Kind;
 use crate::context;
 use crate::sys::own;
 use std::fmt;
-use tracing_subscriber::layer::{Context, Layer as AnyLayer};
-use tracing_subscriber::registry::LookupSpan;
-use tracing_subscriber::registry::SpanRef;
 use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Level, Subscriber};
+use tracing_subscriber::layer::{Context, Layer as AnyLayer};
+use tracing_subscriber::registry::LookupSpan;
+use tracing_subscriber::registry::SpanRef;
 
 /// Writes the spans and events of `tracing` to the black box of this life. An event of the level `ERROR` is also the last
 /// error of its thread's [context](mod@crate::context); a field `error` of a span says that it failed.

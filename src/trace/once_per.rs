@@ -40,7 +40,9 @@ impl OncePer {
     fn due_at(&self, now: u64) -> Option<u64> {
         let next = self.next.load(Ordering::Relaxed);
         let after = now.saturating_add(self.interval_ns).max(1);
-        if now < next || self.next.compare_exchange(next, after, Ordering::Relaxed, Ordering::Relaxed).is_err() {
+        if now < next
+            || self.next.compare_exchange(next, after, Ordering::Relaxed, Ordering::Relaxed).is_err()
+        {
             self.left_out.fetch_add(1, Ordering::Relaxed);
             return None;
         }
@@ -63,8 +65,9 @@ mod tests {
     fn of_many_threads_one_is_let_through() {
         let once = OncePer::new(Duration::from_secs(1000));
         let through = std::thread::scope(|scope| {
-            let threads: Vec<_> =
-                (0..4).map(|_| scope.spawn(|| (0..1000).filter(|_| once.due_at(7).is_some()).count())).collect();
+            let threads: Vec<_> = (0..4)
+                .map(|_| scope.spawn(|| (0..1000).filter(|_| once.due_at(7).is_some()).count()))
+                .collect();
             threads.into_iter().map(|thread| thread.join().unwrap()).sum::<usize>()
         });
         assert_eq!(through, 1);

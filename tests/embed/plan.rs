@@ -93,6 +93,7 @@ fn a_service_says_what_its_table_says() {
         |s| s.env("PORT", "2525").env("FROM", "a").env("FROM", "b\nc").inherit_env(false),
         "env = { PORT = 2525, FROM = \"b\\nc\" }\ninherit_env = false",
     );
+    service(|s| s.blackbox(false), "blackbox = false");
     service(|s| s.directory("mail"), "directory = \"mail\"");
     service(|s| s.directory("/var/mail"), "directory = \"/var/mail\"");
     service(|s| s.user("mail"), "user = \"mail\"");
@@ -346,6 +347,24 @@ fn health_and_watchdog_say_what_their_keys_say() {
 }
 
 #[test]
+fn telemetry_is_what_the_file_says() {
+    let telemetry = Telemetry::new()
+        .enabled(true)
+        .endpoint("http://localhost:4318")
+        .sample(25.0)
+        .name("health.*", 0.0)
+        .keep_failed(false)
+        .per_second(7)
+        .batch(3, Duration::from_millis(5))
+        .file(8192, 2);
+    same(
+        Tree::new("t").telemetry(telemetry),
+        "name = \"t\"\n[telemetry]\nendpoint = \"http://localhost:4318\"\nsample = 25\nnames = { \"health.*\" = 0 }\n\
+         keep_failed = false\nper_second = 7\nbatch = { size = 3, every = \"5ms\" }\nfile = { max_size = \"8KiB\", files = 2 }",
+    );
+}
+
+#[test]
 fn environment_files_are_read_from_the_folder_of_the_tree() {
     let folder = tempfile::tempdir().unwrap();
     fs::write(folder.path().join("mail.env"), "A=1\nB=2\n").unwrap();
@@ -369,7 +388,7 @@ fn every_key_of_the_manual_has_a_method() {
         cells.flat_map(|cell| cell.split(',')).map(|key| key.trim().trim_matches('`')).collect();
     assert!(keys.len() > 50, "the tables are found: {keys:?}");
     let builders: String =
-        ["service", "group", "tree", "flag", "guard", "health", "migration", "words", "text"]
+        ["service", "group", "tree", "flag", "guard", "health", "migration", "telemetry", "words", "text"]
             .iter()
             .map(|file| {
                 fs::read_to_string(format!("{}/src/embed/{file}.rs", env!("CARGO_MANIFEST_DIR"))).unwrap()

@@ -258,11 +258,10 @@ impl World {
             Coming::NeverReady(instance, life) => {
                 let (service, of, runs) = self.keeper.instances[&instance].clone();
                 if of == life && runs {
-                    self.keeper.judge.as_mut().unwrap().hurt.insert(service);
-                    // Proven while nothing was restarted, it cannot be known any more.
-                    if !self.keeper.facts.watches.is_empty() {
+                    if self.can_be_known(&service, &instance) {
                         self.hurt_at = Some(self.keeper.mono());
                     }
+                    self.keeper.judge.as_mut().unwrap().hurt.insert(service);
                     self.keeper.event(&instance, Happened::NeverReady { within: NEVER });
                     self.end(&instance, false);
                 }
@@ -399,6 +398,40 @@ impl World {
             (Some(on), _) => on.iter().any(|name| name == instance),
             (None, truth) => !truth.disabled && matches!(truth.value, Value::On | Value::Share(_)),
         }
+    }
+
+    /// Whether the guard can know what keeps an instance of this service from becoming ready. A flag that was proven while
+    /// nothing was restarted is nobody's suspect any more, whatever else is watched; and where nobody is named, only those count
+    /// that have read the flag, which a life that never becomes ready does not.
+    fn can_be_known(&self, service: &str, instance: &str) -> bool {
+        let keeper = &self.keeper;
+        let has_read = |flag: &str| {
+            let of = keeper.instances.iter().filter(|(_, (of, ..))| of == service);
+            let mut read =
+                of.filter_map(|(name, (_, life, _))| keeper.read.get(name).filter(|(of, _)| of == life));
+            read.any(|(_, flags)| flags.iter().any(|read| read == flag))
+        };
+        let is_suspect = |flag: &str| {
+            keeper.facts.watches.iter().any(|(subject, watch)| {
+                let about = subject.name() == flag || watch.back.iter().any(|restore| restore.flag == flag);
+                let named = &watch.guard.services;
+                let counts = match named.is_empty() {
+                    true => watch.readers.iter().any(|reader| reader == service) || has_read(flag),
+                    false => named.iter().any(|name| name == service),
+                };
+                about && counts
+            })
+        };
+        // What was taken back for this service did not help: whatever names it goes, too.
+        let is_looked_at = |flag: &str| {
+            let guard = keeper.catalog.flag(flag).and_then(|flag| flag.guard.as_ref());
+            keeper.facts.after.contains_key(service)
+                && guard.is_some_and(|guard| guard.services.iter().any(|name| name == service))
+        };
+        let mut keeping = self.bad.iter().filter(|bad| {
+            bad.how == Harm::NeverReady && SERVICES[bad.service] == service && self.is_on(&bad.flag, instance)
+        });
+        keeping.any(|bad| is_suspect(&bad.flag) || is_looked_at(&bad.flag))
     }
 
     fn supervisor_dies(&mut self) {

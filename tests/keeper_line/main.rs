@@ -4,6 +4,8 @@
 //! built-in services from it); and, as `@keeper`, one that hands everything it hears to the test and says what the
 //! test wants said.
 
+#[path = "../support/harness.rs"]
+mod harness;
 #[path = "../support/mod.rs"]
 mod support;
 
@@ -16,7 +18,6 @@ mod played;
 mod reload;
 mod rig;
 
-use std::panic::catch_unwind;
 use std::process::ExitCode;
 
 const TESTS: &[(&str, fn())] = &[
@@ -45,10 +46,6 @@ fn main() -> ExitCode {
     let words: Vec<_> = std::env::args_os().collect();
     match words.get(1).and_then(|word| word.to_str()) {
         Some("@keeper") if std::env::var_os(rig::SOCKET).is_some() => return played::keeper(),
-        Some("--list") => {
-            TESTS.iter().for_each(|(name, _)| println!("{name}: test"));
-            return ExitCode::SUCCESS;
-        }
         _ => {}
     }
     if let Some(code) = mainstay::embed::own(words.iter().skip(1).cloned()) {
@@ -59,26 +56,5 @@ fn main() -> ExitCode {
         let words = words.into_iter().enumerate().filter(|(at, _)| !detached || *at != 1);
         return mainstay::cli::main(words.map(|(_, word)| word), detached).into();
     }
-    run_tests(&words.iter().skip(1).filter_map(|word| word.to_str()).collect::<Vec<_>>())
-}
-
-fn run_tests(words: &[&str]) -> ExitCode {
-    let filters: Vec<&&str> = words.iter().filter(|word| !word.starts_with('-')).collect();
-    let is_meant = |name: &str| filters.is_empty() || filters.iter().any(|filter| name.contains(**filter));
-    let mut failed = Vec::new();
-    let mut count = 0;
-    for (name, test) in TESTS.iter().filter(|(name, _)| is_meant(name)) {
-        count += 1;
-        let passed = catch_unwind(test).is_ok();
-        println!("test {name} ... {}", if passed { "ok" } else { "FAILED" });
-        if !passed {
-            failed.push(name);
-        }
-    }
-    println!(
-        "\ntest result: {}. {count} run, {} failed {failed:?}",
-        if failed.is_empty() { "ok" } else { "FAILED" },
-        failed.len()
-    );
-    if failed.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE }
+    harness::main(TESTS)
 }

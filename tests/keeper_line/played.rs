@@ -1,7 +1,7 @@
 //! The keeper that is played: every message becomes a line for the test, every line of the test a message.
 
 use crate::rig::SOCKET;
-use mainstay::ipc::builtin::{FromKeeper, ToKeeper};
+use mainstay::ipc::builtin::{FromKeeper, ToKeeper, Told};
 use mainstay::ipc::control::What;
 use mainstay::ipc::{codec, notify};
 use mainstay::sys::ready::{self, Want};
@@ -52,17 +52,17 @@ fn hand_on(line: &OwnedFd, test: &mut UnixStream) -> bool {
         let of = |memory: &OwnedFd| rustix::fs::fstat(memory).unwrap().st_ino;
         let text = match message {
             ToKeeper::Hello { run, abrupt } => format!("hello {run} {abrupt}"),
-            ToKeeper::Instance { child, service, instance } => {
+            ToKeeper::Tree(Told::Instance { child, service, instance }) => {
                 format!("instance {child} {service} {instance}")
             }
-            ToKeeper::Life { child, incarnation } => {
+            ToKeeper::Tree(Told::Life { child, incarnation, .. }) => {
                 let memory =
                     received.descriptors.first().map_or("none".to_owned(), |box_| of(box_).to_string());
                 format!("life {child} {incarnation} {memory}")
             }
-            ToKeeper::Ended { child, incarnation } => format!("ended {child} {incarnation}"),
-            ToKeeper::Gone { child } => format!("gone {child}"),
-            ToKeeper::Begin => "begin".to_owned(),
+            ToKeeper::Tree(Told::Ended { child, incarnation }) => format!("ended {child} {incarnation}"),
+            ToKeeper::Tree(Told::Gone { child }) => format!("gone {child}"),
+            ToKeeper::Tree(Told::Begin) => "begin".to_owned(),
             ToKeeper::Missed { count } => format!("missed {count}"),
             ToKeeper::Happened(event) => format!("event {}", serde_json::to_string(&event).unwrap()),
             ToKeeper::Listen | ToKeeper::Look => continue,

@@ -9,9 +9,6 @@ use mainstay::supervisor::{Counts, Standing, State, Supervisor};
 impl Judge {
     /// Judges the state in which an event leaves the core.
     pub(crate) fn after(&mut self, supervisor: &Supervisor) {
-        if std::env::var_os("DBG").is_some() {
-            eprintln!("STEP{}\n{supervisor:#?}", self.now.as_nanos() / 1000000);
-        }
         let complaint = self.tally.end(&self.map.tree);
         self.check(complaint.is_none(), complaint.unwrap_or_default());
         self.ending |= supervisor.ending().is_some();

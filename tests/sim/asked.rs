@@ -45,7 +45,8 @@ impl Judge {
             if !known.goes {
                 let stays = known.wanted == Sure::Yes || !may_go;
                 known.wanted = if known.may_go || !stays { Sure::Maybe } else { Sure::Yes };
-                (known.over, known.done) = (false, false);
+                // Who is asked for only by one that goes keeps what it has done.
+                (known.over, known.done) = (false, known.done && may_go);
             }
             self.tally.forget(child);
         }
@@ -65,14 +66,19 @@ impl Judge {
         let mut needs = Vec::new();
         for node in nodes {
             let Node::Group(group) = node else { continue };
-            for inner in self.map.inner(group.0 as usize) {
+            let mut todo = self.map.inner(group.0 as usize);
+            while let Some(inner) = todo.pop() {
                 let left = |node: &&Node| match node {
                     Node::Child(child) => self.known[child.0 as usize].left.is_some(),
                     Node::Group(group) => self.groups[group.0 as usize].left.is_some(),
                 };
-                for child in
-                    self.groups[inner].list.iter().filter(left).flat_map(|node| self.map.below(*node))
-                {
+                let list: Vec<Node> = self.groups[inner].list.iter().filter(left).copied().collect();
+                for node in &list {
+                    if let Node::Group(group) = node {
+                        todo.extend(self.map.inner(group.0 as usize));
+                    }
+                }
+                for child in list.into_iter().flat_map(|node| self.map.below(node)) {
                     let needed = &self.map.tree.children[child].needs;
                     needs.extend(needed.iter().filter(|need| self.is_here(**need)));
                 }
@@ -503,6 +509,18 @@ impl Judge {
                 self.begins_anew(parent, supervisor);
             }
             around = self.map.tree.groups[group.0 as usize].parent;
+        }
+    }
+
+    /// Nothing is done to a group without children that comes back; but it counts at once.
+    pub(crate) fn empty_groups_are_back(&mut self, supervisor: &Supervisor) {
+        for group in supervisor.groups() {
+            let at = group.0 as usize;
+            if let Some(parent) = self.groups.get(at).and_then(|known| known.left)
+                && self.map.below(group_node(at)).is_empty()
+            {
+                self.begins_anew(parent, supervisor);
+            }
         }
     }
 

@@ -233,3 +233,45 @@ fn no_next_try_is_left_of_a_group_that_was_stopped() {
 fn a_group_that_is_started_while_its_failed_start_is_taken_back_is_tried_again() {
     crate::run(654_828);
 }
+
+#[test]
+fn who_falls_as_a_bystander_and_is_none_any_more_after_a_reload_is_awaited() {
+    [719_116, 859_915].into_iter().for_each(crate::run);
+}
+
+#[test]
+fn a_window_that_a_reload_makes_count_whole_seconds_sees_its_old_moments_so_too() {
+    crate::run(908_638);
+}
+
+// And those in which the judge knew too little.
+
+#[test]
+fn a_group_without_members_that_comes_back_is_met_at_once() {
+    crate::run(631_577);
+}
+
+#[test]
+fn what_a_member_that_goes_with_its_group_needs_keeps_what_it_has_done() {
+    crate::run(845_602);
+}
+
+#[test]
+fn a_group_on_its_way_down_stays_there_when_a_reload_makes_it_transient() {
+    crate::run(697_072);
+}
+
+#[test]
+fn what_is_needed_in_a_group_that_had_left_is_started_with_it() {
+    crate::run(865_882);
+}
+
+#[test]
+fn a_group_that_leaves_again_after_a_reload_takes_its_members_along() {
+    [546_138, 915_895, 961_380].into_iter().for_each(crate::run);
+}
+
+#[test]
+fn who_failed_for_the_first_time_and_is_in_the_new_file_has_been_there() {
+    crate::run(936_591);
+}

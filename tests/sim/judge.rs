@@ -234,7 +234,7 @@ impl Judge {
 
     /// It never was as good as it gets.
     fn failed(&mut self, child: usize) {
-        let sure = self.unasked(child);
+        let sure = self.unasked(child) && !self.known[child].may_go;
         let known = &mut self.known[child];
         if known.fresh {
             // C15: it was never there.

@@ -3,7 +3,7 @@
 use crate::judge::Judge;
 use crate::known::Sure;
 use crate::map::{child as child_node, group as group_node};
-use mainstay::supervisor::spec::{Child, ChildId, GroupId, Node};
+use mainstay::supervisor::spec::{Child, ChildId, GroupId, Node, Restart};
 use mainstay::supervisor::{Flaw, Reloaded, Revision, Supervisor};
 
 impl Judge {
@@ -217,6 +217,10 @@ impl Judge {
             if old.intensity != policy.intensity || old.whole_seconds != policy.whole_seconds {
                 self.tally.forget_group(group);
             }
+            if old.restart == Restart::Permanent && policy.restart != Restart::Permanent {
+                // If it is on its way down because its work is done, it stays there.
+                self.groups[group].finished |= self.groups[group].fell;
+            }
             self.map.tree.groups[group] = policy;
         }
         for (at, policy) in revision.tree.children.iter().enumerate() {
@@ -239,10 +243,12 @@ impl Judge {
                 let anew = otp && around.iter().any(|group| self.groups[*group].fell);
                 known.wanted = if anew { Sure::Maybe } else { up.into() };
                 known.tried |= !up;
-            } else if std::mem::take(&mut known.goes) && up {
-                known.wanted = Sure::Yes;
+            } else if std::mem::take(&mut known.goes) {
+                // Whatever failed for the first time is in the file now, and has been there.
+                known.fresh = false;
+                known.wanted = if up { Sure::Yes } else { known.wanted };
             }
-            known.may_go = false;
+            known.may_go = known.fresh && known.may_go;
             known.tried |= known.wanted == Sure::No && known.life.is_none();
         }
     }
@@ -261,6 +267,7 @@ impl Judge {
             let inside = members.iter().flatten().any(|member| *member == group_node(*group));
             !inside && self.map.groups[*group]
         });
+        let mut asleep = Vec::new();
         let mut todo: Vec<usize> = tops.collect();
         while let Some(group) = todo.pop() {
             let goes = self.groups[group].goes;
@@ -272,7 +279,8 @@ impl Judge {
             for member in members[group].iter().filter(|member| !known.contains(member)) {
                 let back = back.contains(member);
                 if back && !goes && !known.contains(&group_node(group)) {
-                    // It leaves again, with the list of its group as it was.
+                    // It leaves again, with all that is in it and the list of its group as it was.
+                    asleep.push(*member);
                     continue;
                 }
                 let goes = goes || back;
@@ -296,10 +304,12 @@ impl Judge {
                     }
                 }
             }
-            todo.extend(members[group].iter().filter_map(|member| match member {
-                Node::Group(inner) => Some(inner.0 as usize),
-                Node::Child(_) => None,
-            }));
+            todo.extend(members[group].iter().filter(|member| !asleep.contains(member)).filter_map(
+                |member| match member {
+                    Node::Group(inner) => Some(inner.0 as usize),
+                    Node::Child(_) => None,
+                },
+            ));
         }
     }
 

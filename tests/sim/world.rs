@@ -171,6 +171,7 @@ impl World {
     }
 
     fn judge(&mut self, actions: &[Action]) {
+        self.judge.empty_groups_are_back(&self.supervisor);
         for action in actions {
             self.judge.action(action, &self.supervisor);
         }

@@ -5,7 +5,7 @@
 #![allow(clippy::unwrap_used)]
 
 use mainstay::flags::{Declaration, Truth, Value};
-use mainstay::ipc::builtin::{FromKeeper, ToKeeper};
+use mainstay::ipc::builtin::{FromKeeper, ToKeeper, Told};
 use mainstay::ipc::codec;
 use mainstay::ipc::control::Refusal;
 use mainstay::ipc::declared::Declarations;
@@ -143,7 +143,7 @@ impl Home {
     /// What a supervisor without instances says to a new life.
     fn greet(&self) {
         self.say(&ToKeeper::Hello { run: 7, abrupt: false }, &[]);
-        self.say(&ToKeeper::Begin, &[]);
+        self.say(&ToKeeper::Tree(Told::Begin), &[]);
     }
 
     /// A life that has no supervisor to talk to, ready.

@@ -4,6 +4,7 @@
 
 use nix::sys::signal::Signal;
 use std::fs;
+use std::io::Write;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -216,4 +217,46 @@ pub fn readable(fd: &OwnedFd) {
     let mut fds = [nix::poll::PollFd::new(fd.as_fd(), nix::poll::PollFlags::POLLIN)];
     let ready = nix::poll::poll(&mut fds, 60_000u16).unwrap();
     assert_eq!(ready, 1, "nothing happened for a minute");
+}
+
+/// A small file system of its own, gone afterwards.
+pub struct Small(PathBuf);
+
+impl Small {
+    /// At most so large, like `1m`.
+    pub fn new(at: PathBuf, size: &str) -> Small {
+        fs::create_dir_all(&at).unwrap();
+        let options = format!("size={size},mode=0700");
+        nix::mount::mount(
+            Some("tmpfs"),
+            &at,
+            Some("tmpfs"),
+            nix::mount::MsFlags::empty(),
+            Some(options.as_str()),
+        )
+        .unwrap_or_else(|e| panic!("mounting a small tmpfs (these tests run as root): {e}"));
+        Small(at)
+    }
+
+    pub fn path(&self) -> &Path {
+        &self.0
+    }
+
+    /// Takes all that is left.
+    pub fn fill(&self) {
+        let mut file = fs::File::create(self.0.join("filler")).unwrap();
+        let block = [1u8; 4096];
+        while file.write_all(&block).is_ok() {}
+    }
+
+    /// Gives it back.
+    pub fn empty(&self) {
+        fs::remove_file(self.0.join("filler")).unwrap();
+    }
+}
+
+impl Drop for Small {
+    fn drop(&mut self) {
+        let _ = nix::mount::umount2(&self.0, nix::mount::MntFlags::MNT_DETACH);
+    }
 }

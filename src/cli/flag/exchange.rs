@@ -154,13 +154,16 @@ pub(super) fn import(import: &Import, project: &Project, output: &mut Output<'_>
         let warnings = imported.warnings.render(color);
         output.say(warnings.trim_end());
     }
-    let mut edits = Vec::new();
+    let (mut edits, mut moves) = (Vec::new(), Vec::new());
     for Setting { name, to } in imported.settings {
         match to {
-            // First where migrations stand: what flags are besides is what the file says of them.
-            To::Stage(stage) => stand(&name, &stage, &stands, import, project, output)?,
+            To::Stage(stage) => moves.extend(whither(name, &stage, &stands, project)?),
             To::Flag(truth) => edits.push(Edit { flag: name, to: truth.to_string() }),
         }
+    }
+    // First where migrations stand: what flags are besides is what the file says of them.
+    for one in moves {
+        stand(one, import, project, output)?;
     }
     if edits.is_empty() {
         return Ok(ExitCode::Done);
@@ -169,30 +172,35 @@ pub(super) fn import(import: &Import, project: &Project, output: &mut Output<'_>
     change::change(edits, &import.changing, also, project, output)
 }
 
-/// Moves a migration to where the file says it stands.
+/// A migration, the number of the stage that it is to be moved to, and which way that is.
+type Move = (String, u32, Way);
+
+/// Where the file says that a migration stands; `None`: there.
+fn whither(name: String, stage: &str, stands: &[Stands], project: &Project) -> Result<Option<Move>, Error> {
+    let declared = store::declared::recall(&project.state).unwrap_or_default().migrations;
+    let number = declared.iter().find(|one| one.name == name).and_then(|one| one.stage_of(stage));
+    let number = number.or_else(|| stage.parse().ok()).ok_or_else(|| {
+        let message =
+            format!("migration `{name}` has no stage `{}`; nothing was changed", stage.escape_debug());
+        usage(message, "mainstay stage status")
+    })?;
+    let now = stands.iter().find(|one| one.name == name).map_or(0, |one| one.stage);
+    let way = if number > now { Way::Enable } else { Way::Rollback };
+    Ok((number != now).then_some((name, number, way)))
+}
+
 fn stand(
-    name: &str,
-    stage: &str,
-    stands: &[Stands],
+    (migration, number, way): Move,
     import: &Import,
     project: &Project,
     output: &mut Output<'_>,
 ) -> Result<(), Error> {
-    let declared = store::declared::recall(&project.state).unwrap_or_default().migrations;
-    let number = declared.iter().find(|one| one.name == name).and_then(|one| one.stage_of(stage));
-    let number = number.or_else(|| stage.parse().ok()).ok_or_else(|| {
-        usage(format!("migration `{name}` has no stage `{}`", stage.escape_debug()), "mainstay stage status")
-    })?;
-    let now = stands.iter().find(|one| one.name == name).map_or(0, |one| one.stage);
-    if number == now {
-        return Ok(());
-    }
     let answer =
         changing::change(project, &import.changing, import.override_ban, output, |how| Request::Stage {
             how,
-            migration: name.to_owned(),
+            migration: migration.clone(),
             to: number.to_string(),
-            way: if number > now { Way::Enable } else { Way::Rollback },
+            way,
             force: true,
             past_one_way: false,
             at_once: true,

@@ -58,7 +58,9 @@ fn check(service: &Service, events: &[Event], expected: &str) {
         stream: "stderr".into(),
         text: "database unreachable at 10.0.0.5:5432".into(),
     };
-    let got = explain(service, events, Some(&words), &Look::plain());
+    let fingerprints = (12..=18).map(|number| (number, "7f3a0c11".to_owned())).collect();
+    let recorded = Recorded { words: Some(words), doing: String::new(), fingerprints };
+    let got = explain(service, events, &recorded, &Look::plain());
     assert_eq!(got, expected, "\n{got}\nis not\n{expected}");
 }
 
@@ -83,7 +85,7 @@ fn giving_up_is_explained_by_what_happened() {
         &worker,
         &events,
         "worker gave up at 12:07:58: it exited 3 six times in 11 s (limit 5 restarts in 30s).
-Last words: \"database unreachable at 10.0.0.5:5432\".
+Last words: \"database unreachable at 10.0.0.5:5432\". Same cause each time (fingerprint 7f3a0c11).
 Changed shortly before: flag new-checkout off → on at 12:07:58 by ana.
 Evidence: mainstay crash show c-12   Again: mainstay start worker",
     );
@@ -96,7 +98,7 @@ fn giving_up_for_several_reasons_names_each() {
         &service("gave_up"),
         &events,
         "worker gave up: it ended three times in 2 s: exited 3 (twice), exited 1 (once) (limit 5 restarts in 30s).
-Last words: \"database unreachable at 10.0.0.5:5432\".
+Last words: \"database unreachable at 10.0.0.5:5432\". Same cause each time (fingerprint 7f3a0c11).
 Evidence: mainstay logs worker   Again: mainstay start worker",
     );
 }
@@ -110,7 +112,7 @@ fn deaths_before_somebody_began_anew_do_not_count() {
         event(4 * S, exited(3)),
         event(5 * S, What::GaveUp { max: 5, within_ns: 1 }),
     ];
-    let text = explain(&service("gave_up"), &events, None, &Look::plain());
+    let text = explain(&service("gave_up"), &events, &Recorded::default(), &Look::plain());
     assert!(text.starts_with("worker gave up at 12:07:58: it exited 3 twice in 1 s"), "{text}");
 }
 
@@ -126,7 +128,7 @@ fn giving_up_is_explained_by_the_last_exit_when_events_are_gone() {
         }),
         ..service("gave_up")
     };
-    let text = explain(&worker, &[], None, &Look::plain());
+    let text = explain(&worker, &[], &Recorded::default(), &Look::plain());
     assert_eq!(
         text,
         "worker gave up at 12:07:58: it was killed by SIGSEGV (core dumped) (limit 5 restarts in 30s).
@@ -172,7 +174,7 @@ Again: mainstay start worker",
         ),
         (Service { because: "by ana".into(), ..service("paused") }, "worker is paused: by ana."),
     ] {
-        assert_eq!(explain(&service, &[], None, &Look::plain()), expected);
+        assert_eq!(explain(&service, &[], &Recorded::default(), &Look::plain()), expected);
     }
 }
 
@@ -191,4 +193,51 @@ fn backing_off_says_until_when() {
 Last words: \"database unreachable at 10.0.0.5:5432\".
 Evidence: mainstay crash show c-9",
     );
+}
+
+#[test]
+fn a_reload_of_its_own_keys_is_what_changed_and_what_it_was_at_is_said() {
+    let reload = |path: &str| What::Reloaded {
+        added: 0,
+        removed: 0,
+        restarted: 1,
+        in_place: 0,
+        from: "file".into(),
+        paths: vec![path.into()],
+    };
+    let events = |path: &str| {
+        let mut events = vec![event(90 * S, reload(path))];
+        events.extend((0..2).map(|n| event((100 + n) * S, exited(3))));
+        events
+    };
+    let recorded = Recorded { doing: "charge card".into(), ..Recorded::default() };
+    let told = |path: &str| explain(&service("gave_up"), &events(path), &recorded, &Look::plain());
+    let text = told("worker.env.DB_HOST");
+    assert!(text.contains("\nIt was at: charge card.\n"), "{text}");
+    assert!(
+        text.contains("\nChanged shortly before: config reload at 12:07:58 (worker.env.DB_HOST).\n"),
+        "{text}"
+    );
+    assert!(!told("web.env.DB_HOST").contains("Changed"), "that of another service is not its");
+}
+
+#[test]
+fn deaths_with_different_fingerprints_have_no_cause_in_common() {
+    let events: Vec<_> = (1..=2).map(|n| event(n * S, exited(3))).collect();
+    let mut second = events[1].clone();
+    if let What::Exited { crash, .. } = &mut second.what {
+        *crash = 13;
+    }
+    let events = [events[0].clone(), second];
+    let told = |other: &str| {
+        let fingerprints = [(12, "7f3a0c11".to_owned()), (13, other.to_owned())].into();
+        explain(
+            &service("gave_up"),
+            &events,
+            &Recorded { fingerprints, ..Recorded::default() },
+            &Look::plain(),
+        )
+    };
+    assert!(told("7f3a0c11").contains("Same cause each time"));
+    assert!(!told("7f3a0c12").contains("Same cause"));
 }

@@ -43,7 +43,7 @@ pub(super) fn migration(old: &Migration, new: &Migration) -> Reasons {
         stage => format!("{stage} ({})", migration.stage_name(stage)),
     };
     if old.configured != new.configured {
-        why.takes_effect(format!("at {} → {}", at(old), at(new)));
+        why.takes_effect("at", format!("at {} → {}", at(old), at(new)));
     }
     guard(&mut why, Some(&old.guard), Some(&new.guard));
     people(&mut why, (&old.owner, &old.description), (&new.owner, &new.description));
@@ -102,10 +102,13 @@ fn guard(why: &mut Reasons, old: Option<&Guarding>, new: Option<&Guarding>) {
         return;
     };
     if before.argv != after.argv {
-        why.takes_effect("guard.command changed".to_owned());
+        why.takes_effect("guard.command", "guard.command changed".to_owned());
     }
     if before.directory != after.directory {
-        why.takes_effect(format!("guard.command runs in {} → {}", before.directory, after.directory));
+        why.takes_effect(
+            "guard.command",
+            format!("guard.command runs in {} → {}", before.directory, after.directory),
+        );
     }
     why.in_place("guard.every", &before.every, &after.every, value::duration);
     why.in_place("guard.timeout", &before.timeout, &after.timeout, value::duration);
@@ -134,9 +137,9 @@ fn ids(why: &mut Reasons, key: &str, old: &[String], new: &[String]) {
     let removed = count(before.difference(&after).count(), "removed");
     let said: Vec<String> = added.into_iter().chain(removed).collect();
     if !said.is_empty() {
-        why.takes_effect(format!("{key}: {}", said.join(", ")));
+        why.takes_effect(key, format!("{key}: {}", said.join(", ")));
     } else if old != new {
-        why.takes_effect(format!("order of {key} changed"));
+        why.takes_effect(key, format!("order of {key} changed"));
     }
 }
 

@@ -15,7 +15,7 @@ impl Sides<'_> {
         };
         let mut why = self.group(0, 0);
         if old.name != new.name {
-            why.takes_effect(format!("renamed from {} to {}", old.name, new.name));
+            why.takes_effect("name", format!("renamed from {} to {}", old.name, new.name));
         }
         found.extend(why.difference(&format!("@{}", new.name)));
     }
@@ -41,7 +41,7 @@ impl Sides<'_> {
         why.backoff(&before.backoff, &after.backoff);
         why.in_place("significant", &before.significant, &after.significant, bool::to_string);
         if self.reordered(old, new) {
-            why.takes_effect("order of members changed".to_owned());
+            why.takes_effect("members", "order of members changed".to_owned());
         }
         why
     }
@@ -52,7 +52,7 @@ impl Sides<'_> {
         let (before, after) = (&self.old.tree.groups[from], &self.new.tree.groups[to]);
         let same = if from == 0 || to == 0 { from == to } else { before.name == after.name };
         if !same {
-            why.takes_effect(format!("moved from group {} to {}", before.name, after.name));
+            why.takes_effect("group", format!("moved from group {} to {}", before.name, after.name));
         }
     }
 

@@ -19,7 +19,7 @@ impl Sides<'_> {
         let mut why = Reasons::default();
         if before.numbered != after.numbered {
             let (was, is) = (before.instance_name(1), after.instance_name(1));
-            why.needs_restart(format!("instance {was} is called {is}"));
+            why.needs_restart("instances", format!("instance {was} is called {is}"));
         }
         let ((child, program), (new_child, new_program)) =
             (prototype(self.old, before), prototype(self.new, after));
@@ -104,7 +104,7 @@ fn needs(plan: &Plan, needs: &[Need]) -> Vec<String> {
 /// What a process is started with; of `ready` nothing. With each the place in `env` from where values are filled in.
 fn programs(why: &mut Reasons, (old, old_own): (&Program, usize), (new, new_own): (&Program, usize)) {
     if old.argv != new.argv {
-        why.needs_restart("command changed".to_owned());
+        why.needs_restart("command", "command changed".to_owned());
     }
     variables(why, &effective(old, old_own), &effective(new, new_own));
     why.restart("inherit_env", &old.inherit_env, &new.inherit_env, bool::to_string);
@@ -119,6 +119,7 @@ fn programs(why: &mut Reasons, (old, old_own): (&Program, usize), (new, new_own)
     });
     why.restart("log", &log(&old.log), &log(&new.log), |kind| (*kind).to_owned());
     sizes(why, "log.", &old.log, &new.log);
+    why.in_place("blackbox", &old.blackbox, &new.blackbox, bool::to_string);
     why.in_place("condition", &old.condition, &new.condition, |condition| match condition {
         Some(Condition::Exists(path)) => format!("exists {}", path.display()),
         None => value::none(),
@@ -136,19 +137,19 @@ fn variables(why: &mut Reasons, old: &BTreeMap<&str, (&str, bool)>, new: &BTreeM
     let mut found = Vec::new();
     for (name, value) in new {
         match old.get(name) {
-            None => found.push(format!("environment {name} added")),
-            Some(before) if before != value => found.push(format!("environment {name} changed")),
+            None => found.push((*name, format!("environment {name} added"))),
+            Some(before) if before != value => found.push((*name, format!("environment {name} changed"))),
             Some(_) => {}
         }
     }
     let gone = old.keys().filter(|name| !new.contains_key(*name));
-    found.extend(gone.map(|name| format!("environment {name} removed")));
+    found.extend(gone.map(|name| (*name, format!("environment {name} removed"))));
     let more = found.len().saturating_sub(VARIABLES_MAX);
-    for reason in found.into_iter().take(VARIABLES_MAX) {
-        why.needs_restart(reason);
+    for (name, reason) in found.into_iter().take(VARIABLES_MAX) {
+        why.needs_restart(&format!("env.{name}"), reason);
     }
     if more > 0 {
-        why.needs_restart(format!("environment: {more} more"));
+        why.needs_restart("env", format!("environment: {more} more"));
     }
 }
 
@@ -181,10 +182,10 @@ fn health(
     let same =
         old.health.as_ref().map(|h| &h.how) == new.health.as_ref().map(|h| &h.how) && old_blank == new_blank;
     if before != after {
-        why.takes_effect(format!("health {before} → {after}"));
+        why.takes_effect("health", format!("health {before} → {after}"));
     } else if !same {
         // What differs is behind where a long text is cut, or in where its words end.
-        why.takes_effect("health: what is asked changed".to_owned());
+        why.takes_effect("health", "health: what is asked changed".to_owned());
     }
     if let (Some(old), Some(new)) = (&old.health, &new.health) {
         why.in_place("health.every", &old.every, &new.every, value::duration);

@@ -4,6 +4,7 @@ use super::{Difference, What};
 use crate::config::diagnostic::printable;
 use crate::config::units::{self, write_duration};
 use crate::supervisor::spec::{AutoShutdown, Backoff, Grace, Intensity, OnLimit, Restart, Strategy};
+use crate::telemetry::{Endpoint, Settings};
 use crate::time::Duration;
 
 /// Longest text of a file that is told, in characters.
@@ -14,17 +15,55 @@ const TEXT_MAX: usize = 40;
 pub(super) struct Reasons {
     restart: Vec<String>,
     in_place: Vec<String>,
+    /// What each is about, as the file calls it.
+    keys: Vec<String>,
+}
+
+/// A share in units of 0.001 %.
+fn share(share: &u32) -> String {
+    format!("{}%", f64::from(*share) / 1000.0)
+}
+
+/// What becomes of spans and events: telemetry begins anew, which loses nothing.
+pub(super) fn telemetry(old: &Settings, new: &Settings) -> Reasons {
+    let mut why = Reasons::default();
+    why.in_place("enabled", &old.enabled, &new.enabled, bool::to_string);
+    why.in_place("endpoint", &old.endpoint, &new.endpoint, |to| {
+        to.as_ref().map_or_else(none, Endpoint::to_string)
+    });
+    why.in_place("sample", &old.sample, &new.sample, share);
+    let names = |names: &Vec<(String, u32)>| {
+        list(&names.iter().map(|(name, rate)| format!("{name} {}", share(rate))).collect::<Vec<_>>())
+    };
+    why.in_place("names", &old.names, &new.names, names);
+    why.in_place("keep_failed", &old.keep_failed, &new.keep_failed, bool::to_string);
+    why.in_place("per_second", &old.per_second, &new.per_second, u32::to_string);
+    why.in_place("batch.size", &old.batch_size, &new.batch_size, u32::to_string);
+    why.in_place("batch.every", &old.batch_every, &new.batch_every, |every| write_duration(*every));
+    why.in_place("file.max_size", &old.max_size, &new.max_size, |size| units::write_size(*size));
+    why.in_place("file.files", &old.files, &new.files, u32::to_string);
+    why
 }
 
 impl Reasons {
-    /// A difference that only a new process takes up, in words.
-    pub(super) fn needs_restart(&mut self, why: String) {
+    /// A difference in `key` that only a new process takes up, in words.
+    pub(super) fn needs_restart(&mut self, key: &str, why: String) {
+        self.about(key);
         self.restart.push(why);
     }
 
-    /// A difference that is in force at once, in words.
-    pub(super) fn takes_effect(&mut self, why: String) {
+    /// A difference in `key` that is in force at once, in words.
+    pub(super) fn takes_effect(&mut self, key: &str, why: String) {
+        self.about(key);
         self.in_place.push(why);
+    }
+
+    /// Once each; `restart policy` is two things of one key.
+    fn about(&mut self, what: &str) {
+        let key = what.strip_suffix(" policy").unwrap_or(what);
+        if !self.keys.iter().any(|known| known == key) {
+            self.keys.push(key.to_owned());
+        }
     }
 
     /// "what old → new", when they differ, for what a process was started with.
@@ -36,7 +75,7 @@ impl Reasons {
         show: impl Fn(&T) -> String,
     ) {
         if old != new {
-            self.restart.push(format!("{what} {} → {}", show(old), show(new)));
+            self.needs_restart(what, format!("{what} {} → {}", show(old), show(new)));
         }
     }
 
@@ -49,20 +88,20 @@ impl Reasons {
         show: impl Fn(&T) -> String,
     ) {
         if old != new {
-            self.in_place.push(format!("{what} {} → {}", show(old), show(new)));
+            self.takes_effect(what, format!("{what} {} → {}", show(old), show(new)));
         }
     }
 
     /// The same reasons for something that has no process of its own.
     pub(super) fn without_processes(mut self) -> Reasons {
         self.restart.append(&mut self.in_place);
-        Reasons { restart: Vec::new(), in_place: self.restart }
+        Reasons { restart: Vec::new(), in_place: self.restart, keys: self.keys }
     }
 
     /// What they mean for the one called so; `None`: nothing differs.
     pub(super) fn difference(mut self, name: &str) -> Option<Difference> {
         // Paths and variables may hold what a terminal would obey.
-        for why in self.restart.iter_mut().chain(&mut self.in_place) {
+        for why in self.restart.iter_mut().chain(&mut self.in_place).chain(&mut self.keys) {
             *why = printable(why);
         }
         let what = match (self.restart.is_empty(), self.in_place.is_empty()) {
@@ -73,7 +112,7 @@ impl Reasons {
                 What::Restart { why: self.restart }
             }
         };
-        Some(Difference { name: name.to_owned(), what })
+        Some(Difference { name: name.to_owned(), what, keys: self.keys })
     }
 
     /// The wait before a restart: of services and of groups.

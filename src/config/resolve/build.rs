@@ -179,6 +179,7 @@ impl<'a> Resolver<'a> {
             watchdog: part.watchdog,
             condition: part.exists.as_ref().map(|path| Condition::Exists(folder.join(path))),
             log: part.log.as_ref().map_or_else(|| log.clone(), |part| part.over(&log)),
+            blackbox: part.blackbox.unwrap_or(true),
             part: index(self.locator.number(part.at.start)),
             line: index(self.locator.position(part.at.start).0),
         };

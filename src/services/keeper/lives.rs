@@ -3,7 +3,7 @@
 use crate::blackbox::{BlackBox, Image};
 use crate::board::name_hash;
 use crate::flags::guard::{Event, Happened, Input};
-use crate::ipc::builtin::ToKeeper;
+use crate::ipc::builtin::{ToKeeper, Told};
 use crate::ipc::control::{Event as Numbered, What};
 use crate::time::{Duration, Instant};
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
@@ -32,6 +32,8 @@ pub(super) struct Child {
 pub(super) struct Life {
     incarnation: u64,
     black_box: Option<BlackBox>,
+    /// The board that it was told is in place; 0: none yet.
+    told: u64,
     ended: bool,
 }
 
@@ -64,31 +66,7 @@ impl Lives {
                 self.children.clear();
                 None
             }
-            ToKeeper::Instance { child, service, instance } => {
-                let (service, instance) = (service.clone(), instance.clone());
-                let said = Input::Instance { service: service.clone(), instance: instance.clone() };
-                self.children.insert(*child, Child { service, instance, lives: VecDeque::new() });
-                Some(said)
-            }
-            ToKeeper::Life { child, incarnation } => {
-                let known = self.children.get_mut(child)?;
-                // A box that is none is a life without one: it can only not be asked.
-                let black_box = descriptor.and_then(|memory| BlackBox::open(memory).ok());
-                known.lives.retain(|life| life.incarnation != *incarnation);
-                known.lives.push_back(Life { incarnation: *incarnation, black_box, ended: false });
-                if known.lives.len() > LIVES {
-                    known.lives.pop_front();
-                }
-                Some(Input::Life { instance: known.instance.clone(), incarnation: *incarnation })
-            }
-            ToKeeper::Ended { child, incarnation } => {
-                self.end(self.children.get(child)?.instance.clone().as_str(), *incarnation);
-                None
-            }
-            ToKeeper::Gone { child } => {
-                let gone = self.children.remove(child)?;
-                Some(Input::Gone { instance: gone.instance })
-            }
+            ToKeeper::Tree(told) => self.hear_of_tree(told, descriptor),
             ToKeeper::Missed { count } => Some(Input::Missed(*count)),
             ToKeeper::Happened(event) => {
                 if matches!(event.what, What::Exited { .. }) {
@@ -96,7 +74,48 @@ impl Lives {
                 }
                 Some(Input::Happened(happened(event)))
             }
-            ToKeeper::Begin | ToKeeper::Listen | ToKeeper::Look => None,
+            ToKeeper::Listen | ToKeeper::Look => None,
+        }
+    }
+
+    fn hear_of_tree(&mut self, told: &Told, descriptor: Option<OwnedFd>) -> Option<Input> {
+        match told {
+            Told::Instance { child, service, instance } => {
+                let (service, instance) = (service.clone(), instance.clone());
+                let said = Input::Instance { service: service.clone(), instance: instance.clone() };
+                self.children.insert(*child, Child { service, instance, lives: VecDeque::new() });
+                Some(said)
+            }
+            Told::Life { child, incarnation, .. } => {
+                let known = self.children.get_mut(child)?;
+                // A box that is none is a life without one: it can only not be asked.
+                let black_box = descriptor.and_then(|memory| BlackBox::open(memory).ok());
+                known.lives.retain(|life| life.incarnation != *incarnation);
+                known.lives.push_back(Life { incarnation: *incarnation, black_box, told: 0, ended: false });
+                if known.lives.len() > LIVES {
+                    known.lives.pop_front();
+                }
+                Some(Input::Life { instance: known.instance.clone(), incarnation: *incarnation })
+            }
+            Told::Ended { child, incarnation } => {
+                self.end(self.children.get(child)?.instance.clone().as_str(), *incarnation);
+                None
+            }
+            Told::Gone { child } => {
+                let gone = self.children.remove(child)?;
+                Some(Input::Gone { instance: gone.instance })
+            }
+            Told::Begin => None,
+        }
+    }
+
+    /// Tells every life that does not know it which board is in place.
+    pub(super) fn tell_board(&mut self, incarnation: u64) {
+        let lives = self.children.values_mut().flat_map(|child| &mut child.lives);
+        for life in lives.filter(|life| life.told != incarnation && !life.ended) {
+            // What cannot be written is not believed: such a life looks for itself.
+            let said = life.black_box.as_ref().map(|its| its.say_board(incarnation));
+            life.told = if matches!(said, Some(Err(_))) { 0 } else { incarnation };
         }
     }
 

@@ -1,7 +1,6 @@
 //! Everything around the journal: what is declared, the board, the guard, what the supervisor says and is told.
 
 use super::ground::{Actor, Batch, Ground, Made, Truths};
-use super::line::Line;
 use super::lives::{Curiosity, Lives};
 use super::news;
 use super::probes::Probes;
@@ -11,6 +10,7 @@ use crate::flags::guard::{Act, Decision, Fact, Guard, Input, Moment, Reason, Sub
 use crate::flags::{Catalog, Planned, Tree, View};
 use crate::ipc::builtin::{FromKeeper, ToKeeper};
 use crate::ipc::control::What;
+use crate::services::line::Line;
 use crate::store::{Change, Store};
 use crate::sys::clock;
 use crate::time::{Duration, Instant};
@@ -35,7 +35,7 @@ pub(super) struct Office {
     pub(super) catalog: Catalog,
     pub(super) tree: Tree,
     pub(super) board: Publisher,
-    pub(super) line: Line,
+    pub(super) line: Line<ToKeeper, FromKeeper>,
     pub(super) lives: Lives,
     pub(super) probes: Probes,
     guard: Guard,
@@ -56,7 +56,13 @@ pub(super) struct Office {
 }
 
 impl Office {
-    pub(super) fn new(catalog: Catalog, board: Publisher, line: Line, host: String, boot: u64) -> Office {
+    pub(super) fn new(
+        catalog: Catalog,
+        board: Publisher,
+        line: Line<ToKeeper, FromKeeper>,
+        host: String,
+        boot: u64,
+    ) -> Office {
         let who = Actor { uid: nix::unistd::geteuid().as_raw(), name: "guard".to_owned() };
         Office {
             catalog,
@@ -394,6 +400,13 @@ impl Office {
     pub(super) fn look(&mut self, store: &Store) -> Looked {
         let truths = Truths { catalog: &self.catalog, state: store.state(), tree: &self.tree };
         self.board.look(&truths, store.is_known())
+    }
+
+    /// Every life is told which board is in place, when it is another one than it was told, or has just begun.
+    pub(super) fn tell_board(&mut self) {
+        if let Some(incarnation) = self.board.incarnation() {
+            self.lives.tell_board(incarnation);
+        }
     }
 
     pub(super) fn note(&mut self, name: String, what: What) {

@@ -71,6 +71,11 @@ impl Publisher {
         self.writer.as_ref().map_or(0, Writer::generation)
     }
 
+    /// The board that is in place; `None`: there is none yet.
+    pub(super) fn incarnation(&self) -> Option<u64> {
+        self.writer.as_ref().map(Writer::incarnation)
+    }
+
     /// When this flag was last shown another value; `None`: not in this life.
     pub(super) fn changed_at(&self, flag: &str) -> Option<Instant> {
         self.changed.get(flag).copied()

@@ -3,26 +3,28 @@
 //! One thread. It waits for clients, the supervisor, probes, changes in the runtime directory, what the guard waits for,
 //! and a look each second at the board and the journal (B6). It blocks on nothing but the disk.
 
-use super::Arguments;
-use super::desk::Desk;
+use super::ground::Actor;
 use super::host;
-use super::line::Line;
 use super::office::Office;
 use super::publish::Publisher;
 use super::round;
 use super::seen::seen;
 use crate::flags::guard::{Fact, Mode, Moment};
 use crate::flags::{Asking, Catalog, Planned, View};
-use crate::ipc::builtin::ToKeeper;
+use crate::ipc::builtin::{ToKeeper, Told};
 use crate::ipc::control::What;
 use crate::ipc::declared::Declarations;
-use crate::ipc::flags::{Reply, Request, Where};
+use crate::ipc::flags::{Flags, Reply, Request, Where};
 use crate::ipc::notify;
 use crate::ipc::server::Server;
+use crate::services::Arguments;
+use crate::services::desk::{Asked, Client, Desk};
+use crate::services::line::Line;
 use crate::store::{self, Store};
 use crate::sys::ready::{self, Want};
-use crate::sys::{clock, disk, inherited};
+use crate::sys::{clock, disk, inherited, user};
 use crate::time::{Duration, Instant};
+use std::collections::HashMap;
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
@@ -67,6 +69,7 @@ pub(super) fn run(arguments: &Arguments) -> Result<std::convert::Infallible, Str
         hello: None,
         office,
         desk: Desk::new(server),
+        names: HashMap::new(),
         ready_to: std::env::var_os("NOTIFY_SOCKET").map(PathBuf::from),
         in_trouble: false,
         audit_in_trouble: false,
@@ -135,7 +138,9 @@ fn read_declarations(memory: &File) -> Result<Declarations, String> {
 struct Keeper {
     store: Store,
     office: Office,
-    desk: Desk,
+    desk: Desk<Flags>,
+    /// Names of users, looked up once.
+    names: HashMap<u32, String>,
     /// Until then the supervisor is waited for; `None`: it has said everything, or is not there.
     greeting: Option<Instant>,
     /// The supervisor's run, and whether the one before ended without a goodbye, until it has said everything.
@@ -169,6 +174,7 @@ impl Keeper {
             self.look_again = if stands { LOOK_AGAIN } else { (self.look_again * 2).min(LOOK) };
             self.look_at = now + if stands { LOOK } else { self.look_again };
         }
+        self.office.tell_board();
         Ok(())
     }
 
@@ -206,7 +212,7 @@ impl Keeper {
                 (ToKeeper::Listen, Some(socket)) => self.listen(socket),
                 (ToKeeper::Listen, None) => {}
                 (ToKeeper::Look, _) => self.look_at = Instant::ZERO,
-                (ToKeeper::Begin, _) => {
+                (ToKeeper::Tree(Told::Begin), _) => {
                     self.greeting = None;
                     if let Some((run, abrupt)) = self.hello.take() {
                         self.office.hear_begin(now, run, abrupt);
@@ -233,7 +239,8 @@ impl Keeper {
     }
 
     fn answer(&mut self, now: Instant) {
-        let asked = self.desk.take_requests(now);
+        let asked = self.desk.take_requests(now).into_iter();
+        let asked: Vec<round::Asked<Client>> = asked.map(|asked| by_name(&mut self.names, asked)).collect();
         if asked.is_empty() {
             return;
         }
@@ -330,4 +337,11 @@ impl Keeper {
             }
         }
     }
+}
+
+fn by_name(names: &mut HashMap<u32, String>, asked: Asked<Request>) -> round::Asked<Client> {
+    let Asked { to, peer, request } = asked;
+    let name = names.entry(peer.uid);
+    let name = name.or_insert_with(|| user::name(peer.uid).unwrap_or_else(|| peer.uid.to_string())).clone();
+    round::Asked { to, who: Actor { uid: peer.uid, name }, request }
 }

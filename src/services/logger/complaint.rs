@@ -10,11 +10,11 @@ const CALM: Duration = Duration::from_secs(60);
 
 /// The failures of one file.
 #[derive(Debug, Default)]
-pub(super) struct Complaint(Option<Instant>);
+pub(in crate::services) struct Complaint(Option<Instant>);
 
 impl Complaint {
     /// It failed `now`; whether that is news.
-    pub(super) fn is_news(&mut self, now: Instant) -> bool {
+    pub(in crate::services) fn is_news(&mut self, now: Instant) -> bool {
         let last = self.0.replace(now);
         last.is_none_or(|last| now.since(last) >= CALM)
     }

@@ -14,12 +14,13 @@ const TORN: u64 = 1 << 20;
 
 /// The log of one service.
 #[derive(Debug)]
-pub(super) struct LogFile {
+pub(in crate::services) struct LogFile {
     name: Box<str>,
+    extension: &'static str,
     /// Rotated when it would become larger than this many bytes.
-    pub(super) max_size: u64,
+    pub(in crate::services) max_size: u64,
     /// How many files, the current one included.
-    pub(super) files: u32,
+    pub(in crate::services) files: u32,
     open: Option<Open>,
     /// Bytes of services that could not be written since it last worked, and why.
     pub(super) dropped: Option<(u64, String)>,
@@ -37,13 +38,13 @@ struct Open {
 
 /// The end of a file, just before something is appended.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct End {
+pub(in crate::services) struct End {
     /// Device and inode.
-    pub(super) id: (u64, u64),
+    pub(in crate::services) id: (u64, u64),
     /// Its length.
-    pub(super) offset: u64,
+    pub(in crate::services) offset: u64,
     /// Its last line has no newline.
-    pub(super) inside_line: bool,
+    pub(in crate::services) inside_line: bool,
 }
 
 impl LogFile {
@@ -51,6 +52,7 @@ impl LogFile {
     pub(super) fn new(name: &str, max_size: u64, files: u32) -> LogFile {
         LogFile {
             name: name.into(),
+            extension: "log",
             max_size,
             files,
             open: None,
@@ -60,6 +62,11 @@ impl LogFile {
         }
     }
 
+    /// The same for lines of JSON, `name.jsonl`.
+    pub(in crate::services) fn of_batches(name: &str, max_size: u64, files: u32) -> LogFile {
+        LogFile { extension: "jsonl", ..LogFile::new(name, max_size, files) }
+    }
+
     /// `web`
     pub(super) fn name(&self) -> &str {
         &self.name
@@ -67,7 +74,7 @@ impl LogFile {
 
     /// Its path in the directory of logs.
     pub(super) fn path(&self, logs: &Path) -> PathBuf {
-        logs.join(format!("{}.log", self.name))
+        logs.join(format!("{}.{}", self.name, self.extension))
     }
 
     /// Whether it holds a descriptor.
@@ -82,7 +89,7 @@ impl LogFile {
 
     /// Where the next byte will go. Opens or makes the file (and the directory) when it must: when it was
     /// deleted, too.
-    pub(super) fn end(&mut self, logs: &Path) -> io::Result<End> {
+    pub(in crate::services) fn end(&mut self, logs: &Path) -> io::Result<End> {
         if let Some(open) = &mut self.open {
             let now = open.file.metadata()?;
             if now.nlink() > 0 {
@@ -114,7 +121,7 @@ impl LogFile {
     }
 
     /// Appends; all or nothing, except when the process is killed meanwhile. Comes after [`LogFile::end`].
-    pub(super) fn append(&mut self, text: &[u8]) -> io::Result<()> {
+    pub(in crate::services) fn append(&mut self, text: &[u8]) -> io::Result<()> {
         let Some(open) = &mut self.open else { return Err(io::ErrorKind::NotFound.into()) };
         let result = open.file.write_all(text);
         match result {
@@ -132,7 +139,7 @@ impl LogFile {
     }
 
     /// Moves it and its older files up; the next use makes a new one.
-    pub(super) fn rotate(&mut self, logs: &Path) -> io::Result<()> {
+    pub(in crate::services) fn rotate(&mut self, logs: &Path) -> io::Result<()> {
         self.open = None;
         rotation::rotate(&self.path(logs), self.files)
     }

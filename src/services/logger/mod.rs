@@ -14,8 +14,8 @@
 mod backwards;
 mod channel;
 mod child;
-mod complaint;
-mod file;
+pub(in crate::services) mod complaint;
+pub(in crate::services) mod file;
 pub mod line;
 mod memory;
 mod print;

@@ -22,7 +22,7 @@ use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::io;
 use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 const CHANNEL: Token = Token(0);
 const SIGNALS: Token = Token(1);
@@ -42,9 +42,12 @@ struct Arguments {
     /// The directory of crash records.
     #[arg(long)]
     state: PathBuf,
+    /// The directory of the board, which gives flags their names.
+    #[arg(long)]
+    runtime: PathBuf,
 }
 
-/// `mainstay @logger --logs DIR --state DIR`; `args` begin after `@logger`. Descriptor 3 is the channel, 4 the
+/// `mainstay @logger --logs DIR --state DIR --runtime DIR`; `args` begin after `@logger`. Descriptor 3 is the channel, 4 the
 /// memory, 5 and 6 the holding pipe. Ends at SIGTERM, after what was written before is in the logs.
 pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
     let args = std::iter::once("@logger".into()).chain(args);
@@ -55,7 +58,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>) -> ExitCode {
             return ExitCode::Usage;
         }
     };
-    match Logger::new(&arguments.logs, &arguments.state).and_then(Logger::run) {
+    match Logger::new(&arguments).and_then(Logger::run) {
         Ok(()) => ExitCode::Done,
         Err(error) => {
             eprintln!("mainstay: the logger failed and is started again: {error}");
@@ -91,7 +94,8 @@ struct Logger {
 }
 
 impl Logger {
-    fn new(logs: &Path, state: &Path) -> io::Result<Logger> {
+    fn new(arguments: &Arguments) -> io::Result<Logger> {
+        let Arguments { logs, state, runtime } = arguments;
         let channel = Channel::new(inherited::take(3)?);
         let memory = Memory::new(inherited::take(4)?);
         let holding = (inherited::take(5)?, inherited::take(6)?);
@@ -106,7 +110,7 @@ impl Logger {
             poll,
             channel,
             signals,
-            state: State::new(logs, state, Transfer::new(memory, holding)?),
+            state: State::new(logs, state, runtime, Transfer::new(memory, holding)?),
             logs: logs.to_owned(),
             own_log: events::own_log(),
             screen: None,
@@ -304,7 +308,7 @@ impl Logger {
             }
             ToLogger::Gone { child } => Task::Gone(child),
             ToLogger::Life { child, incarnation } => Task::Life { child, incarnation },
-            ToLogger::Death(death) => Task::Death(death),
+            ToLogger::Death(death) => Task::Death(death, descriptors.into_iter().next()),
         };
         if self.begun { batch } else { &mut self.early }.push(task);
         Ok(())
@@ -337,9 +341,9 @@ impl Logger {
             match task {
                 Task::Life { child, incarnation } => self.state.life(child, incarnation)?,
                 Task::Happened(event) => self.happened(&event)?,
-                Task::Death(death) => {
+                Task::Death(death, blackbox) => {
                     let next = next_life(tasks.as_slice(), &death);
-                    self.death(&death, next)?;
+                    self.death(&death, blackbox, next)?;
                     seq = seq.max(Some(death.seq));
                 }
                 Task::Stream(stream) => {
@@ -363,10 +367,10 @@ impl Logger {
     /// Writes the records of deaths up to this number, and acknowledges them.
     fn recorded(&mut self, seq: Option<u64>) {
         let Some(seq) = seq else { return };
-        self.state.record();
+        let unwritten = self.state.record();
         // First what is wrong: who was told that a death is done with is told nothing more about it.
         self.say_troubles();
-        self.channel.send(&FromLogger::Recorded { seq });
+        self.channel.send(&FromLogger::Recorded { seq, unwritten });
     }
 
     /// An instance is announced.
@@ -405,7 +409,7 @@ impl Logger {
         })
     }
 
-    fn death(&mut self, death: &Death, next: Option<u64>) -> io::Result<()> {
+    fn death(&mut self, death: &Death, blackbox: Option<OwnedFd>, next: Option<u64>) -> io::Result<()> {
         let Logger { state, channel, screen, .. } = self;
         // A drain has to end: what cannot be told now waits in memory.
         let mut tell_ready = |child, incarnation| {
@@ -413,7 +417,7 @@ impl Logger {
             true
         };
         let now = clock::wall();
-        state.death(death, next, &mut tell_ready, &mut |child, which, bytes| {
+        state.death(death, blackbox, next, &mut tell_ready, &mut |child, which, bytes| {
             if let Some(screen) = screen {
                 screen.show(child, which, bytes, now);
             }
@@ -462,7 +466,7 @@ impl Logger {
 enum Task {
     Stream(Stream),
     Life { child: u32, incarnation: u64 },
-    Death(Death),
+    Death(Death, Option<OwnedFd>),
     Gone(u32),
     Happened(Event),
 }

@@ -17,7 +17,7 @@ use super::complaint::Complaint;
 use super::line::Which;
 use super::memory::{self, Place, Word};
 use super::transfer::{MOST, Transfer};
-use crate::crash::{Changes, Record, Store};
+use crate::crash::{Changes, Names, Record, Store};
 use crate::sys::pipe;
 use logs::Logs;
 use std::collections::HashMap;
@@ -48,6 +48,10 @@ pub(super) struct State {
     crash_complaint: Complaint,
     /// Records that are not written yet.
     records: Vec<Record>,
+    /// Where the board is.
+    runtime: PathBuf,
+    /// Its flags, while deaths are recorded that have read some.
+    names: Option<Names>,
     /// What deaths may be the consequence of.
     pub(super) changes: Changes,
 }
@@ -73,7 +77,7 @@ pub(super) struct Stream {
 
 impl State {
     /// Nothing is known yet, nothing opened.
-    pub(super) fn new(logs: &Path, state: &Path, transfer: Transfer) -> State {
+    pub(super) fn new(logs: &Path, state: &Path, runtime: &Path, transfer: Transfer) -> State {
         State {
             logs: logs.to_owned(),
             transfer,
@@ -87,6 +91,8 @@ impl State {
             troubles: Vec::new(),
             crash_complaint: Complaint::default(),
             records: Vec::new(),
+            runtime: runtime.to_owned(),
+            names: None,
             changes: Changes::default(),
         }
     }

@@ -6,10 +6,14 @@ use super::super::line::{self, Which};
 use super::super::memory::Word;
 use super::super::words;
 use super::{State, Taken};
-use crate::crash::{self, Record};
+use crate::blackbox::BlackBox;
+use crate::board::Board;
+use crate::crash::{self, Evidence, Names, Record, Unwritten};
 use crate::ipc::builtin::Death;
 use crate::sys::{clock, pipe};
+use crate::time::Instant;
 use std::io;
+use std::os::fd::OwnedFd;
 
 impl State {
     /// A life has ended: drains its pipes, marks the end, keeps what is known for [`State::record`].
@@ -20,6 +24,7 @@ impl State {
     pub(in super::super) fn death(
         &mut self,
         death: &Death,
+        blackbox: Option<OwnedFd>,
         next: Option<u64>,
         tell_ready: &mut dyn FnMut(u32, u64) -> bool,
         shown: &mut dyn FnMut(&mut Child, Which, &[u8]),
@@ -36,21 +41,34 @@ impl State {
         if death.crash != 0 && !self.crashes.has(death.crash).unwrap_or(false) {
             let path = LogFile::new(&death.service, 0, 1).path(&self.logs);
             let words = words::last(&path, &death.instance, death.incarnation, end).unwrap_or_default();
-            let changed = self.changes.before(death.at_ns);
-            self.records.push(Record::new(death, line::stamp(death.time), changed, words));
+            let changed = self.changes.before(&death.service, death.at_ns);
+            let evidence = blackbox.and_then(|memory| self.evidence(death, memory));
+            self.records.push(Record::new(death, line::stamp(death.time), evidence, changed, words));
         }
         Ok(())
     }
 
-    /// Writes the records of all deaths since the last call, in one append.
-    pub(in super::super) fn record(&mut self) {
+    /// What a black box says. One that cannot be read says nothing: the death is recorded all the same.
+    fn evidence(&mut self, death: &Death, memory: OwnedFd) -> Option<Evidence> {
+        let image = BlackBox::open(memory).and_then(|of_it| of_it.image()).ok()?;
+        let State { names, runtime, .. } = self;
+        let board = || {
+            let names = names.get_or_insert_with(|| Names::of(&Board::open(runtime).snapshot()));
+            Some(names.clone())
+        };
+        Some(Evidence::of(&image, Instant::from_nanos(death.at_ns), board))
+    }
+
+    /// Writes the records of all deaths since the last call, in one append. How many could not be written.
+    pub(in super::super) fn record(&mut self) -> u32 {
+        self.names = None;
         let written = self.crashes.append(&std::mem::take(&mut self.records));
-        if let Err(error) = &written
-            && self.crash_complaint.is_news(clock::now())
-        {
+        let Err(Unwritten { count, error }) = written else { return 0 };
+        if self.crash_complaint.is_news(clock::now()) {
             let path = self.crashes.path().display();
             self.troubles.push(format!("cannot write a crash record to `{path}`: {error}"));
         }
+        count
     }
 
     /// Takes what an instance's pipes hold now; not what is written meanwhile, which may never end.

@@ -1,14 +1,16 @@
 //! The line to the supervisor: one message a packet, descriptors beside it.
 //!
-//! The keeper works without it, and never waits for it: what the supervisor does not take now waits here,
+//! A built-in works without it, and never waits for it: what the supervisor does not take now waits here,
 //! and past [`WAITING_MAX`] is dropped, oldest first. Nothing that is true depends on these messages.
 
-use crate::ipc::builtin::{FromKeeper, ToKeeper};
+use crate::ipc::builtin::{FromKeeper, FromRegistry, FromTelemetry};
 use crate::ipc::codec;
 use crate::ipc::control::What;
 use crate::sys::socket;
+use bincode::{Decode, Encode};
 use std::collections::VecDeque;
 use std::io;
+use std::marker::PhantomData;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 /// So many messages wait for a supervisor that does not read.
@@ -16,16 +18,24 @@ const WAITING_MAX: usize = 4096;
 /// The longest message of the supervisor.
 const PACKET: usize = 4096;
 
-/// Our end of the pair; without one, what is said goes to stderr.
-#[derive(Debug, Default)]
-pub(super) struct Line {
-    socket: Option<OwnedFd>,
-    waiting: VecDeque<Vec<u8>>,
+/// What a built-in says to the supervisor.
+pub(super) trait Said: Encode {
+    /// Who says it, and what a person is told when there is no supervisor; `None`: nothing.
+    fn in_words(&self) -> Option<(&'static str, &str)>;
 }
 
-impl Line {
-    pub(super) fn new(socket: Option<OwnedFd>) -> Line {
-        Line { socket, waiting: VecDeque::new() }
+/// Our end of the pair, from which messages `H` are heard and on which `S` are said; without one, what is said goes to
+/// stderr.
+#[derive(Debug)]
+pub(super) struct Line<H, S> {
+    socket: Option<OwnedFd>,
+    waiting: VecDeque<Vec<u8>>,
+    speaks: PhantomData<(H, S)>,
+}
+
+impl<H: Decode<()>, S: Said> Line<H, S> {
+    pub(super) fn new(socket: Option<OwnedFd>) -> Line<H, S> {
+        Line { socket, waiting: VecDeque::new(), speaks: PhantomData }
     }
 
     /// What to watch, and whether for writing too.
@@ -44,9 +54,11 @@ impl Line {
     }
 
     /// Says it now, or as soon as there is room.
-    pub(super) fn say(&mut self, message: &FromKeeper) {
+    pub(super) fn say(&mut self, message: &S) {
         if self.socket.is_none() {
-            say_to_a_person(message);
+            if let Some((who, words)) = message.in_words() {
+                eprintln!("{who}: {words}");
+            }
             return;
         }
         // Ours are short: names, reasons and paths are bounded.
@@ -71,7 +83,7 @@ impl Line {
     }
 
     /// The next message and the descriptor that came with it; `None`: no more for now.
-    pub(super) fn hear(&mut self) -> Option<(ToKeeper, Option<OwnedFd>)> {
+    pub(super) fn hear(&mut self) -> Option<(H, Option<OwnedFd>)> {
         loop {
             let mut buffer = [0; PACKET];
             let received = match socket::receive(self.socket.as_ref()?, &mut buffer) {
@@ -98,16 +110,35 @@ fn is_over(error: &io::Error) -> bool {
     matches!(error.kind(), BrokenPipe | ConnectionRefused | ConnectionReset | NotConnected)
 }
 
-fn say_to_a_person(message: &FromKeeper) {
-    match message {
-        FromKeeper::Noted {
-            what: What::Repaired { what: said } | What::Warning { message: said }, ..
-        } => {
-            eprintln!("mainstay.keeper: {said}");
+impl Said for FromKeeper {
+    fn in_words(&self) -> Option<(&'static str, &str)> {
+        match self {
+            FromKeeper::Noted {
+                what: What::Repaired { what: said } | What::Warning { message: said },
+                ..
+            } => Some(("mainstay.keeper", said)),
+            FromKeeper::Noted { .. }
+            | FromKeeper::Feed { .. }
+            | FromKeeper::Enough
+            | FromKeeper::Fresh { .. } => None,
         }
-        FromKeeper::Noted { .. }
-        | FromKeeper::Feed { .. }
-        | FromKeeper::Enough
-        | FromKeeper::Fresh { .. } => {}
+    }
+}
+
+impl Said for FromRegistry {
+    fn in_words(&self) -> Option<(&'static str, &str)> {
+        let (FromRegistry::Repaired { what: said } | FromRegistry::Trouble { message: said }) = self;
+        Some(("mainstay.registry", said))
+    }
+}
+
+impl Said for FromTelemetry {
+    fn in_words(&self) -> Option<(&'static str, &str)> {
+        match self {
+            FromTelemetry::Repaired { what: said } | FromTelemetry::Trouble { message: said } => {
+                Some(("mainstay.telemetry", said))
+            }
+            FromTelemetry::Drained { .. } => None,
+        }
     }
 }

@@ -9,7 +9,7 @@ use crate::flags::{ID_MAX, Seal, mix};
 const LONGEST: usize = 1 + ID_MAX / 8;
 
 /// Multipliers of [`check`] and of the hash of a name: odd, so that no change of one cell cancels out.
-pub(super) const FACTORS: [u64; LONGEST] = {
+pub(crate) const FACTORS: [u64; LONGEST] = {
     let mut factors = [0; LONGEST];
     let mut at = 0;
     while at < LONGEST {
@@ -21,7 +21,7 @@ pub(super) const FACTORS: [u64; LONGEST] = {
 
 /// The check of some cells that begin at `cell` of a board; of 129 at most.
 #[inline]
-pub(super) fn check(incarnation: u64, cell: usize, cells: &[u64]) -> u64 {
+pub(crate) fn check(incarnation: u64, cell: usize, cells: &[u64]) -> u64 {
     let sum = |sum: u64, (cell, factor): (&u64, &u64)| sum.wrapping_add(cell.wrapping_mul(*factor));
     mix(cells.iter().zip(&FACTORS).fold(Seal::new(incarnation, cell).to_bits(), sum))
 }
@@ -33,7 +33,7 @@ pub fn name_hash(name: &str) -> Option<u64> {
 
 /// A name that is looked for: its bytes, as cells without a copy, and its hash.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Sought<'a> {
+pub(crate) struct Sought<'a> {
     bytes: &'a [u8],
     hash: u64,
 }
@@ -41,7 +41,7 @@ pub(super) struct Sought<'a> {
 impl<'a> Sought<'a> {
     /// `None` when no flag can have it: it has more than 128 bytes. (What has none, or other characters, is in no index.)
     #[inline]
-    pub(super) fn new(name: &'a str) -> Option<Sought<'a>> {
+    pub(crate) fn new(name: &'a str) -> Option<Sought<'a>> {
         let bytes = name.as_bytes();
         if bytes.len() > crate::flags::NAME_MAX {
             return None;
@@ -59,26 +59,26 @@ impl<'a> Sought<'a> {
 
     /// Where in the index it is looked for (lower bits), and its tag (the upper 12 bits).
     #[inline]
-    pub(super) fn hash(&self) -> u64 {
+    pub(crate) fn hash(&self) -> u64 {
         self.hash
     }
 
     /// How many bytes.
     #[inline]
-    pub(super) fn length(&self) -> usize {
+    pub(crate) fn length(&self) -> usize {
         self.bytes.len()
     }
 
     /// Are these its cells? `load` gives the cells of a name record's name.
     #[inline]
-    pub(super) fn is(&self, load: impl Fn(usize) -> u64) -> bool {
+    pub(crate) fn is(&self, load: impl Fn(usize) -> u64) -> bool {
         let (whole, rest) = self.bytes.as_chunks::<8>();
         let same = whole.iter().enumerate().all(|(at, chunk)| load(at) == u64::from_le_bytes(*chunk));
         same && (rest.is_empty() || load(whole.len()) == last_cell(self.bytes, rest))
     }
 
     /// As text.
-    pub(super) fn text(&self) -> &'a str {
+    pub(crate) fn text(&self) -> &'a str {
         // It was made from one.
         str::from_utf8(self.bytes).unwrap_or_default()
     }

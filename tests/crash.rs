@@ -1,0 +1,341 @@
+//! What is left of a life that died: real services, real deaths, and what `crash` and `why` make of them.
+
+mod support;
+
+use mainstay::{context, event, span};
+use nix::sys::signal::Signal;
+use serde_json::Value;
+use std::fs;
+use std::io::{BufRead, BufReader, Write};
+use std::path::PathBuf;
+use std::process::{Command, Stdio};
+use support::{Project, Small, gone, kill, outcome};
+
+/// The variable that makes a test of this program a service.
+const SERVICE: &str = "CRASH_TEST_SERVICE";
+
+/// A service that runs the test `name` of this program.
+fn service(name: &str, more: &str) -> String {
+    let program = std::env::current_exe().unwrap();
+    format!(
+        "name = \"left\"\n[service.web]\ncommand = [{program:?}, {name:?}, \"--exact\", \"--nocapture\"]\n\
+         env = {{ {SERVICE} = 1 }}\nready = {{ output = \"at work\" }}\n{more}\n"
+    )
+}
+
+fn is_service() -> bool {
+    std::env::var_os(SERVICE).is_some()
+}
+
+/// Says that it is ready, and waits to be killed.
+fn wait_for_death() -> ! {
+    println!("\nat work");
+    std::io::stdout().flush().unwrap();
+    loop {
+        std::thread::park();
+    }
+}
+
+/// The records, newest first.
+fn records(project: &Project) -> Vec<Value> {
+    let text = project.mainstay(&["crash", "list", "--json"]).ok();
+    text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+}
+
+/// The newest record, when there are so many: they are written while everybody goes on.
+fn newest(project: &Project, count: usize) -> Value {
+    for _ in 0..10_000 {
+        let all = records(project);
+        if all.len() >= count {
+            return all[0].clone();
+        }
+    }
+    panic!("there are no {count} crash records");
+}
+
+#[test]
+fn a_process_that_is_killed_with_open_spans_leaves_them_and_what_it_was_about() {
+    if is_service() {
+        context::set("order", "A-1042");
+        context::breadcrumb("cart loaded");
+        let _operation = context::operation("POST /checkout");
+        let outer = span!("charge card", amount = 4990);
+        let _inner = span!("POST payments");
+        outer.attribute("attempt", 2);
+        event!("payment retried", attempt = 2);
+        wait_for_death();
+    }
+    let name = "a_process_that_is_killed_with_open_spans_leaves_them_and_what_it_was_about";
+    let project = Project::running(&service(name, ""));
+    project.kill_and_wait("web", "ready");
+    let record = newest(&project, 1);
+    assert_eq!(record["blackbox"], "here", "{record}");
+    let spans = record["doing"].as_array().unwrap();
+    let named: Vec<_> =
+        spans.iter().map(|span| (span["name"].as_str().unwrap(), span["depth"].as_u64().unwrap())).collect();
+    assert_eq!(named, [("charge card", 0), ("POST payments", 1)], "{record}");
+    assert_eq!(spans[0]["attributes"]["attempt"], "2");
+    assert_eq!(spans[1]["parent"], spans[0]["span"]);
+    let at =
+        record["context"].as_array().unwrap().iter().find(|one| one["keys"]["order"] == "A-1042").unwrap();
+    assert_eq!(at["operation"]["name"], "POST /checkout");
+    assert_eq!(at["breadcrumbs"][0]["text"], "cart loaded");
+    assert_eq!(record["events"][0]["name"], "payment retried");
+    let shown = project.mainstay(&["crash", "show", "web"]).ok();
+    for part in
+        ["POST /checkout", "charge card", "POST payments", "<- here", "order=A-1042", "payment retried"]
+    {
+        assert!(shown.contains(part), "{part}: {shown}");
+    }
+    assert!(shown.lines().all(|line| line.chars().count() <= 80), "{shown}");
+    project.shutdown();
+}
+
+#[test]
+fn a_panic_is_told_with_its_place_and_equal_panics_have_one_fingerprint() {
+    if is_service() {
+        mainstay::panic::install();
+        println!("\nat work");
+        let cart: Vec<u32> = Vec::new();
+        let _span = span!("price");
+        let index = std::env::args().count() + 9;
+        std::process::exit(cart[index] as i32);
+    }
+    let name = "a_panic_is_told_with_its_place_and_equal_panics_have_one_fingerprint";
+    let policy = "restart = { policy = \"permanent\", max = 2, within = \"1m\" }\nbackoff = \"none\"";
+    let project = Project::new(&service(name, policy));
+    project.mainstay(&["run", "-d"]).ok();
+    project.wait("web", "gave_up", "0");
+    let record = newest(&project, 3);
+    let error = &record["context"][0]["error"];
+    assert_eq!(error["panic"], true, "{record}");
+    assert!(error["text"].as_str().unwrap().contains("the len is 0 but the index is"), "{error}");
+    assert!(error["place"].as_str().unwrap().starts_with("tests/crash.rs:"), "{error}");
+    let all = records(&project);
+    let digits = all[0]["fingerprint"].as_str().unwrap();
+    assert!(all.iter().all(|one| one["fingerprint"] == digits), "{all:?}");
+    let shown = project.mainstay(&["crash", "show", "web"]).ok();
+    assert!(shown.contains(&format!("like it   c-1, c-2  (fingerprint {digits}, 3 in")), "{shown}");
+    let why = project.mainstay(&["why", "web"]).ok();
+    assert!(why.contains(&format!("Same cause each time (fingerprint {digits}).")), "{why}");
+    project.shutdown();
+}
+
+#[test]
+fn flags_that_it_has_read_are_told_with_what_it_saw() {
+    if is_service() {
+        let runtime = PathBuf::from(std::env::var_os("MAINSTAY_RUNTIME_DIR").unwrap());
+        let board = mainstay::board::Board::open(&runtime);
+        let flag = board.flag("new-checkout");
+        println!("{}", flag.is_on());
+        wait_for_death();
+    }
+    let name = "flags_that_it_has_read_are_told_with_what_it_saw";
+    let project =
+        Project::running(&service(name, "[flag.new-checkout]\ndefault = true\n[flag.other]\ndefault = true"));
+    project.kill_and_wait("web", "ready");
+    let record = newest(&project, 1);
+    let flags = record["flags"].as_array().unwrap();
+    assert_eq!(flags.len(), 1, "it has read one: {record}");
+    assert_eq!((flags[0]["name"].as_str(), flags[0]["value"].as_str()), (Some("new-checkout"), Some("true")));
+    project.shutdown();
+}
+
+#[test]
+fn a_reload_shortly_before_is_told_with_the_keys_of_the_service_that_died() {
+    let file = |host: &str| {
+        format!(
+            "name = \"moved\"\n[service.worker]\ncommand = \"sh -c 'test $DB_HOST = good && exec sleep 100000; echo database \
+             unreachable >&2; exit 3'\"\nenv = {{ DB_HOST = \"{host}\" }}\nrestart = {{ max = 2, within = \"30s\" }}\n\
+             backoff = \"none\"\n[service.web]\ncommand = \"sleep 100000\"\n"
+        )
+    };
+    let project = Project::running(&file("good"));
+    let cursor = project.cursor();
+    project.write("mainstay.toml", &file("bad"));
+    project.mainstay(&["reload", "--no-wait"]).ok();
+    project.wait("worker", "gave_up", &cursor);
+    let record = newest(&project, 3);
+    let changed = &record["changed"][0];
+    assert_eq!(
+        (changed["kind"].as_str(), changed["keys"][0].as_str()),
+        (Some("reload"), Some("worker.env.DB_HOST"))
+    );
+    let shown = project.mainstay(&["crash", "show", "worker"]).ok();
+    assert!(
+        shown.contains("changed   config reload  ") && shown.contains("before  worker.env.DB_HOST"),
+        "{shown}"
+    );
+    let why = project.mainstay(&["why", "worker"]).ok();
+    assert!(
+        why.contains("Last words: \"database unreachable\". Same cause each time (fingerprint "),
+        "{why}"
+    );
+    assert!(
+        why.contains("Changed shortly before: config reload at ") && why.contains("(worker.env.DB_HOST)."),
+        "{why}"
+    );
+    project.shutdown();
+}
+
+#[test]
+fn a_death_while_the_disk_is_full_is_counted_and_told() {
+    let project = Project::new("name = \"full\"\n[service.one]\ncommand = [\"sleep\", \"100000\"]\n");
+    let small = Small::new(project.path("state"), "1m");
+    project.start();
+    small.fill();
+    let mut follower = project.command(&["events", "-f", "--json"]);
+    let mut follower = follower.stdout(Stdio::piped()).spawn().unwrap();
+    let mut news = BufReader::new(follower.stdout.take().unwrap()).lines();
+    project.kill_and_wait("one", "up");
+    let told = news.find(|line| line.as_ref().unwrap().contains("cannot write a crash record"));
+    assert!(told.is_some(), "a warning tells of it");
+    follower.kill().unwrap();
+    follower.wait().unwrap();
+    let counted = || project.status()["crashes_unwritten"].as_u64().unwrap();
+    while counted() == 0 {}
+    assert_eq!(counted(), 1);
+    let status = project.mainstay(&["status"]);
+    assert!(status.stdout.contains("1 crash record could not be written"), "{status:?}");
+    let list = project.mainstay(&["crash", "list"]);
+    assert!(list.stderr.contains("1 crash record could not be written: see"), "while it is full: {list:?}");
+    small.empty();
+    project.kill_and_wait("one", "up");
+    assert_eq!(newest(&project, 1)["id"], "c-2");
+    let list = project.mainstay(&["crash", "list"]);
+    assert_eq!(list.stdout.lines().count(), 1, "{list:?}");
+    assert!(list.stderr.contains("1 crash record could not be written, c-1 among them"), "{list:?}");
+    assert_eq!(project.mainstay(&["crash", "show", "c-1"]).code, 4);
+    project.shutdown();
+}
+
+/// Instances that write something into their boxes, whatever it is, and go on.
+fn scribblers(count: u32) -> String {
+    format!(
+        "name = \"many\"\n[defaults]\nrestart = {{ policy = \"permanent\", max = 100000, within = \"1s\" }}\nbackoff = \"none\"\n\
+         [service.many]\ninstances = {count}\nready = {{ output = \"scribbled\", within = \"5m\" }}\n\
+         command = [\"sh\", \"-c\", \"test -n \\\"$MAINSTAY_BLACKBOX_FD\\\" && printf x | dd of=/proc/self/fd/15 bs=1 seek=65536 \
+         conv=notrunc 2>/dev/null; echo scribbled; exec sleep 100000\"]\n"
+    )
+}
+
+#[test]
+fn boxes_of_the_dead_are_kept_until_they_are_recorded_and_not_more_than_256() {
+    const COUNT: u32 = 300;
+    let project = Project::running(&scribblers(COUNT));
+    let logger = project.pid("mainstay.logger");
+    let cursor = project.cursor();
+    kill(logger, Signal::SIGSTOP);
+    project.mainstay(&["kill", "--signal", "KILL", "many"]).ok();
+    project.wait("many", "starting", &cursor);
+    let supervisor = project.supervisor();
+    let boxes = || {
+        let open = fs::read_dir(format!("/proc/{supervisor}/fd")).unwrap().flatten();
+        let target = |entry: fs::DirEntry| fs::read_link(entry.path()).unwrap_or_default();
+        open.map(target).filter(|target| target.to_string_lossy().contains("mainstay.blackbox")).count()
+    };
+    assert_eq!(boxes(), COUNT as usize + 256, "those of the living, and of so many dead");
+    kill(logger, Signal::SIGCONT);
+    project.wait("many", "ready", &cursor);
+    newest(&project, COUNT as usize);
+    let all = records(&project);
+    let with = |fate: &str| all.iter().filter(|record| record["blackbox"] == fate).count();
+    assert_eq!((with("here"), with("let_go")), (256, COUNT as usize - 256));
+    let newest = project.mainstay(&["crash", "show", &format!("c-{COUNT}")]).ok();
+    assert!(newest.contains("let go: too many died at once"), "{newest}");
+    while boxes() > COUNT as usize {}
+    project.shutdown();
+}
+
+#[test]
+fn a_thousand_deaths_at_once_with_boxes_exhaust_no_descriptors() {
+    const COUNT: usize = 1000;
+    // What a thousand need, wherever control groups are, and boxes for some hundreds of them.
+    const LIMIT: usize = 320 + 4 * COUNT + 320 + 300;
+    let project = Project::new(&scribblers(COUNT as u32));
+    let script =
+        format!("ulimit -Hn {LIMIT}; exec {} run -d --wait --timeout 5m", env!("CARGO_BIN_EXE_mainstay"));
+    let mut shell = Command::new("sh");
+    shell.args(["-c", &script]).current_dir(project.folder()).stdin(Stdio::null());
+    for (name, directory) in
+        [("RUNTIME_DIRECTORY", "run"), ("STATE_DIRECTORY", "state"), ("LOGS_DIRECTORY", "log")]
+    {
+        shell.env(name, project.path(directory));
+    }
+    outcome(&mut shell).ok();
+    let supervisor = project.supervisor();
+    let open = || fs::read_dir(format!("/proc/{supervisor}/fd")).unwrap().count();
+    assert!(open() < LIMIT, "{} of {LIMIT}", open());
+    for _ in 0..2 {
+        let cursor = project.cursor();
+        project.mainstay(&["kill", "--signal", "KILL", "many"]).ok();
+        let after = ["--after", &cursor, "--timeout", "5m"];
+        project.mainstay(&[&["wait", "many", "--state", "ready"], &after[..]].concat()).ok();
+        assert!(open() < LIMIT, "{} of {LIMIT}", open());
+    }
+    let told = project
+        .events("0")
+        .iter()
+        .filter(|event| event["message"].as_str().is_some_and(|m| m.contains("descriptors are short")))
+        .count();
+    assert!(told <= 1, "said once, and perhaps forgotten since: {told}");
+    let log = project.read("log/mainstay.log");
+    assert_eq!(log.matches("descriptors are short").count(), 1, "said once");
+    assert!(!log.contains("Too many open files"), "{log}");
+    let all = records(&project);
+    let with = |fate: &str| all.iter().any(|record| record["blackbox"] == fate);
+    assert!(with("here") || with("let_go"), "some had boxes");
+    assert!(with("none"), "some had none");
+    project.shutdown();
+}
+
+#[test]
+fn a_service_that_wants_no_box_has_none_from_its_next_life_on() {
+    let file = |wants: bool| {
+        format!("name = \"plain\"\n[service.one]\ncommand = [\"sleep\", \"100000\"]\nblackbox = {wants}\n")
+    };
+    let project = Project::running(&file(true));
+    let has_one = || {
+        let pid = project.pid("one");
+        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap();
+        let told = String::from_utf8_lossy(&environment).contains("MAINSTAY_BLACKBOX_FD=");
+        let there = fs::read_link(format!("/proc/{pid}/fd/15")).is_ok();
+        assert_eq!(told, there);
+        there
+    };
+    assert!(has_one());
+    project.write("mainstay.toml", &file(false));
+    assert!(project.mainstay(&["reload"]).ok().contains("1 in place"));
+    assert!(has_one(), "until it dies");
+    project.kill_and_wait("one", "up");
+    assert!(!has_one());
+    assert_eq!(newest(&project, 1)["blackbox"], "untouched", "that life had one");
+    project.kill_and_wait("one", "up");
+    assert_eq!(newest(&project, 2)["blackbox"], "none");
+    assert!(project.mainstay(&["crash", "show", "one"]).ok().contains("blackbox  none"));
+    project.shutdown();
+}
+
+#[test]
+fn what_is_pruned_under_a_running_tree_stays_away_and_numbers_go_on() {
+    let project = Project::running("name = \"pruned\"\n[service.one]\ncommand = [\"sleep\", \"100000\"]\n");
+    project.kill_and_wait("one", "up");
+    newest(&project, 1);
+    assert_eq!(project.mainstay(&["crash", "prune", "c-1"]).ok(), "threw away 1 crash, 0 left\n");
+    assert_eq!(project.mainstay(&["crash", "show", "c-1"]).code, 4);
+    project.kill_and_wait("one", "up");
+    let left = newest(&project, 1);
+    assert_eq!(left["id"], "c-2");
+    assert!(
+        !project.read("state/crashes.jsonl").contains("\"id\":\"c-1\""),
+        "nothing is left of it in the file"
+    );
+    project.shutdown();
+    let project_again = project;
+    assert_eq!(project_again.mainstay(&["crash", "prune", "--all", "--json"]).code, 0);
+    let number = left["number"].as_u64().unwrap();
+    project_again.start();
+    project_again.kill_and_wait("one", "up");
+    assert!(newest(&project_again, 1)["number"].as_u64().unwrap() > number, "a number is never used twice");
+    project_again.shutdown();
+}
