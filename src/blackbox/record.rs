@@ -203,7 +203,7 @@ pub(super) fn proven_in_lane(
 
 /// The head of an open span that proves itself; as [`proven_in_lane`].
 pub(super) fn proven_span(place: usize, cells: &[u64; SPAN]) -> Result<Option<Head>, ()> {
-    if cells[span::OWNER] == 0 {
+    if cells[span::OWNER] == 0 || cells[span::CHECK + 1] == 0 {
         return Ok(None);
     }
     let head = Head::from_bits(cells[span::CHECK + 1]).ok_or(())?;

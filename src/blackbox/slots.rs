@@ -147,10 +147,13 @@ impl Slot<'_> {
     }
 
     /// The slot is free. Not in a child of a fork, whose parent has it.
+    ///
+    /// Its record goes first: else it would prove itself again as soon as the same thread claims the slot for another span.
     #[inline]
     pub fn free(&self) {
         let owner = self.cell(span::OWNER);
         if owner.load(Ordering::Relaxed) == self.owner {
+            self.cell(span::CHECK + 1).store(0, Ordering::Release);
             owner.store(0, Ordering::Release);
         }
     }
