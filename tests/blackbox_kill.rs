@@ -149,7 +149,7 @@ fn a_box_of_one_killed_while_writing_is_at_most_one_record_behind() {
     for round in 0..kills {
         let the_box = BlackBox::make().unwrap();
         let shared_memory = memory::zeroed("progress", 4096).unwrap();
-        memory::write_at_start(shared_memory.as_fd(), PROGRESS_HEAD.map(u64::to_le_bytes).as_flattened())
+        memory::write_at(shared_memory.as_fd(), PROGRESS_HEAD.map(u64::to_le_bytes).as_flattened(), 0)
             .unwrap();
         let progress_number = rustix::io::fcntl_dupfd_cloexec(&shared_memory, 3).unwrap();
         rustix::io::fcntl_setfd(&progress_number, rustix::io::FdFlags::empty()).unwrap();

@@ -5,7 +5,7 @@
 //! check last: cut off in between it does not prove itself, and counts as *torn*.
 
 use super::layout::{EVENT, EVENT_PARTS, FINISHED_SPAN, LANE, SPAN, proof};
-use super::text::{Marks, Packed};
+use super::text::Marks;
 
 /// Set in every head: a head of 0 is no record.
 const PRESENT: u64 = 1 << 31;
@@ -157,30 +157,6 @@ impl Head {
         let cells = (self.marks.length as usize).div_ceil(8);
         if cells < room { cells } else { room }
     }
-}
-
-/// A record of a lane: its check, then what it proves. `TEXT` is where the text begins.
-#[inline]
-pub(super) fn in_lane<const CELLS: usize, const TEXT: usize, const BYTES: usize>(
-    place: usize,
-    owner: u64,
-    head: Head,
-    at: u64,
-    text: &Packed<BYTES>,
-) -> ([u64; CELLS], usize) {
-    const { assert!(BYTES == (CELLS - TEXT) * 8 && TEXT >= 2) }
-    let mut cells = [0; CELLS];
-    cells[0] = owner;
-    cells[1] = head.bits();
-    if TEXT > lane::UNTIMED {
-        cells[2] = at;
-    }
-    let used = TEXT + text.cells();
-    for cell in 0..text.cells() {
-        cells[TEXT + cell] = text.cell(cell);
-    }
-    cells[0] = proof(place, &cells[..used]);
-    (cells, used)
 }
 
 /// The head of a record of a lane that proves itself; `Err`: it is torn; `Ok(None)`: there is none.

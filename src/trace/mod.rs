@@ -54,7 +54,8 @@ pub fn event(name: &str, say: impl FnOnce(&mut EventText)) {
 #[inline]
 pub(crate) fn event_of(kind: Kind, name: &str, say: impl FnOnce(&mut EventText)) {
     let Some(noter) = blackbox::seen() else { return };
-    let mut text = EventText::new(name);
+    let mut text = EventText::empty();
+    text.set_name(name);
     say(&mut text);
     let Current { trace, span, .. } = Current::of_this_thread();
     let moment = Moment { at: clock::coarse(), thread: own::thread() as u32, kind, span, trace };

@@ -62,7 +62,8 @@ impl OpenSpan {
             let slot = noter.slot(thread, hint());
             if let Some(slot) = slot {
                 HINT.set(slot.next());
-                let mut text = SpanText::new(name);
+                let mut text = SpanText::empty();
+                text.set_name(name);
                 say(&mut text);
                 slot.open(ids, since, &text);
             }
