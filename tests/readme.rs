@@ -97,7 +97,7 @@ const MARK: &str = "----end-of-command----";
 impl Shell {
     fn new(project: &Project) -> Shell {
         let program = Path::new(env!("CARGO_BIN_EXE_mainstay")).parent().unwrap();
-        let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
+        let path = format!("{0}:{0}/examples:{1}", program.display(), std::env::var("PATH").unwrap());
         let mut process = Command::new("bash")
             .args(["--norc", "--noprofile"])
             .current_dir(project.folder())
