@@ -343,3 +343,108 @@ fn what_is_pruned_under_a_running_tree_stays_away_and_numbers_go_on() {
     assert!(newest(&project_again, 1)["number"].as_u64().unwrap() > number, "a number is never used twice");
     project_again.shutdown();
 }
+
+/// A service that is a shell script, which links nothing.
+fn script(script: &str) -> String {
+    let script = script.replace("mainstay", env!("CARGO_BIN_EXE_mainstay"));
+    format!(
+        "name = \"script\"\n[service.job]\ncommand = [\"sh\", \"-c\", {script:?}]\nready = {{ output = \"inside\" }}\n"
+    )
+}
+
+#[test]
+fn a_script_that_links_nothing_notes_what_it_does_and_runs_commands_as_spans() {
+    let project = Project::running(&script(
+        "mainstay note order=A-1042 step=1; mainstay note step=2; mainstay span import --attr file=a.csv -- \
+         mainstay span parse -- sh -c 'echo inside $TRACEPARENT; exec sleep 100000'",
+    ));
+    project.kill_and_wait("job", "ready");
+    let record = newest(&project, 1);
+    let keys = &record["context"].as_array().unwrap().iter().find(|one| one["process"] == 0).unwrap()["keys"];
+    assert_eq!((keys["order"].as_str(), keys["step"].as_str()), (Some("A-1042"), Some("2")), "{record}");
+    let spans = record["doing"].as_array().unwrap();
+    let named: Vec<_> =
+        spans.iter().map(|span| (span["name"].as_str().unwrap(), span["depth"].as_u64().unwrap())).collect();
+    assert_eq!(named, [("import", 0), ("parse", 1)], "the inner one continues the trace: {record}");
+    assert_eq!(spans[0]["attributes"]["file"], "a.csv");
+    let (trace, span) = (spans[1]["trace"].as_str().unwrap(), spans[1]["span"].as_str().unwrap());
+    let words = record["words"].to_string();
+    assert!(words.contains(&format!("inside 00-{trace}-{span}-01")), "the command knows its span: {words}");
+    project.shutdown();
+}
+
+/// A command of `mainstay` that no tree is around, with these variables.
+fn alone(words: &[&str], variables: &[(&str, &str)]) -> support::Outcome {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mainstay"));
+    for name in ["MAINSTAY_RUNTIME_DIR", "MAINSTAY_BLACKBOX_FD", "MAINSTAY_INSTANCE", "MAINSTAY_INCARNATION", "TRACEPARENT"] {
+        command.env_remove(name);
+    }
+    outcome(command.args(words).envs(variables.iter().copied()).stdin(Stdio::null()))
+}
+
+#[test]
+fn outside_of_a_tree_note_and_span_say_so_and_fail_nothing() {
+    let note = alone(&["note", "order=A-1042"], &[]);
+    assert_eq!((note.code, note.stdout.as_str()), (0, ""));
+    assert_eq!(note.stderr, "mainstay: nothing was noted: this is no life of a service of mainstay\n");
+    assert_eq!(alone(&["note", "order"], &[]).code, 2);
+    let span = |command: &[&str]| alone(&[&["span", "import", "--"], command].concat(), &[]);
+    let ended = span(&["sh", "-c", "echo out; exit 7"]);
+    assert_eq!((ended.code, ended.stdout.as_str()), (7, "out\n"));
+    assert_eq!(ended.stderr, "mainstay: the span is seen by nobody: this is no life of a service of mainstay\n");
+    assert_eq!(span(&["sh", "-c", "kill -TERM $$"]).code, 143);
+    assert_eq!(span(&["/no/such/program"]).code, 127);
+    assert_eq!(span(&["/etc/passwd"]).code, 126);
+    assert_eq!(span(&["true"]).code, 0);
+}
+
+#[test]
+fn without_a_box_telemetry_is_told_and_waited_for_until_it_knows_whose_it_is() {
+    use mainstay::sys::socket::{self, Kind};
+    let folder = tempfile::tempdir().unwrap();
+    let inbox = socket::bind(Kind::Datagram, &folder.path().join("telemetry"), 0o600).unwrap();
+    let runtime = folder.path().to_str().unwrap().to_owned();
+    let telemetry = std::thread::spawn(move || {
+        let mut told = Vec::new();
+        while told.len() < 3 {
+            support::readable(&inbox);
+            let mut buffer = [0; 8192];
+            let received = socket::receive(&inbox, &mut buffer).unwrap().unwrap();
+            assert_eq!(received.descriptors.len(), 1, "the barrier");
+            told.push(String::from_utf8(buffer[..received.length].to_vec()).unwrap());
+            // Only now it goes on.
+            drop(received);
+        }
+        told
+    });
+    let life = [("MAINSTAY_RUNTIME_DIR", &*runtime), ("MAINSTAY_INSTANCE", "job#2"), ("MAINSTAY_INCARNATION", "7")];
+    let note = alone(&["note", "order=A-1042", "text=a\nb\\c"], &life);
+    assert_eq!((note.code, note.stderr.as_str()), (0, ""));
+    let parent = ("TRACEPARENT", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
+    let words = ["span", "import", "--attr", "file=a.csv", "--", "sh", "-c", "echo $TRACEPARENT; exit 3"];
+    let span = alone(&words, &[&life[..], &[parent]].concat());
+    assert_eq!((span.code, span.stderr.as_str()), (3, ""));
+    let told = telemetry.join().unwrap();
+    let life = "MAINSTAY_INSTANCE=job#2\nMAINSTAY_INCARNATION=7\n";
+    assert_eq!(told[0], format!("{life}X_MAINSTAY_NOTE=order=A-1042\nX_MAINSTAY_NOTE=text=a\\nb\\\\c\n"));
+    let id = span.stdout.trim().split('-').nth(2).unwrap();
+    assert!(span.stdout.starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-"), "{}", span.stdout);
+    assert!(told[1].starts_with(&format!("{life}X_MAINSTAY_SPAN=import\nX_MAINSTAY_SPAN_STATE=begin\nX_MAINSTAY_SPAN_ID={id}\n")));
+    assert!(told[1].contains(&format!("TRACEPARENT={}\nX_MAINSTAY_SPAN_ATTRIBUTE=file=a.csv\n", parent.1)), "{}", told[1]);
+    assert!(told[2].contains("STATE=end\n") && told[2].ends_with("X_MAINSTAY_SPAN_FAILED=exited 3\n"), "{}", told[2]);
+    let nobody = alone(&["note", "a=b"], &[("MAINSTAY_RUNTIME_DIR", "/nowhere"), ("MAINSTAY_INSTANCE", "a"), ("MAINSTAY_INCARNATION", "1")]);
+    assert_eq!((nobody.code, nobody.stderr.as_str()), (0, "mainstay: nothing was noted: telemetry does not run\n"));
+}
+
+#[test]
+fn a_command_within_a_span_gets_the_signals_that_were_meant_for_it() {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_mainstay"));
+    command.args(["span", "x", "--", "sh", "-c", "trap 'echo got it; exit 5' TERM; echo at work; while :; do sleep 0.01; done"]);
+    command.env_remove("MAINSTAY_RUNTIME_DIR").stdout(Stdio::piped()).stderr(Stdio::null());
+    let mut span = command.spawn().unwrap();
+    let mut lines = BufReader::new(span.stdout.take().unwrap()).lines();
+    assert_eq!(lines.next().unwrap().unwrap(), "at work");
+    kill(span.id() as i32, Signal::SIGTERM);
+    assert_eq!(lines.next().unwrap().unwrap(), "got it");
+    assert_eq!(span.wait().unwrap().code(), Some(5));
+}
