@@ -9,7 +9,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use support::{Project, Small, gone, kill, outcome};
+use support::{Project, Small, kill, outcome};
 
 /// The variable that makes a test of this program a service.
 const SERVICE: &str = "CRASH_TEST_SERVICE";
@@ -97,9 +97,11 @@ fn a_panic_is_told_with_its_place_and_equal_panics_have_one_fingerprint() {
         mainstay::panic::install();
         println!("\nat work");
         let cart: Vec<u32> = Vec::new();
-        let _span = span!("price");
         let index = std::env::args().count() + 9;
-        std::process::exit(cart[index] as i32);
+        context::with([("order", "A-7")], || {
+            let _span = span!("price");
+            std::process::exit(cart[index] as i32);
+        });
     }
     let name = "a_panic_is_told_with_its_place_and_equal_panics_have_one_fingerprint";
     let policy = "restart = { policy = \"permanent\", max = 2, within = \"1m\" }\nbackoff = \"none\"";
@@ -111,6 +113,8 @@ fn a_panic_is_told_with_its_place_and_equal_panics_have_one_fingerprint() {
     assert_eq!(error["panic"], true, "{record}");
     assert!(error["text"].as_str().unwrap().contains("the len is 0 but the index is"), "{error}");
     assert!(error["place"].as_str().unwrap().starts_with("tests/crash.rs:"), "{error}");
+    assert_eq!(record["context"][0]["keys"]["order"], "A-7", "what unwinding put back is seen as it was: {record}");
+    assert_eq!((&record["doing"][0]["name"], &record["doing"][0]["unwound"]), (&"price".into(), &true.into()), "{record}");
     let all = records(&project);
     let digits = all[0]["fingerprint"].as_str().unwrap();
     assert!(all.iter().all(|one| one["fingerprint"] == digits), "{all:?}");
@@ -258,7 +262,7 @@ fn a_thousand_deaths_at_once_with_boxes_exhaust_no_descriptors() {
     const LIMIT: usize = 320 + 4 * COUNT + 320 + 300;
     let project = Project::new(&scribblers(COUNT as u32));
     let script =
-        format!("ulimit -Hn {LIMIT}; exec {} run -d --wait --timeout 5m", env!("CARGO_BIN_EXE_mainstay"));
+        format!("ulimit -n {LIMIT}; exec {} run -d --wait --timeout 5m", env!("CARGO_BIN_EXE_mainstay"));
     let mut shell = Command::new("sh");
     shell.args(["-c", &script]).current_dir(project.folder()).stdin(Stdio::null());
     for (name, directory) in

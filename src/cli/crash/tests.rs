@@ -49,6 +49,7 @@ fn record(number: u64) -> Record {
             peak: Some(498_000_000),
             limit: Some(512_000_000),
             oom_kills: Some(0),
+            shared: false,
         }),
         fingerprint: "7f3a0c11".into(),
         blackbox: BoxOf::Here,
