@@ -333,7 +333,7 @@ fn a_death_is_acknowledged_when_its_record_is_complete_last_words_included() {
         rig.write(web, Which::Out, format!("hello from life {life}\n").as_bytes());
         rig.write(web, Which::Err, format!("last word of life {life}").as_bytes());
         rig.send(&ToLogger::Death(death(web, life, life, life)));
-        assert_eq!(rig.receive(), FromLogger::Recorded { seq: life });
+        assert_eq!(rig.receive(), FromLogger::Recorded { seq: life, unwritten: 0 });
         let records = crash::read(&rig.state).unwrap().records;
         let record = records.last().unwrap();
         assert_eq!((record.id.as_str(), record.cause.as_str()), (&*format!("c-{life}"), "killed by SIGKILL"));
