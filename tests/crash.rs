@@ -113,8 +113,15 @@ fn a_panic_is_told_with_its_place_and_equal_panics_have_one_fingerprint() {
     assert_eq!(error["panic"], true, "{record}");
     assert!(error["text"].as_str().unwrap().contains("the len is 0 but the index is"), "{error}");
     assert!(error["place"].as_str().unwrap().starts_with("tests/crash.rs:"), "{error}");
-    assert_eq!(record["context"][0]["keys"]["order"], "A-7", "what unwinding put back is seen as it was: {record}");
-    assert_eq!((&record["doing"][0]["name"], &record["doing"][0]["unwound"]), (&"price".into(), &true.into()), "{record}");
+    assert_eq!(
+        record["context"][0]["keys"]["order"], "A-7",
+        "what unwinding put back is seen as it was: {record}"
+    );
+    assert_eq!(
+        (&record["doing"][0]["name"], &record["doing"][0]["unwound"]),
+        (&"price".into(), &true.into()),
+        "{record}"
+    );
     let all = records(&project);
     let digits = all[0]["fingerprint"].as_str().unwrap();
     assert!(all.iter().all(|one| one["fingerprint"] == digits), "{all:?}");
@@ -380,7 +387,13 @@ fn a_script_that_links_nothing_notes_what_it_does_and_runs_commands_as_spans() {
 /// A command of `mainstay` that no tree is around, with these variables.
 fn alone(words: &[&str], variables: &[(&str, &str)]) -> support::Outcome {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mainstay"));
-    for name in ["MAINSTAY_RUNTIME_DIR", "MAINSTAY_BLACKBOX_FD", "MAINSTAY_INSTANCE", "MAINSTAY_INCARNATION", "TRACEPARENT"] {
+    for name in [
+        "MAINSTAY_RUNTIME_DIR",
+        "MAINSTAY_BLACKBOX_FD",
+        "MAINSTAY_INSTANCE",
+        "MAINSTAY_INCARNATION",
+        "TRACEPARENT",
+    ] {
         command.env_remove(name);
     }
     outcome(command.args(words).envs(variables.iter().copied()).stdin(Stdio::null()))
@@ -395,7 +408,10 @@ fn outside_of_a_tree_note_and_span_say_so_and_fail_nothing() {
     let span = |command: &[&str]| alone(&[&["span", "import", "--"], command].concat(), &[]);
     let ended = span(&["sh", "-c", "echo out; exit 7"]);
     assert_eq!((ended.code, ended.stdout.as_str()), (7, "out\n"));
-    assert_eq!(ended.stderr, "mainstay: the span is seen by nobody: this is no life of a service of mainstay\n");
+    assert_eq!(
+        ended.stderr,
+        "mainstay: the span is seen by nobody: this is no life of a service of mainstay\n"
+    );
     assert_eq!(span(&["sh", "-c", "kill -TERM $$"]).code, 143);
     assert_eq!(span(&["/no/such/program"]).code, 127);
     assert_eq!(span(&["/etc/passwd"]).code, 126);
@@ -421,7 +437,8 @@ fn without_a_box_telemetry_is_told_and_waited_for_until_it_knows_whose_it_is() {
         }
         told
     });
-    let life = [("MAINSTAY_RUNTIME_DIR", &*runtime), ("MAINSTAY_INSTANCE", "job#2"), ("MAINSTAY_INCARNATION", "7")];
+    let life =
+        [("MAINSTAY_RUNTIME_DIR", &*runtime), ("MAINSTAY_INSTANCE", "job#2"), ("MAINSTAY_INCARNATION", "7")];
     let note = alone(&["note", "order=A-1042", "text=a\nb\\c"], &life);
     assert_eq!((note.code, note.stderr.as_str()), (0, ""));
     let parent = ("TRACEPARENT", "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01");
@@ -433,17 +450,40 @@ fn without_a_box_telemetry_is_told_and_waited_for_until_it_knows_whose_it_is() {
     assert_eq!(told[0], format!("{life}X_MAINSTAY_NOTE=order=A-1042\nX_MAINSTAY_NOTE=text=a\\nb\\\\c\n"));
     let id = span.stdout.trim().split('-').nth(2).unwrap();
     assert!(span.stdout.starts_with("00-4bf92f3577b34da6a3ce929d0e0e4736-"), "{}", span.stdout);
-    assert!(told[1].starts_with(&format!("{life}X_MAINSTAY_SPAN=import\nX_MAINSTAY_SPAN_STATE=begin\nX_MAINSTAY_SPAN_ID={id}\n")));
-    assert!(told[1].contains(&format!("TRACEPARENT={}\nX_MAINSTAY_SPAN_ATTRIBUTE=file=a.csv\n", parent.1)), "{}", told[1]);
-    assert!(told[2].contains("STATE=end\n") && told[2].ends_with("X_MAINSTAY_SPAN_FAILED=exited 3\n"), "{}", told[2]);
-    let nobody = alone(&["note", "a=b"], &[("MAINSTAY_RUNTIME_DIR", "/nowhere"), ("MAINSTAY_INSTANCE", "a"), ("MAINSTAY_INCARNATION", "1")]);
-    assert_eq!((nobody.code, nobody.stderr.as_str()), (0, "mainstay: nothing was noted: telemetry does not run\n"));
+    assert!(told[1].starts_with(&format!(
+        "{life}X_MAINSTAY_SPAN=import\nX_MAINSTAY_SPAN_STATE=begin\nX_MAINSTAY_SPAN_ID={id}\n"
+    )));
+    assert!(
+        told[1].contains(&format!("TRACEPARENT={}\nX_MAINSTAY_SPAN_ATTRIBUTE=file=a.csv\n", parent.1)),
+        "{}",
+        told[1]
+    );
+    assert!(
+        told[2].contains("STATE=end\n") && told[2].ends_with("X_MAINSTAY_SPAN_FAILED=exited 3\n"),
+        "{}",
+        told[2]
+    );
+    let nobody = alone(
+        &["note", "a=b"],
+        &[("MAINSTAY_RUNTIME_DIR", "/nowhere"), ("MAINSTAY_INSTANCE", "a"), ("MAINSTAY_INCARNATION", "1")],
+    );
+    assert_eq!(
+        (nobody.code, nobody.stderr.as_str()),
+        (0, "mainstay: nothing was noted: telemetry does not run\n")
+    );
 }
 
 #[test]
 fn a_command_within_a_span_gets_the_signals_that_were_meant_for_it() {
     let mut command = Command::new(env!("CARGO_BIN_EXE_mainstay"));
-    command.args(["span", "x", "--", "sh", "-c", "trap 'echo got it; exit 5' TERM; echo at work; while :; do sleep 0.01; done"]);
+    command.args([
+        "span",
+        "x",
+        "--",
+        "sh",
+        "-c",
+        "trap 'echo got it; exit 5' TERM; echo at work; while :; do sleep 0.01; done",
+    ]);
     command.env_remove("MAINSTAY_RUNTIME_DIR").stdout(Stdio::piped()).stderr(Stdio::null());
     let mut span = command.spawn().unwrap();
     let mut lines = BufReader::new(span.stdout.take().unwrap()).lines();

@@ -42,8 +42,8 @@ pub struct BlackBox {
 pub struct Boxes {
     /// As many others hold this as there are boxes in slots.
     kept: Arc<()>,
-    /// Made ready for whoever begins next, so that no start waits for it.
-    spare: Option<OwnedFd>,
+    /// Made ready for whoever begins next, so that no start waits for it; and whether it wakes telemetry.
+    spare: Option<(bool, OwnedFd)>,
     /// Somebody has taken one: others will.
     wanted: bool,
     /// It was said that there are too few descriptors.
@@ -70,8 +70,8 @@ impl Driver {
             return;
         }
         self.boxes.wanted = true;
-        let spare = self.boxes.spare.take();
-        let made = spare.map_or_else(|| self.new_box(), Ok);
+        let spare = self.boxes.spare.take().filter(|(wakes, _)| *wakes == self.telemetry_wanted);
+        let made = spare.map_or_else(|| self.new_box(), |(_, spare)| Ok(spare));
         let slot = &mut self.slots[child.0 as usize];
         match (made, &mut slot.blackbox) {
             (Err(_), _) => {
@@ -98,7 +98,7 @@ impl Driver {
             && self.boxes.spare.is_none()
             && self.descriptors.for_boxes() > 0
         {
-            self.boxes.spare = self.new_box().ok();
+            self.boxes.spare = self.new_box().ok().map(|spare| (self.telemetry_wanted, spare));
         }
     }
 

@@ -3,8 +3,8 @@
 //! Here is when; what follows is the core's ([`Event::Failed`]): the life is ended and counts as an abnormal death. The
 //! deadline of a watchdog is moved by each message of the service, so it is kept here and not in the core.
 
-use super::{Driver, public};
 use super::ring::Fault;
+use super::{Driver, public};
 use crate::cli::duration::setting;
 use crate::ipc::builtin::GroupMemory;
 use crate::supervisor::Event;

@@ -189,7 +189,8 @@ impl Page<'_> {
         // What stands above as the last error is not told again.
         let said = |event: &&Said| {
             let errors = record.context.iter().filter_map(|context| context.error.as_ref());
-            event.kind == "event" || errors.map(|error| Some(&*error.text)).all(|text| text != event.attributes.get("what"))
+            event.kind == "event"
+                || errors.map(|error| Some(&*error.text)).all(|text| text != event.attributes.get("what"))
         };
         let shown: Vec<&Said> = record.events.iter().rev().filter(said).take(EVENTS).collect();
         for (n, event) in shown.into_iter().rev().enumerate() {

@@ -214,7 +214,10 @@ fn a_reload_of_its_own_keys_is_what_changed_and_what_it_was_at_is_said() {
     let recorded = Recorded { error, doing: "charge card".into(), ..Recorded::default() };
     let told = |path: &str| explain(&service("gave_up"), &events(path), &recorded, &Look::plain());
     let text = told("worker.env.DB_HOST");
-    assert!(text.contains("\nLast error: no such card (src/card.rs:7:5). It was at: charge card.\n"), "{text}");
+    assert!(
+        text.contains("\nLast error: no such card (src/card.rs:7:5). It was at: charge card.\n"),
+        "{text}"
+    );
     assert!(
         text.contains("\nChanged shortly before: config reload at 12:07:58 (worker.env.DB_HOST).\n"),
         "{text}"
