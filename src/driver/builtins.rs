@@ -391,7 +391,7 @@ impl Driver {
             restarts: self.core.restarts(child, ended.at),
             restarts_max: policy.limit.map_or(0, |l| l.max),
             used: public::used(self.deaths.usage),
-            group: group.map(public::group_memory),
+            group,
             blackbox,
             cursor: self.ring.newest(),
         };

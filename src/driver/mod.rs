@@ -329,6 +329,7 @@ impl Driver {
         self.feed_followers();
         self.go_on_telling();
         self.flush_links();
+        self.make_spare_box();
         self.recycle();
         if self.began == Beginning::Over {
             self.began = Beginning::Past;

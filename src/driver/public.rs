@@ -196,9 +196,9 @@ pub fn used(usage: Usage) -> Used {
 }
 
 /// A control group's memory, as the logger is told it.
-pub fn group_memory(memory: gauge::GroupMemory) -> GroupMemory {
+pub fn group_memory(memory: gauge::GroupMemory, shared: bool) -> GroupMemory {
     let gauge::GroupMemory { now, peak, limit, oom_kills } = memory;
-    GroupMemory { now: Some(now), peak, limit, oom_kills }
+    GroupMemory { now: Some(now), peak, limit, oom_kills, shared }
 }
 
 /// Whole nanoseconds; 584 years are enough.
