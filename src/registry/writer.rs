@@ -107,6 +107,11 @@ impl Writer {
         Ok(())
     }
 
+    /// Nobody reads this one any more: it says less than is true, and there is no room for another.
+    pub fn retire(self) {
+        retire(&self.standing.mapping);
+    }
+
     /// Looks whether both names lead to this table, and its length, permissions and cells are right, and puts right what is
     /// not. `Some` of nothing: it needs [`Writer::replace`], which says [`Repair::Replaced`].
     ///
