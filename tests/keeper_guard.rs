@@ -269,7 +269,7 @@ fn whoever_waits_for_it_is_not_told_that_it_is_ready_before_the_supervisor_has_s
         // After two seconds it waits no longer, and may well be ready.
         let in_time = began.elapsed() < std::time::Duration::from_secs(2);
         assert!(!(early && in_time), "ready, and nothing is known of the instances");
-        rig.home.say(&ToKeeper::Begin, &[]);
+        rig.home.say(&ToKeeper::Tree(Told::Begin), &[]);
         if !early {
             rig.home.await_ready();
         }
@@ -432,7 +432,7 @@ fn every_life_is_told_which_board_is_in_place_also_by_the_next_keeper() {
     let mut life = rig.start();
     let tell = || {
         let memory = memory.try_clone().unwrap();
-        rig.home.say(&ToKeeper::Life { child: 1, incarnation: 2 }, &[memory]);
+        rig.home.say(&ToKeeper::Tree(Told::Life { child: 1, incarnation: 2, pid: 2 }), &[memory]);
     };
     tell();
     let until = |holds: &dyn Fn() -> bool| {
