@@ -122,7 +122,8 @@ impl Boxes {
         let drained = memory.news().map(|news| news.drained()).unwrap_or_default();
         // Of this very box, and not of one that had the same number before the runtime directory was lost: its records were
         // taken before they were written.
-        let is_its = |said: &Reached| said.spans <= drained.spans_taken && said.events <= drained.events_taken;
+        let is_its =
+            |said: &Reached| said.spans <= drained.spans_taken && said.events <= drained.events_taken;
         let said = self.before.remove(&(instance.clone(), key.1)).filter(is_its).unwrap_or_default();
         let written = Reached {
             spans: drained.spans_written.max(said.spans),
