@@ -125,7 +125,7 @@ impl Supervisor {
             reason: "a try".into(),
             ..How::default()
         };
-        let edits = vec![Edit { flag: flag.into(), to: to.into() }];
+        let edits = vec![Edit::new(flag, to)];
         self.home.request(&Request::Set { how, edits }).unwrap_or_else(|e| panic!("{e:?}")).generation
     }
 
@@ -169,7 +169,7 @@ fn three_crashes_take_a_change_back_ban_it_and_the_supervisor_is_told_once() {
     rig.home.hear_until(fresh);
     assert_eq!(crashes.len(), 3);
     // Who tries again is refused, with who, when, why and evidence, and may insist.
-    let edits = vec![Edit { flag: "risky".into(), to: "on".into() }];
+    let edits = vec![Edit::new("risky", "on")];
     let how = How { reason: "again".into(), ..How::default() };
     let refusal = rig.home.request(&Request::Set { how: how.clone(), edits: edits.clone() }).unwrap_err();
     assert_eq!(refusal.code, 1);

@@ -3,6 +3,8 @@
 //! Memory that is asked for on this path can be refused just when it matters, and costs a lock or a page. Everything is
 //! got ready before: the first round of each scene may allocate, none after it.
 
+#[path = "support/boxed.rs"]
+mod boxed;
 mod processes;
 
 use mainstay::supervisor::spec::{
@@ -232,6 +234,40 @@ fn s2_no_start_allocates_among_others() {
     };
     round(1);
     assert_eq!(allocations(|| (2..20).for_each(&mut round)), 0);
+}
+
+// The black box ------------------------------------------------------------------------------------------
+
+/// What a service says in its black box, with the first time of each and a long one, on a thread that has just begun.
+#[test]
+fn context_spans_and_events_allocate_nothing() {
+    use mainstay::{context, event, span};
+    if !boxed::is_child() {
+        let image = boxed::run("context_spans_and_events_allocate_nothing");
+        assert!(image.events_next() > 1000 && image.finished_next() > 1000 && image.torn() == 0);
+        return;
+    }
+    // The box itself is looked for once in a process.
+    assert!(mainstay::blackbox::seen().is_some());
+    event!("first");
+    let long = "x".repeat(500);
+    let all = || {
+        for n in 0..1000 {
+            context::set("order", n);
+            context::with([("tier", "gold")], || {
+                let _operation = context::operation("checkout");
+                let span = span!("request", path = "/pay", n = n);
+                span.attribute("status", 200);
+                context::breadcrumb("passed");
+                event!("happened", n = n, long = long);
+                context::failed("wrong");
+                span.fail("wrong");
+            });
+        }
+        context::clear();
+    };
+    let allocated = std::thread::scope(|scope| scope.spawn(|| allocations(all)).join().unwrap());
+    assert_eq!((allocated, allocations(all)), (0, 0));
 }
 
 // What `docs/otp.md` names: each test begins with the ids of the behaviours that it shows.

@@ -436,6 +436,17 @@ mod tests {
     }
 
     #[test]
+    fn a_slot_that_was_claimed_again_by_the_same_thread_holds_nothing_yet() {
+        let memory = memory();
+        let noter = Noter::new(&memory).unwrap();
+        let first = noter.slot(us(), 7).unwrap();
+        first.open(Ids { span: 1, ..Ids::default() }, at(1), &packed("first", &[]));
+        noter.finish(first, at(2));
+        noter.slot(us(), 7).unwrap();
+        assert_eq!((image(&memory).open_spans(), image(&memory).torn()), (vec![], 0));
+    }
+
+    #[test]
     fn a_long_span_finishes_with_whole_pairs_and_says_that_it_was_cut() {
         let memory = memory();
         let noter = Noter::new(&memory).unwrap();

@@ -1,19 +1,26 @@
 //! Writing lanes, in the service: each thread has one of its own and is alone in it, so nothing here waits or retries.
 
-use super::layout::{CELLS, LANE, LANE_COUNT, LANES, NO_LANE};
-use super::record::{Head, in_lane, lane, proven_in_lane};
+use super::layout::{CELLS, LANE, LANE_COUNT, LANES, NO_LANE, Prover};
+use super::record::{Head, lane, proven_in_lane};
 use super::text::{Packed, bytes, clean};
 use super::writer::Noter;
 use crate::sys::own;
 use crate::time::Instant;
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering, fence};
 
 /// The lane of a thread.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Lane<'a> {
     cells: &'a [AtomicU64; CELLS],
     start: usize,
     owner: u64,
+}
+
+impl fmt::Debug for Lane<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Lane").field("start", &self.start).finish_non_exhaustive()
+    }
 }
 
 impl<'a> Noter<'a> {
@@ -141,9 +148,16 @@ impl Lane<'_> {
         time: Instant,
         text: &Packed<BYTES>,
     ) {
+        const { assert!(BYTES == (COUNT - TEXT) * 8 && TEXT >= lane::UNTIMED) }
         let place = self.start + at;
-        let (cells, used) = in_lane::<COUNT, TEXT, BYTES>(place, self.owner, head, time.as_nanos(), text);
-        write(&self.cells[place..place + COUNT], &cells[..used]);
+        let mut record = Record::begin(&self.cells[place..place + COUNT], Prover::new(place));
+        record.first(self.owner, head.bits());
+        if TEXT > lane::UNTIMED {
+            record.text_after(time.as_nanos(), text);
+        } else {
+            record.rest(text.cells(), |at| text.cell(at));
+        }
+        record.end();
     }
 
     #[inline]
@@ -152,16 +166,80 @@ impl Lane<'_> {
     }
 }
 
-/// Writes a record: the second cell first, which is other than before or makes it one, the first last, which proves it all.
-/// Cut off in between it is torn.
-#[inline]
-pub(super) fn write(to: &[AtomicU64], cells: &[u64]) {
-    let to = &to[..cells.len()];
-    to[0].store(0, Ordering::Relaxed);
-    to[1].store(cells[1], Ordering::Relaxed);
-    fence(Ordering::Release);
-    for at in 2..cells.len() {
-        to[at].store(cells[at], Ordering::Relaxed);
+/// A record while it is written: its check is taken away first, then come its other cells as they stand in it, and the
+/// check of all that. Cut off in between it is torn. Cell by cell and nowhere else in between: an array of cells that are
+/// stored one by one and loaded in wider pieces costs more than all the rest.
+pub(super) struct Record<'a> {
+    to: &'a [AtomicU64],
+    at: usize,
+    prover: Prover,
+}
+
+impl<'a> Record<'a> {
+    /// In these cells, the first of which is the check.
+    #[inline(always)]
+    pub(super) fn begin(to: &'a [AtomicU64], prover: Prover) -> Record<'a> {
+        to[0].store(0, Ordering::Relaxed);
+        fence(Ordering::Release);
+        Record { to, at: 1, prover }
     }
-    to[0].store(cells[0], Ordering::Release);
+
+    /// The first of its cells, and before it one that is proven and not written here.
+    #[inline(always)]
+    pub(super) fn first(&mut self, before: u64, cell: u64) {
+        self.prover.pair(before, cell);
+        self.store(cell);
+    }
+
+    /// The next two.
+    #[inline(always)]
+    pub(super) fn pair(&mut self, one: u64, other: u64) {
+        self.prover.pair(one, other);
+        self.store(one);
+        self.store(other);
+    }
+
+    /// So many more, and nothing behind them.
+    #[inline(always)]
+    pub(super) fn rest(&mut self, count: usize, cell: impl Fn(usize) -> u64) {
+        let mut at = 0;
+        while at + 1 < count {
+            self.pair(cell(at), cell(at + 1));
+            at += 2;
+        }
+        if at < count {
+            self.last(cell(at));
+        }
+    }
+
+    /// A cell, and all of a text behind it.
+    #[inline(always)]
+    pub(super) fn text_after<const BYTES: usize>(&mut self, cell: u64, text: &Packed<BYTES>) {
+        match text.cells() {
+            0 => self.last(cell),
+            cells => {
+                self.pair(cell, text.cell(0));
+                self.rest(cells - 1, |at| text.cell(at + 1));
+            }
+        }
+    }
+
+    /// The last one.
+    #[inline(always)]
+    pub(super) fn last(&mut self, cell: u64) {
+        self.prover.last(cell);
+        self.store(cell);
+    }
+
+    /// It is whole.
+    #[inline(always)]
+    pub(super) fn end(self) {
+        self.to[0].store(self.prover.finish(), Ordering::Release);
+    }
+
+    #[inline(always)]
+    fn store(&mut self, cell: u64) {
+        self.to[self.at].store(cell, Ordering::Relaxed);
+        self.at += 1;
+    }
 }

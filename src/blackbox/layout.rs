@@ -149,17 +149,53 @@ const FACTORS: [u64; PROVEN_CELLS + 1] = {
 /// be cheaper by nothing and forget: damage in the upper bits of two cells cancels out there once in 256 times.
 #[inline]
 pub const fn proof(place: usize, cells: &[u64]) -> u64 {
-    let mut sum = VERSION.wrapping_add((place as u64).wrapping_mul(FACTORS[0]));
+    let mut prover = Prover::new(place);
     let mut at = 0;
     while at + 1 < cells.len() {
-        let product = (cells[at] ^ FACTORS[at + 1]) as u128 * (cells[at + 1] ^ FACTORS[at + 2]) as u128;
-        sum = sum.wrapping_add(product as u64 ^ (product >> 64) as u64);
+        prover.pair(cells[at], cells[at + 1]);
         at += 2;
     }
     if at < cells.len() {
-        sum = sum.wrapping_add(mix(cells[at] ^ FACTORS[at + 1]));
+        prover.last(cells[at]);
     }
-    mix(sum ^ cells.len() as u64)
+    prover.finish()
+}
+
+/// The same, two cells at a time as they come.
+#[derive(Clone, Copy, Debug)]
+pub struct Prover {
+    sum: u64,
+    cells: usize,
+}
+
+impl Prover {
+    /// For a record that begins at cell `place`.
+    #[inline(always)]
+    pub const fn new(place: usize) -> Prover {
+        Prover { sum: VERSION.wrapping_add((place as u64).wrapping_mul(FACTORS[0])), cells: 0 }
+    }
+
+    /// The next two cells.
+    #[inline(always)]
+    pub const fn pair(&mut self, one: u64, other: u64) {
+        let at = self.cells;
+        let product = (one ^ FACTORS[at + 1]) as u128 * (other ^ FACTORS[at + 2]) as u128;
+        self.sum = self.sum.wrapping_add(product as u64 ^ (product >> 64) as u64);
+        self.cells += 2;
+    }
+
+    /// The last cell, when their number is odd.
+    #[inline(always)]
+    pub const fn last(&mut self, cell: u64) {
+        self.sum = self.sum.wrapping_add(mix(cell ^ FACTORS[self.cells + 1]));
+        self.cells += 1;
+    }
+
+    /// What proves them all.
+    #[inline(always)]
+    pub const fn finish(self) -> u64 {
+        mix(self.sum ^ self.cells as u64)
+    }
 }
 
 /// What the key cell of a flag holds: its hash, which is `board::name_hash` of its name, but never 0.

@@ -8,8 +8,8 @@
 //! only lie about itself.
 
 use super::layout::{
-    BELL, BOARD, BYTES, CELLS, CHECK, COUNTERS, DRAINED, ENTRIES, ENTRY, EVENTS, HEADER, KEY, OVERFLOWS,
-    PAIR, PAIRS, PROBES, SEEN, TIME, VALUE, cell, entry, key, proves,
+    BELL, BOARD, BYTES, CELLS, CHECK, COUNTERS, DRAINED, ENTRIES, ENTRY, EVENTS, HEADER, KEY, LANES,
+    OVERFLOWS, PAIR, PAIRS, PROBES, SEEN, TIME, VALUE, cell, entry, key, proves,
 };
 use super::said::Drained;
 use crate::sys::memory;
@@ -85,6 +85,14 @@ impl BlackBox {
     /// Those of `pread`.
     pub fn image(&self) -> io::Result<Image> {
         self.copy(0..CELLS)
+    }
+
+    /// A copy of what was noted of flags, and of what was counted.
+    ///
+    /// # Errors
+    /// Those of `pread`.
+    pub fn notes(&self) -> io::Result<Image> {
+        self.copy(0..LANES)
     }
 
     /// A copy of the cells that tell whether anything is to be drained, and nothing else.

@@ -5,7 +5,7 @@
 //! check last: cut off in between it does not prove itself, and counts as *torn*.
 
 use super::layout::{EVENT, EVENT_PARTS, FINISHED_SPAN, LANE, SPAN, proof};
-use super::text::{Marks, Packed};
+use super::text::Marks;
 
 /// Set in every head: a head of 0 is no record.
 const PRESENT: u64 = 1 << 31;
@@ -159,30 +159,6 @@ impl Head {
     }
 }
 
-/// A record of a lane: its check, then what it proves. `TEXT` is where the text begins.
-#[inline]
-pub(super) fn in_lane<const CELLS: usize, const TEXT: usize, const BYTES: usize>(
-    place: usize,
-    owner: u64,
-    head: Head,
-    at: u64,
-    text: &Packed<BYTES>,
-) -> ([u64; CELLS], usize) {
-    const { assert!(BYTES == (CELLS - TEXT) * 8 && TEXT >= 2) }
-    let mut cells = [0; CELLS];
-    cells[0] = owner;
-    cells[1] = head.bits();
-    if TEXT > lane::UNTIMED {
-        cells[2] = at;
-    }
-    let used = TEXT + text.cells();
-    for cell in 0..text.cells() {
-        cells[TEXT + cell] = text.cell(cell);
-    }
-    cells[0] = proof(place, &cells[..used]);
-    (cells, used)
-}
-
 /// The head of a record of a lane that proves itself; `Err`: it is torn; `Ok(None)`: there is none.
 pub(super) fn proven_in_lane(
     place: usize,
@@ -203,7 +179,7 @@ pub(super) fn proven_in_lane(
 
 /// The head of an open span that proves itself; as [`proven_in_lane`].
 pub(super) fn proven_span(place: usize, cells: &[u64; SPAN]) -> Result<Option<Head>, ()> {
-    if cells[span::OWNER] == 0 {
+    if cells[span::OWNER] == 0 || cells[span::CHECK + 1] == 0 {
         return Ok(None);
     }
     let head = Head::from_bits(cells[span::CHECK + 1]).ok_or(())?;

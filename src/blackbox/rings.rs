@@ -1,15 +1,17 @@
 //! Writing the rings of events and finished spans: many threads of many processes at once. A ticket says where, and in
 //! which turn of the ring; nobody waits for whoever had the place before.
 
-use super::lanes;
+use super::lanes::Record;
 use super::layout::{
     EVENT, EVENT_COUNT, EVENT_HEAD, EVENT_PARTS, EVENTS, FINISHED, FINISHED_COUNT, FINISHED_HEAD,
-    FINISHED_SPAN, proof,
+    FINISHED_SPAN, Prover,
 };
-use super::record::{EVENT_SHORT, EVENT_TEXT, Head, event, event_used, finished};
+use super::record::{
+    EVENT_SHORT, EVENT_TEXT, FINISHED_TEXT, Head, event, event_used, finished, finished_used, span,
+};
 use super::said::{Kind, Status};
 use super::slots::{Ids, Slot};
-use super::text::Packed;
+use super::text::{Marks, Packed};
 use super::writer::Noter;
 use super::{areas, layout};
 use crate::time::Instant;
@@ -44,27 +46,22 @@ impl Noter<'_> {
             Kind::Error => areas::KIND_ERROR,
             Kind::Panic => areas::KIND_PANIC,
         };
-        let mut head = Head::of(marks, moment.thread, kind);
+        let head = Head::of(marks, moment.thread, kind);
         if marks.length as usize > EVENT_SHORT {
             return self.long_event(moment, head, text);
         }
         let ticket = self.cells[EVENT_HEAD].fetch_add(1, Ordering::SeqCst);
-        self.first_part(ticket, moment, &mut head, text);
+        self.first_part(ticket, moment, head, text);
     }
 
     #[inline]
-    fn first_part(&self, ticket: u64, moment: Moment, head: &mut Head, text: &Packed<EVENT_TEXT>) {
-        let mut record = [0; EVENT];
-        record[2] = head.bits();
-        record[3] = moment.at.as_nanos();
-        record[4] = moment.span;
-        record[5] = (moment.trace >> 64) as u64;
-        record[6] = moment.trace as u64;
-        let used = event_used(*head);
-        for at in event::TEXT..used {
-            record[at] = text.cell(at - event::TEXT);
-        }
-        self.put(EVENTS, EVENT_COUNT, ticket, &mut record, used);
+    fn first_part(&self, ticket: u64, moment: Moment, head: Head, text: &Packed<EVENT_TEXT>) {
+        let Some(mut record) = self.place(EVENTS, EVENT_COUNT, EVENT, ticket) else { return };
+        record.pair(ticket.wrapping_add(1), head.bits());
+        record.pair(moment.at.as_nanos(), moment.span);
+        record.pair((moment.trace >> 64) as u64, moment.trace as u64);
+        record.rest(event_used(head) - event::TEXT, |at| text.cell(at));
+        record.end();
     }
 
     #[cold]
@@ -76,24 +73,32 @@ impl Noter<'_> {
         // The first one last: when it is there, all of them are.
         for part in 1..head.parts {
             let more = Head { part, ..head };
-            let mut record = [0; EVENT];
-            record[2] = more.bits();
-            let (used, from) = (event_used(more), EVENT_SHORT / 8 + (part as usize - 1) * MORE);
-            for at in event::MORE..used {
-                record[at] = text.cell(from + at - event::MORE);
-            }
-            self.put(EVENTS, EVENT_COUNT, ticket.wrapping_add(u64::from(part)), &mut record, used);
+            let from = EVENT_SHORT / 8 + (part as usize - 1) * MORE;
+            let ticket = ticket.wrapping_add(u64::from(part));
+            let Some(mut record) = self.place(EVENTS, EVENT_COUNT, EVENT, ticket) else { continue };
+            record.pair(ticket.wrapping_add(1), more.bits());
+            record.rest(event_used(more) - event::MORE, |at| text.cell(from + at));
+            record.end();
         }
-        self.first_part(ticket, moment, &mut head, text);
+        self.first_part(ticket, moment, head, text);
     }
 
     /// Writes that a span has finished, and frees its slot: in this order, so that whoever is killed in between leaves it
     /// open *and* finished, never lost.
     #[inline]
     pub fn finish(&self, slot: Slot<'_>, until: Instant) {
-        if let Some((mut record, used)) = slot.finish(until) {
-            let ticket = self.cells[FINISHED_HEAD].fetch_add(1, Ordering::SeqCst);
-            self.put(FINISHED, FINISHED_COUNT, ticket, &mut record, used);
+        if let Some((head, cells)) = slot.standing() {
+            let load = |at: usize| cells[at].load(Ordering::Relaxed);
+            let Marks { length, name, cut } = head.marks;
+            let kept = length.min(FINISHED_TEXT as u16);
+            let marks = Marks { length: kept, name, cut: cut || kept < length };
+            let head = Head::of(marks, slot.thread(), head.kind);
+            let ids = Ids {
+                span: load(3),
+                parent: load(4),
+                trace: u128::from(load(5)) << 64 | u128::from(load(6)),
+            };
+            self.finished(head, ids, load(7), until, |at| load(span::TEXT + at));
         }
         slot.free();
     }
@@ -108,22 +113,24 @@ impl Noter<'_> {
         since: Instant,
         until: Instant,
     ) {
-        let text = Packed::<{ super::record::FINISHED_TEXT }>::new(name);
+        let text = Packed::<{ FINISHED_TEXT }>::new(name);
         let mut marks = text.marks();
         marks.cut = true;
-        let mut record = [0; FINISHED_SPAN];
-        record[2] = Head::of(marks, thread, u8::from(status == Status::Error) * areas::FAILED).bits();
-        record[3] = ids.span;
-        record[4] = ids.parent;
-        record[5] = (ids.trace >> 64) as u64;
-        record[6] = ids.trace as u64;
-        record[7] = since.as_nanos();
-        record[8] = until.as_nanos().max(record[7]);
-        for at in 0..text.cells() {
-            record[finished::TEXT + at] = text.cell(at);
-        }
+        let head = Head::of(marks, thread, u8::from(status == Status::Error) * areas::FAILED);
+        self.finished(head, ids, since.as_nanos(), until, |at| text.cell(at));
+    }
+
+    #[inline]
+    fn finished(&self, head: Head, ids: Ids, since: u64, until: Instant, text: impl Fn(usize) -> u64) {
         let ticket = self.cells[FINISHED_HEAD].fetch_add(1, Ordering::SeqCst);
-        self.put(FINISHED, FINISHED_COUNT, ticket, &mut record, finished::TEXT + text.cells());
+        let Some(mut record) = self.place(FINISHED, FINISHED_COUNT, FINISHED_SPAN, ticket) else { return };
+        record.pair(ticket.wrapping_add(1), head.bits());
+        record.pair(ids.span, ids.parent);
+        record.pair((ids.trace >> 64) as u64, ids.trace as u64);
+        // A clock that was taken anew may have gone back by a little.
+        record.pair(since, until.as_nanos().max(since));
+        record.rest(finished_used(head) - finished::TEXT, text);
+        record.end();
     }
 
     /// Nobody has rung since whoever drains the box asked for it; whoever gets true here has to.
@@ -141,22 +148,15 @@ impl Noter<'_> {
         self.cells[layout::BELL].store(0, Ordering::SeqCst);
     }
 
+    /// Where the record with this ticket is written. `None`: it was lapped.
     #[inline]
-    fn put<const CELLS: usize>(
-        &self,
-        ring: usize,
-        count: usize,
-        ticket: u64,
-        record: &mut [u64; CELLS],
-        used: usize,
-    ) {
-        let place = ring + ticket as usize % count * CELLS;
-        let to = &self.cells[place..place + CELLS];
-        record[1] = ticket.wrapping_add(1);
-        if (1..LAPS).contains(&to[1].load(Ordering::Relaxed).wrapping_sub(record[1])) {
-            return;
+    fn place(&self, ring: usize, count: usize, cells: usize, ticket: u64) -> Option<Record<'_>> {
+        let place = ring + ticket as usize % count * cells;
+        let to = &self.cells[place..place + cells];
+        let standing = to[1].load(Ordering::Relaxed);
+        if (1..LAPS).contains(&standing.wrapping_sub(ticket.wrapping_add(1))) {
+            return None;
         }
-        record[0] = proof(place, &record[1..used]);
-        lanes::write(to, &record[..used]);
+        Some(Record::begin(to, Prover::new(place)))
     }
 }

@@ -1,15 +1,15 @@
 //! Writing open spans, in the service: a slot is claimed for each, and then its owner is alone in it.
 
 use super::areas::FAILED;
-use super::lanes;
-use super::layout::FINISHED_SPAN;
-use super::layout::{CELLS, NO_SLOT, SPAN, SPAN_COUNT, SPANS};
-use super::record::{FINISHED_TEXT, Head, SPAN_TEXT, finished, span, span_check};
+use super::lanes::Record;
+use super::layout::{CELLS, NO_SLOT, Prover, SPAN, SPAN_COUNT, SPANS};
+use super::record::{Head, SPAN_TEXT, span};
 use super::said::Status;
-use super::text::{Marks, Packed};
+use super::text::Packed;
 use super::writer::Noter;
 use crate::sys::{clock, own};
 use crate::time::Instant;
+use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 /// Slots of the dead are looked for this often at most: it takes a system call for each.
@@ -27,11 +27,17 @@ pub struct Ids {
 }
 
 /// The slot of an open span.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy)]
 pub struct Slot<'a> {
     cells: &'a [AtomicU64; CELLS],
     number: usize,
     owner: u64,
+}
+
+impl fmt::Debug for Slot<'_> {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.debug_struct("Slot").field("number", &self.number).finish_non_exhaustive()
+    }
 }
 
 impl<'a> Noter<'a> {
@@ -87,88 +93,66 @@ impl Slot<'_> {
     /// Writes what stands in it from now on.
     #[inline]
     pub fn open(&self, ids: Ids, since: Instant, text: &Packed<SPAN_TEXT>) {
-        let mut cells = [0; SPAN];
-        cells[span::OWNER] = self.owner;
-        cells[span::CHECK + 1] = Head::of(text.marks(), 0, 0).bits();
-        cells[3] = ids.span;
-        cells[4] = ids.parent;
-        cells[5] = (ids.trace >> 64) as u64;
-        cells[6] = ids.trace as u64;
-        cells[7] = since.as_nanos();
-        for at in 0..text.cells() {
-            cells[span::TEXT + at] = text.cell(at);
-        }
-        self.write(cells, span::TEXT + text.cells());
+        self.write(Head::of(text.marks(), 0, 0), ids, since.as_nanos(), text);
     }
 
     /// Changes what is said of the span, or its status.
     pub fn change(&self, change: impl FnOnce(&mut Packed<SPAN_TEXT>, &mut Status)) {
-        let Some((head, mut cells)) = self.read() else { return };
+        let Some((head, cells)) = self.standing() else { return };
+        let load = |at: usize| cells[at].load(Ordering::Relaxed);
         let mut bytes = [0; SPAN_TEXT];
-        for (to, from) in bytes.as_chunks_mut::<8>().0.iter_mut().zip(&cells[span::TEXT..]) {
-            *to = from.to_le_bytes();
+        let used = head.text_cells(SPAN - span::TEXT);
+        for (at, to) in bytes.as_chunks_mut::<8>().0[..used].iter_mut().enumerate() {
+            *to = load(span::TEXT + at).to_le_bytes();
         }
         let mut text = Packed::of(bytes, head.marks);
         let mut status = if head.kind == FAILED { Status::Error } else { Status::Ok };
         change(&mut text, &mut status);
-        cells[span::CHECK + 1] = Head::of(text.marks(), 0, u8::from(status == Status::Error) * FAILED).bits();
-        for at in 0..text.cells() {
-            cells[span::TEXT + at] = text.cell(at);
-        }
-        self.write(cells, span::TEXT + text.cells());
+        let head = Head::of(text.marks(), 0, u8::from(status == Status::Error) * FAILED);
+        let trace = u128::from(load(5)) << 64 | u128::from(load(6));
+        self.write(head, Ids { span: load(3), parent: load(4), trace }, load(7), &text);
     }
 
-    /// The record of a finished span, with what was said of it while it was open. `None`: it is no longer this one's.
+    /// Its head and all its cells. `None`: it is no longer this span's.
     #[inline]
-    pub(super) fn finish(&self, until: Instant) -> Option<([u64; FINISHED_SPAN], usize)> {
-        let (head, cells) = self.read()?;
-        let room = FINISHED_TEXT / 8;
-        let used = head.text_cells(room);
-        let Marks { length, name, cut } = head.marks;
-        let marks = Marks {
-            length: length.min(FINISHED_TEXT as u16),
-            name,
-            cut: cut || length as usize > FINISHED_TEXT,
-        };
-        let mut record = [0; FINISHED_SPAN];
-        record[2] = Head::of(marks, self.owner as u32, head.kind).bits();
-        record[3..8].copy_from_slice(&cells[3..8]);
-        // A clock that was taken anew may have gone back by a little.
-        record[8] = until.as_nanos().max(record[7]);
-        record[finished::TEXT..finished::TEXT + used].copy_from_slice(&cells[span::TEXT..span::TEXT + used]);
-        Some((record, finished::TEXT + used))
+    pub(super) fn standing(&self) -> Option<(Head, &[AtomicU64])> {
+        let cells = &self.cells[SPANS + self.number * SPAN..][..SPAN];
+        if cells[span::OWNER].load(Ordering::Relaxed) != self.owner {
+            return None;
+        }
+        Some((Head::from_bits(cells[span::CHECK + 1].load(Ordering::Relaxed))?, cells))
+    }
+
+    /// The thread that it is of.
+    #[inline]
+    pub(super) fn thread(&self) -> u32 {
+        self.owner as u32
+    }
+
+    #[inline]
+    fn write(&self, head: Head, ids: Ids, since: u64, text: &Packed<SPAN_TEXT>) {
+        let place = SPANS + self.number * SPAN;
+        let mut prover = Prover::new(place);
+        // The owner stands already, and the check is 0 in what it proves.
+        prover.pair(self.owner, 0);
+        let mut record = Record::begin(&self.cells[place + span::CHECK..place + SPAN], prover);
+        record.pair(head.bits(), ids.span);
+        record.pair(ids.parent, (ids.trace >> 64) as u64);
+        record.pair(ids.trace as u64, since);
+        record.rest(text.cells(), |at| text.cell(at));
+        record.end();
     }
 
     /// The slot is free. Not in a child of a fork, whose parent has it.
+    ///
+    /// Its record goes first: else it would prove itself again as soon as the same thread claims the slot for another span.
     #[inline]
     pub fn free(&self) {
         let owner = self.cell(span::OWNER);
         if owner.load(Ordering::Relaxed) == self.owner {
+            self.cell(span::CHECK + 1).store(0, Ordering::Release);
             owner.store(0, Ordering::Release);
         }
-    }
-
-    #[inline]
-    fn read(&self) -> Option<(Head, [u64; SPAN])> {
-        if self.cell(span::OWNER).load(Ordering::Relaxed) != self.owner {
-            return None;
-        }
-        let head = Head::from_bits(self.cell(span::CHECK + 1).load(Ordering::Relaxed))?;
-        let mut cells = [0; SPAN];
-        let used = span::TEXT + head.text_cells(SPAN - span::TEXT);
-        let from = &self.cells[SPANS + self.number * SPAN..][..SPAN];
-        for at in 0..used {
-            cells[at] = from[at].load(Ordering::Relaxed);
-        }
-        Some((head, cells))
-    }
-
-    #[inline]
-    fn write(&self, mut cells: [u64; SPAN], used: usize) {
-        let place = SPANS + self.number * SPAN;
-        cells[span::CHECK] = span_check(place, &cells, used);
-        // The owner stands already.
-        lanes::write(&self.cells[place + span::CHECK..place + SPAN], &cells[span::CHECK..used]);
     }
 
     #[inline]

@@ -29,18 +29,25 @@ impl<'a> Text<'a> {
     /// Appends it, or as much of it as there is room for.
     #[inline]
     pub fn push(&mut self, text: &str) {
-        let room = self.bytes.len() - self.length;
-        let taken = if text.len() <= room { text.len() } else { self.cut_at(text, room) };
-        self.bytes[self.length..self.length + taken].copy_from_slice(&text.as_bytes()[..taken]);
-        self.length += taken;
+        let start = self.length;
+        // Apart from what is cut, so that the length of a literal is known where it is copied.
+        match self.bytes.get_mut(start..start + text.len()) {
+            Some(room) => {
+                room.copy_from_slice(text.as_bytes());
+                self.length += text.len();
+            }
+            None => self.push_some(text),
+        }
     }
 
     #[cold]
-    fn cut_at(&mut self, text: &str, room: usize) -> usize {
+    fn push_some(&mut self, text: &str) {
+        let (start, taken) = (self.length, floor(text, self.bytes.len() - self.length));
+        self.bytes[start..start + taken].copy_from_slice(&text.as_bytes()[..taken]);
+        self.length += taken;
         self.cut = true;
         // Nothing shorter that comes later goes behind what was cut.
-        self.bytes = &mut std::mem::take(&mut self.bytes)[..self.length + floor(text, room)];
-        floor(text, room)
+        self.bytes = &mut std::mem::take(&mut self.bytes)[..start + taken];
     }
 
     /// How many bytes were written.
@@ -195,10 +202,22 @@ impl<const BYTES: usize> Packed<BYTES> {
     #[inline]
     pub fn new(name: &str) -> Packed<BYTES> {
         let mut packed = Packed { bytes: [0; BYTES], length: 0, name: 0, cut: false };
-        let mut text = Text::new(&mut packed.bytes[..BYTES.min(255)]);
-        text.push(name);
-        (packed.length, packed.name, packed.cut) = (text.len() as u16, text.len() as u8, text.is_cut());
+        packed.set_name(name);
         packed
+    }
+
+    /// [`EMPTY`](Self::EMPTY), made in place.
+    #[inline(always)]
+    pub fn empty() -> Packed<BYTES> {
+        Packed { bytes: [0; BYTES], length: 0, name: 0, cut: false }
+    }
+
+    /// The same in place, of one that is empty.
+    #[inline]
+    pub fn set_name(&mut self, name: &str) {
+        let mut text = Text::new(&mut self.bytes[..BYTES.min(255)]);
+        text.push(name);
+        (self.length, self.name, self.cut) = (text.len() as u16, text.len() as u8, text.is_cut());
     }
 
     /// What was packed by [`new`](Self::new) and [`add`](Self::add), as its bytes and its marks say.

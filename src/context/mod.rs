@@ -210,6 +210,22 @@ pub fn enrich<E: std::fmt::Display>(error: E) -> Enriched<E> {
 }
 
 pub(crate) fn note(what: &(impl Value + ?Sized), place: Option<&Location<'_>>, kind: Kind) {
+    remember(what, place, kind);
+    trace::event_of(kind, if kind == Kind::Panic { "panic" } else { "error" }, |said| {
+        said.add("what", what);
+        if let Some(place) = place {
+            said.add("at", &format_args!("{}:{}:{}", place.file(), place.line(), place.column()));
+        }
+    });
+}
+
+/// The last error of this thread, whose event is written otherwise.
+#[cfg(feature = "tracing")]
+pub(crate) fn last_error(what: &dyn Value) {
+    remember(what, None, Kind::Error);
+}
+
+fn remember(what: &(impl Value + ?Sized), place: Option<&Location<'_>>, kind: Kind) {
     // 80 bytes for the place.
     let mut text = Packed::of_name_value(what, crate::blackbox::record::lane::ERROR_TEXT - 80);
     if let Some(place) = place {
@@ -217,12 +233,6 @@ pub(crate) fn note(what: &(impl Value + ?Sized), place: Option<&Location<'_>>, k
     }
     let noted = Noted { at: ticks::now(), panic: kind == Kind::Panic, text };
     state(|state| state.note(noted));
-    trace::event_of(kind, if kind == Kind::Panic { "panic" } else { "error" }, |said| {
-        said.add("what", what);
-        if let Some(place) = place {
-            said.add("at", &format_args!("{}:{}:{}", place.file(), place.line(), place.column()));
-        }
-    });
 }
 
 /// What this thread knows, to be [installed](Carried::install) in another that works for it.
@@ -241,3 +251,8 @@ pub(crate) fn note(what: &(impl Value + ?Sized), place: Option<&Location<'_>>, k
 pub fn carry() -> Carried {
     Carried::of_this_thread()
 }
+
+/// Its page's example is a test.
+#[cfg(doctest)]
+#[doc = include_str!("../../docs/context.md")]
+struct Page;

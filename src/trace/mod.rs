@@ -20,11 +20,15 @@
 //! environment names (`TRACEPARENT`, as the W3C writes it); [`current_traceparent`] and [`pass_on`] hand it down.
 
 mod ids;
+#[cfg(feature = "tracing")]
+mod layer;
 mod once_per;
 mod parent;
 mod span;
 
 pub use ids::new_id;
+#[cfg(feature = "tracing")]
+pub use layer::Layer;
 pub use once_per::OncePer;
 pub use parent::{Current, Parent, current, current_traceparent, from_traceparent, pass_on};
 pub use span::{OpenSpan, Span};
@@ -50,7 +54,8 @@ pub fn event(name: &str, say: impl FnOnce(&mut EventText)) {
 #[inline]
 pub(crate) fn event_of(kind: Kind, name: &str, say: impl FnOnce(&mut EventText)) {
     let Some(noter) = blackbox::seen() else { return };
-    let mut text = EventText::new(name);
+    let mut text = EventText::empty();
+    text.set_name(name);
     say(&mut text);
     let Current { trace, span, .. } = Current::of_this_thread();
     let moment = Moment { at: clock::coarse(), thread: own::thread() as u32, kind, span, trace };

@@ -32,7 +32,7 @@ pub struct Current {
 }
 
 impl Current {
-    const NONE: Current = Current { trace: 0, span: 0, flags: SAMPLED };
+    pub(crate) const NONE: Current = Current { trace: 0, span: 0, flags: SAMPLED };
 
     /// That of this thread.
     #[inline]

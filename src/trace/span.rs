@@ -7,6 +7,7 @@ use crate::sys::{own, ticks};
 use crate::time::Instant;
 use std::cell::Cell;
 use std::marker::PhantomData;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread;
 
 thread_local! {
@@ -35,7 +36,7 @@ struct Writing {
     since: Instant,
     thread: u64,
     /// Of a span without a slot.
-    failed: Cell<bool>,
+    failed: AtomicBool,
 }
 
 impl OpenSpan {
@@ -61,11 +62,12 @@ impl OpenSpan {
             let slot = noter.slot(thread, hint());
             if let Some(slot) = slot {
                 HINT.set(slot.next());
-                let mut text = SpanText::new(name);
+                let mut text = SpanText::empty();
+                text.set_name(name);
                 say(&mut text);
                 slot.open(ids, since, &text);
             }
-            Writing { noter, slot, since, thread, failed: Cell::new(false) }
+            Writing { noter, slot, since, thread, failed: AtomicBool::new(false) }
         });
         OpenSpan { name, ids, flags: of.flags, writing }
     }
@@ -81,7 +83,7 @@ impl OpenSpan {
     /// It has failed, or it will: why is its attribute `error`.
     pub fn fail(&self, why: impl Value) {
         if let Some(writing) = &self.writing {
-            writing.failed.set(true);
+            writing.failed.store(true, Ordering::Relaxed);
         }
         if let Some(slot) = self.slot() {
             slot.change(|text, status| {
@@ -102,20 +104,22 @@ impl OpenSpan {
         Current { trace: self.ids.trace, span: self.ids.span, flags: self.flags }
     }
 
+    /// Not in a child of a fork, which has copies of its parent's spans: they are the parent's to change and to end.
+    #[inline]
+    fn writing(&self) -> Option<&Writing> {
+        self.writing.as_ref().filter(|writing| writing.thread >> 32 == u64::from(own::process()))
+    }
+
     #[inline]
     fn slot(&self) -> Option<&Slot<'static>> {
-        self.writing.as_ref()?.slot.as_ref()
+        self.writing()?.slot.as_ref()
     }
 }
 
 impl Drop for OpenSpan {
     #[inline]
     fn drop(&mut self) {
-        let Some(Writing { noter, slot, since, thread, failed }) = &self.writing else { return };
-        // A child of a fork has copies of its parent's spans; they are the parent's to end.
-        if thread >> 32 != u64::from(own::process()) {
-            return;
-        }
+        let Some(Writing { noter, slot, since, thread, failed }) = self.writing() else { return };
         let until = ticks::now();
         match slot {
             Some(slot) => {
@@ -123,7 +127,7 @@ impl Drop for OpenSpan {
                 HINT.set(slot.number());
             }
             None => {
-                let status = if failed.get() { Status::Error } else { Status::Ok };
+                let status = if failed.load(Ordering::Relaxed) { Status::Error } else { Status::Ok };
                 noter.finish_unplaced(*thread as u32, self.ids, self.name, status, *since, until);
             }
         }

@@ -165,9 +165,9 @@ impl Lives {
 }
 
 impl Life {
-    /// A copy of its box; `None`: it has none, or none that can be read.
+    /// A copy of what concerns the keeper in its box; `None`: it has none, or none that can be read.
     fn image(&self) -> Option<Image> {
-        self.black_box.as_ref()?.image().ok()
+        self.black_box.as_ref()?.notes().ok()
     }
 }
 
