@@ -38,6 +38,7 @@ fn what_arrives_and_what_is_said_to_be_lost_is_what_was_sent_however_often_it_is
     });
     let telemetry = home.start(&all);
     home.await_summary("the last life has begun", |last| last.begun == 13);
+    home.until("every box is drained", || services.iter().all(Service::is_drained).then_some(()));
     telemetry.end();
     let arrived = home.arrived();
     assert_eq!(arrived.doubled(), Vec::<&(String, String)>::new(), "nothing arrives twice");

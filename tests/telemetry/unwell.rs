@@ -28,6 +28,7 @@ fn on_a_full_disk_records_wait_in_their_boxes_and_what_is_lost_is_counted() {
             (0..3000).for_each(|n| web.event(&format!("{n}")));
             std::fs::remove_file(disk.join("ballast")).unwrap();
             home.await_arrived("there is room again", |arrived| arrived.of("web") > 100);
+            home.until("its box is drained", || web.is_drained().then_some(()));
             life.end();
             let arrived = home.arrived();
             assert_eq!(arrived.of("web") + arrived.gone(), 1 + 50 + 3000, "{:?}", arrived.last.totals);

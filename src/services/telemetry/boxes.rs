@@ -272,7 +272,7 @@ impl Known {
             with.batch.reached(&self.life, self.taken);
             self.say_where();
         }
-        let behind = |next: u64, taken: u64, size: usize| next.wrapping_sub(taken) as usize * 4 > size;
+        let behind = |next: u64, taken: u64, size: usize| next.wrapping_sub(taken) > size as u64 / 4;
         let pressing = self.ended
             || most == 0
             || behind(news.finished_next(), before.spans, FINISHED_COUNT)

@@ -58,11 +58,11 @@ impl Exporter {
     /// its last batch, and how many records are in it and before it.
     pub(super) fn new(endpoint: Endpoint, logs: &Path, state: &Path, written: (u64, u64)) -> Exporter {
         // A place beyond the file's end is one of a file that is gone.
-        let place = Place::read(state).filter(|place| place.number <= written.0).unwrap_or(Place {
-            schema: 1,
-            number: written.0,
-            written: written.1,
-            ..Place::default()
+        let place = Place::read(state).filter(|place| place.number <= written.0).unwrap_or_else(|| {
+            let place = Place { schema: 1, number: written.0, written: written.1, ..Place::default() };
+            // So that a next life sends what this one could not.
+            let _ = place.save(state);
+            place
         });
         Exporter {
             endpoint,

@@ -212,7 +212,7 @@ mod tests {
         let mut reader = Reader::new(home.path());
         assert!(reader.next(0).unwrap().is_none());
         let mut read = Vec::new();
-        for number in 1..60 {
+        for number in 1..61 {
             write(&mut spool, number);
             if number % 3 == 0 {
                 while let Some(stored) = reader.next(0).unwrap() {
@@ -220,7 +220,7 @@ mod tests {
                 }
             }
         }
-        assert_eq!(read, (1..60).collect::<Vec<_>>());
+        assert_eq!(read, (1..61).collect::<Vec<_>>());
     }
 
     #[test]

@@ -36,6 +36,8 @@ const DATAGRAMS: usize = 64;
 const CROWD: usize = 8;
 /// So long after a crowd all boxes are looked at.
 const AFTERWARDS: Duration = Duration::from_millis(100);
+/// So long what is left is taken at the end: less than the grace before whoever asked for it kills.
+const LAST: Duration = Duration::from_secs(4);
 /// A batch that could not be written is tried again after this.
 const AGAIN: Duration = Duration::from_secs(1);
 
@@ -352,7 +354,7 @@ impl Telemetry {
         self.hear();
         self.hear_datagrams();
         self.boxes.look_at_all();
-        let until = clock::now() + AGAIN;
+        let until = clock::now() + LAST;
         while !self.boxes.is_quiet() && clock::now() < until && !self.is_stuck() {
             self.next_look = Instant::ZERO;
             self.take();
