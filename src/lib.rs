@@ -14,20 +14,18 @@
 //! 2. [`supervisor`]: the core (pure).
 //! 3. [`flags`], [`config`], [`paths`]: what a flag means; text → specs; which project is meant (pure).
 //! 4. [`ipc`]: what our processes say to each other.
-//! 5. [`board`], [`store`]: the mapped file of flags; the journal that is its truth. [`audit`]: who changed what.
-//!    [`blackbox`], [`crash`]: what a life leaves; records of deaths. [`context`], [`trace`], [`panic`]: what a service says of
-//!    itself, in its black box.
 //! 5. [`mapped`]: what all mapped files have in common. [`board`], [`store`]: that of flags; the journal that is its truth.
 //!    [`registry`]: that of names. [`audit`]: who changed what.
-//!    [`blackbox`], [`crash`]: what a life leaves; records of deaths.
+//!    [`blackbox`], [`crash`]: what a life leaves; records of deaths. [`context`], [`trace`], [`panic`]: what a service says of
+//!    itself, in its black box. [`telemetry`]: what becomes of that (pure).
 //! 6. [`sys`]: the only system calls and the only unsafe code.
 //! 7. [`driver`]: the loop.
-//! 8. [`services`]: keeper, logger, registry, children like any other.
+//! 8. [`services`]: keeper, logger, registry, telemetry: children like any other.
 //! 9. [`cli`], [`exit_code`]: the face.
 //! 10. [`embed`]: all of it inside of another program.
 //!
 //! Whoever wants to use mainstay from Rust begins with [`embed`]: a tree in code instead of in a file, in the host's own
-//! process or as its child. Whoever only reads flags needs [`board`] alone, and a service that says what it does [`context`],
+//! process or as its child. Whoever only reads flags needs [`here`] alone, and a service that says what it does [`context`],
 //! [`span!`] and [`event!`].
 
 // Not in Cargo.toml: helpers of tests may unwrap, the library may not.
@@ -44,6 +42,7 @@ pub mod driver;
 pub mod embed;
 pub mod exit_code;
 pub mod flags;
+pub mod here;
 pub mod ipc;
 pub mod ledger;
 pub mod mapped;

@@ -597,3 +597,13 @@ proptest! {
         prop_assert_eq!(seen.len(), plan.tree.children.len() + plan.tree.groups.len() - 1);
     }
 }
+
+#[test]
+fn who_shares_its_supervisors_fate_is_started_anew_and_others_are_not() {
+    let service = "[service.web]\ncommand = './web'\n";
+    let die = format!("on_supervisor_death = 'die'\n{service}");
+    assert_eq!(lines(service, &die), ["! web: on_supervisor_death stay → die"]);
+    assert_eq!(lines(&die, service), ["! web: on_supervisor_death die → stay"]);
+    let stay = format!("on_supervisor_death = 'stay'\n{service}");
+    assert_eq!(lines(service, &stay), Vec::<String>::new());
+}

@@ -69,7 +69,16 @@ fn what() -> impl Strategy<Value = What> {
 fn reply() -> impl Strategy<Value = Reply> {
     prop_oneof![
         (".{0,40}", ".{0,80}", any::<u32>(), any::<u64>()).prop_map(|(project, config, pid, n)| Reply::Head(
-            Head { project, config, pid, up_ns: n, restarts_hour: 1, shutting_down: false, cursor: n }
+            Head {
+                project,
+                config,
+                pid,
+                up_ns: n,
+                restarts_hour: 1,
+                shutting_down: false,
+                crashes_unwritten: 0,
+                cursor: n
+            }
         )),
         (".{0,40}", any::<u32>(), any::<u64>(), prop::option::of(last_exit())).prop_map(
             |(service, pid, n, last_exit)| Reply::Service(Service {

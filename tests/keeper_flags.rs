@@ -82,7 +82,7 @@ fn how(reason: &str) -> How {
 }
 
 fn set(flag: &str, to: &str, reason: &str) -> Request {
-    Request::Set { how: how(reason), edits: vec![Edit { flag: flag.into(), to: to.into() }] }
+    Request::Set { how: how(reason), edits: vec![Edit::new(flag, to)] }
 }
 
 fn stage(way: Way, to: &str, force: bool) -> Request {

@@ -136,8 +136,11 @@ fn plausible(random: &mut Random) -> Request {
             ])
         }
         _ => {
-            let edit =
-                |random: &mut Random| Edit { flag: name(random), to: random.one_of(&values).to_owned() };
+            let edit = |random: &mut Random| Edit {
+                flag: name(random),
+                to: random.one_of(&values).to_owned(),
+                disabled: random.below(4) == 0,
+            };
             Request::Set { how, edits: (0..random.below(4)).map(|_| edit(random)).collect() }
         }
     }

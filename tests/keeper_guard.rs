@@ -125,7 +125,7 @@ impl Supervisor {
             reason: "a try".into(),
             ..How::default()
         };
-        let edits = vec![Edit { flag: flag.into(), to: to.into() }];
+        let edits = vec![Edit::new(flag, to)];
         self.home.request(&Request::Set { how, edits }).unwrap_or_else(|e| panic!("{e:?}")).generation
     }
 
@@ -169,7 +169,7 @@ fn three_crashes_take_a_change_back_ban_it_and_the_supervisor_is_told_once() {
     rig.home.hear_until(fresh);
     assert_eq!(crashes.len(), 3);
     // Who tries again is refused, with who, when, why and evidence, and may insist.
-    let edits = vec![Edit { flag: "risky".into(), to: "on".into() }];
+    let edits = vec![Edit::new("risky", "on")];
     let how = How { reason: "again".into(), ..How::default() };
     let refusal = rig.home.request(&Request::Set { how: how.clone(), edits: edits.clone() }).unwrap_err();
     assert_eq!(refusal.code, 1);
@@ -269,7 +269,7 @@ fn whoever_waits_for_it_is_not_told_that_it_is_ready_before_the_supervisor_has_s
         // After two seconds it waits no longer, and may well be ready.
         let in_time = began.elapsed() < std::time::Duration::from_secs(2);
         assert!(!(early && in_time), "ready, and nothing is known of the instances");
-        rig.home.say(&ToKeeper::Begin, &[]);
+        rig.home.say(&ToKeeper::Tree(Told::Begin), &[]);
         if !early {
             rig.home.await_ready();
         }
@@ -432,7 +432,7 @@ fn every_life_is_told_which_board_is_in_place_also_by_the_next_keeper() {
     let mut life = rig.start();
     let tell = || {
         let memory = memory.try_clone().unwrap();
-        rig.home.say(&ToKeeper::Life { child: 1, incarnation: 2 }, &[memory]);
+        rig.home.say(&ToKeeper::Tree(Told::Life { child: 1, incarnation: 2, pid: 2 }), &[memory]);
     };
     tell();
     let until = |holds: &dyn Fn() -> bool| {

@@ -33,7 +33,7 @@ fn setter(runtime: &Path, flag: &str) {
         line.unwrap();
         let how = How { id: client::fresh_id(), ..How::default() };
         let to = Value::Share(count).to_string();
-        let request = Request::Set { how, edits: vec![Edit { flag: flag.to_owned(), to }] };
+        let request = Request::Set { how, edits: vec![Edit::new(flag, to)] };
         let answer = client::ask(runtime, &request, WATCHDOG).unwrap();
         let [Reply::Changed(changed)] = &answer.replies[..] else { panic!("{answer:?}") };
         assert!(changed.durable);

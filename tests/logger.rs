@@ -194,7 +194,7 @@ fn die_torn(first: usize, second: Option<usize>, torn: Option<u64>) -> (bool, u6
         // Somebody may have read what stands there now: it is never taken back.
         shown.push(rig.whole_lines("web"));
         told.extend(std::iter::from_fn(|| rig.received()));
-        if told.contains(&FromLogger::Recorded { seq: 1 }) {
+        if told.contains(&FromLogger::Recorded { seq: 1, unwritten: 0 }) {
             rig.deaths.clear(); // acknowledged: it is never sent again
         }
         if calls % 2 == 0 {
@@ -230,7 +230,7 @@ fn die_torn(first: usize, second: Option<usize>, torn: Option<u64>) -> (bool, u6
         ["life 1", "end 1: killed by SIGKILL after 23.6 s (c-7)", "life 3"]
     );
     assert_eq!(rig.marks("web", "web#2"), ["life 2"]);
-    let records = crash::read(&rig.state).unwrap();
+    let records = crash::read(&rig.state).unwrap().records;
     assert_eq!(records.len(), 1);
     let words: Vec<_> = records[0].words.iter().map(|word| word.text.as_str()).collect();
     assert!(
@@ -242,7 +242,7 @@ fn die_torn(first: usize, second: Option<usize>, torn: Option<u64>) -> (bool, u6
         told.contains(&FromLogger::ReadyLine { child: one, incarnation: 3 }),
         "{told:?} killed after {first} and {second:?}"
     );
-    assert!(told.contains(&FromLogger::Recorded { seq: 1 }), "{told:?}");
+    assert!(told.contains(&FromLogger::Recorded { seq: 1, unwritten: 0 }), "{told:?}");
     assert!(!told.iter().any(|message| matches!(message, FromLogger::Trouble { .. })), "{told:?}");
     (more, wrote)
 }
@@ -333,8 +333,8 @@ fn a_death_is_acknowledged_when_its_record_is_complete_last_words_included() {
         rig.write(web, Which::Out, format!("hello from life {life}\n").as_bytes());
         rig.write(web, Which::Err, format!("last word of life {life}").as_bytes());
         rig.send(&ToLogger::Death(death(web, life, life, life)));
-        assert_eq!(rig.receive(), FromLogger::Recorded { seq: life });
-        let records = crash::read(&rig.state).unwrap();
+        assert_eq!(rig.receive(), FromLogger::Recorded { seq: life, unwritten: 0 });
+        let records = crash::read(&rig.state).unwrap().records;
         let record = records.last().unwrap();
         assert_eq!((record.id.as_str(), record.cause.as_str()), (&*format!("c-{life}"), "killed by SIGKILL"));
         let words: Vec<_> = record.words.iter().map(|w| (w.stream.as_str(), w.text.as_str())).collect();
@@ -355,12 +355,12 @@ fn a_death_that_is_sent_again_is_recorded_and_marked_once() {
     rig.deaths = vec![death(web, 1, 7, 7)];
     for _ in 0..3 {
         let logger = rig.start();
-        assert_eq!(rig.receive(), FromLogger::Recorded { seq: 1 });
+        assert_eq!(rig.receive(), FromLogger::Recorded { seq: 1, unwritten: 0 });
         rig.send(&ToLogger::Death(death(web, 1, 7, 7)));
-        assert_eq!(rig.receive(), FromLogger::Recorded { seq: 1 });
+        assert_eq!(rig.receive(), FromLogger::Recorded { seq: 1, unwritten: 0 });
         logger.kill();
     }
-    assert_eq!(crash::read(&rig.state).unwrap().len(), 1);
+    assert_eq!(crash::read(&rig.state).unwrap().records.len(), 1);
     let marks = rig.marks("web", "web");
     assert_eq!(marks, ["end 7: killed by SIGKILL after 23.6 s (c-7)", "life 8"]);
 }
@@ -379,12 +379,12 @@ fn hundreds_of_deaths_at_once_each_have_their_record_and_their_last_words() {
     std::thread::scope(|scope| {
         scope.spawn(|| rig.tell());
         loop {
-            if rig.receive() == (FromLogger::Recorded { seq: 400 }) {
+            if rig.receive() == (FromLogger::Recorded { seq: 400, unwritten: 0 }) {
                 break;
             }
         }
     });
-    let records = crash::read(&rig.state).unwrap();
+    let records = crash::read(&rig.state).unwrap().records;
     assert_eq!(records.len(), 400);
     for record in records {
         assert_eq!(record.words.len(), 1);
@@ -421,7 +421,7 @@ fn a_ready_line_is_found_however_it_comes_and_told_for_its_life_only() {
     rig.send(&ToLogger::Life { child: web, incarnation: 3 });
     rig.write(web, Which::Out, b"listening\n on\n");
     rig.send(&ToLogger::Death(death(web, 1, 1, 3)));
-    assert_eq!(rig.receive(), FromLogger::Recorded { seq: 1 });
+    assert_eq!(rig.receive(), FromLogger::Recorded { seq: 1, unwritten: 0 });
     logger.kill();
     // A logger that comes too late to tell the lives apart does not lose the newer one's line.
     rig.deaths = vec![death(web, 2, 2, 4)];
@@ -429,7 +429,7 @@ fn a_ready_line_is_found_however_it_comes_and_told_for_its_life_only() {
     rig.write(web, Which::Out, b"listening on\n");
     logger = rig.start();
     assert_eq!(rig.receive(), told(5));
-    assert_eq!(rig.receive(), FromLogger::Recorded { seq: 2 });
+    assert_eq!(rig.receive(), FromLogger::Recorded { seq: 2, unwritten: 0 });
     rig.write(web, Which::Out, b"listening on\n");
     logger.finish();
     assert_eq!(rig.received(), None);
@@ -477,7 +477,7 @@ fn a_death_that_comes_while_bytes_are_looked_at_has_them_once() {
         // Draining takes what was looked at: it must not be taken once more from memory.
         rig.send(&ToLogger::Death(death(web, 1, 1, 1)));
         assert_eq!(stepper.step(usize::MAX), Stopped::Idle);
-        assert_eq!(rig.received(), Some(FromLogger::Recorded { seq: 1 }));
+        assert_eq!(rig.received(), Some(FromLogger::Recorded { seq: 1, unwritten: 0 }));
         assert_eq!(rig.bytes("web")[&("web".into(), Which::Out)], b"last word\n", "{calls}");
         stepper.release();
         logger.finish();
@@ -604,7 +604,7 @@ fn a_full_disk_stops_no_service_and_says_how_much_is_missing() {
         let mut troubles = Vec::new();
         loop {
             match rig.receive() {
-                FromLogger::Recorded { seq: 1 } => break,
+                FromLogger::Recorded { seq: 1, .. } => break,
                 FromLogger::Trouble { message } => troubles.push(message),
                 other => panic!("{other:?}"),
             }
@@ -644,7 +644,7 @@ fn a_terminal_that_does_not_read_stops_nothing() {
     }
     rig.send(&ToLogger::Life { child: web, incarnation: 1 });
     rig.send(&ToLogger::Death(death(web, 1, 1, 1)));
-    assert_eq!(rig.receive(), FromLogger::Recorded { seq: 1 });
+    assert_eq!(rig.receive(), FromLogger::Recorded { seq: 1, unwritten: 0 });
     logger.finish();
     drop((rig.stdio.drain(..), output));
     assert_eq!(rig.bytes("web")[&("web".into(), Which::Out)].len(), 2000 * 1000);

@@ -117,11 +117,11 @@ fn gone_without_a_death_ends_the_life_and_gone_for_nobody_changes_nothing() {
     }
     // Its death comes too late for the log, and still finds its last words there.
     rig.send(&ToLogger::Death(death(web, "web", 3)));
-    assert_eq!(rig.receive(), FromLogger::Recorded { seq: 3 });
+    assert_eq!(rig.receive(), FromLogger::Recorded { seq: 3, unwritten: 0 });
     logger.finish();
     assert_eq!(rig.bytes("web")[&out("web")], b"a word\n");
     assert_eq!(rig.marks("web", "web"), ["life 3", "end 3: removed"]);
-    let records = crash::read(&rig.state).unwrap();
+    let records = crash::read(&rig.state).unwrap().records;
     assert_eq!((records.len(), records[0].words.len(), &*records[0].words[0].text), (1, 1, "a word"));
 }
 
@@ -135,7 +135,7 @@ fn a_number_that_is_given_again_has_nothing_of_the_one_before() {
         let mut logger = rig.start();
         rig.write(one, Which::Out, b"listen");
         rig.send(&ToLogger::Death(death(one, "pool#1", 5)));
-        assert_eq!(rig.receive(), FromLogger::Recorded { seq: 5 });
+        assert_eq!(rig.receive(), FromLogger::Recorded { seq: 5, unwritten: 0 });
         rig.write(one, Which::Out, b"after its death: listen");
         rig.send(&ToLogger::Gone { child: one });
         assert_eq!(rig.receive(), FromLogger::Forgotten { child: one });
@@ -146,7 +146,7 @@ fn a_number_that_is_given_again_has_nothing_of_the_one_before() {
         rig.send(&ToLogger::Life { child: one, incarnation: 6 });
         // A death of the one before that is told too late.
         rig.send(&ToLogger::Death(death(one, "pool#1", 5)));
-        assert_eq!(rig.receive(), FromLogger::Recorded { seq: 5 });
+        assert_eq!(rig.receive(), FromLogger::Recorded { seq: 5, unwritten: 0 });
         rig.write(one, Which::Out, b"ing is not its line\n");
         rig.write(one, Which::Out, b"begun ");
         logger.kill();
@@ -166,7 +166,7 @@ fn a_number_that_is_given_again_has_nothing_of_the_one_before() {
         let marks = rig.marks("pool", name);
         let old = if name == "pool#1" { vec!["life 5".to_owned(), end(5)] } else { vec![] };
         assert_eq!(marks, [old, vec!["life 6".to_owned()]].concat());
-        assert_eq!(crash::read(&rig.state).unwrap().len(), 1);
+        assert_eq!(crash::read(&rig.state).unwrap().records.len(), 1);
     }
 }
 
@@ -205,7 +205,7 @@ fn what_is_told_at_once_is_done_in_its_order() {
             rig.send(&ToLogger::Begin);
         }
         stepper.release();
-        assert_eq!(rig.receive(), FromLogger::Recorded { seq: 5 });
+        assert_eq!(rig.receive(), FromLogger::Recorded { seq: 5, unwritten: 0 });
         if gone {
             assert_eq!(rig.receive(), FromLogger::Forgotten { child: one });
         }
@@ -360,7 +360,7 @@ fn change_after(first: usize, second: Option<usize>, heard: bool) -> bool {
         while let Some(message) = rig.received() {
             match message {
                 _ if !heard => {}
-                FromLogger::Recorded { seq: 1 } => rig.deaths.clear(),
+                FromLogger::Recorded { seq: 1, unwritten: 0 } => rig.deaths.clear(),
                 FromLogger::Forgotten { child } if child == one => {
                     assert!(rig.deaths.is_empty(), "{at}: a death was forgotten before it was recorded");
                     rig.gone.clear();
@@ -376,7 +376,7 @@ fn change_after(first: usize, second: Option<usize>, heard: bool) -> bool {
     let logger = rig.start();
     while !rig.gone.is_empty() {
         match rig.receive() {
-            FromLogger::Recorded { seq: 1 } => rig.deaths.clear(),
+            FromLogger::Recorded { seq: 1, unwritten: 0 } => rig.deaths.clear(),
             FromLogger::Forgotten { child } if child == one => rig.gone.clear(),
             other => panic!("{other:?}, {at}"),
         }
@@ -419,7 +419,7 @@ fn change_after(first: usize, second: Option<usize>, heard: bool) -> bool {
     }
     assert_eq!(rig.marks("pool", "pool#2"), [life(2)], "{at}");
     assert_eq!(rig.marks("pool", "pool#3"), [life(3)], "{at}");
-    let records = crash::read(&rig.state).unwrap();
+    let records = crash::read(&rig.state).unwrap().records;
     let words: Vec<_> =
         records.iter().flat_map(|record| &record.words).map(|word| word.text.as_str()).collect();
     assert_eq!(records.len(), 1, "{at}");
@@ -496,7 +496,7 @@ fn the_same_instance_told_again_with_other_settings_has_them_at_once() {
     rig.write(web, Which::Out, b"narrow\n");
     // Taken before what follows is told.
     rig.send(&ToLogger::Death(Death { crash: 0, ..death(web, "web", 1) }));
-    assert_eq!(rig.receive(), FromLogger::Recorded { seq: 1 });
+    assert_eq!(rig.receive(), FromLogger::Recorded { seq: 1, unwritten: 0 });
     // Small files, three of them; and a longer name.
     (rig.sources[0].max_size, rig.sources[0].files) = (200, 3);
     rig.tell_stream(web);

@@ -230,7 +230,8 @@ fn each_rule_of_e_to_m_was_broken_on_purpose_and_a_test_of_it_noticed() {
     }
     let rules =
         text.lines().filter_map(row).filter(|row| ('E'..='M').contains(&row.id.chars().next().unwrap()));
-    for row in rules.filter(|row| !is_explained(row) && row.id != "K12") {
+    // These two have no place in the core.
+    for row in rules.filter(|row| !is_explained(row) && !matches!(&*row.id, "K12" | "L03")) {
         assert!(broken.contains(&&*row.id), "{}: what if this line of the core were wrong?", row.id);
     }
 }

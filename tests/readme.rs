@@ -60,7 +60,7 @@ fn word(word: &str) -> String {
     let core = word.trim_end_matches([',', ')', '.', ';', ':']);
     let tail = &word[core.len()..];
     let number = |text: &str| !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit() || b == b'.');
-    let time = core.len() == 12 && core.bytes().filter(|b| *b == b':').count() == 2;
+    let time = matches!(core.len(), 8 | 12) && core.bytes().filter(|b| *b == b':').count() == 2;
     let stamp = core.len() >= 20 && core.contains('T') && core.ends_with('Z');
     let unit = ["ms", "µs", "ns", "s", "m", "h", "%"].iter().find_map(|u| core.strip_suffix(u));
     match core {
@@ -97,7 +97,7 @@ const MARK: &str = "----end-of-command----";
 impl Shell {
     fn new(project: &Project) -> Shell {
         let program = Path::new(env!("CARGO_BIN_EXE_mainstay")).parent().unwrap();
-        let path = format!("{}:{}", program.display(), std::env::var("PATH").unwrap());
+        let path = format!("{0}:{0}/examples:{1}", program.display(), std::env::var("PATH").unwrap());
         let mut process = Command::new("bash")
             .args(["--norc", "--noprofile"])
             .current_dir(project.folder())

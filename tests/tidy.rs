@@ -16,6 +16,8 @@ const PURE: &[(&str, &[&str])] = &[
     ("src/config", &["config", "flags", "supervisor", "telemetry", "time"]),
     ("src/ipc/control.rs", &["ipc", "time"]),
     ("src/ipc/builtin.rs", &["ipc", "time"]),
+    ("src/ipc/registry.rs", &["ipc", "time"]),
+    ("src/services/registry/book.rs", &["exit_code", "ipc", "time"]),
     ("src/ipc/codec.rs", &["ipc", "time"]),
     ("src/driver/ring.rs", &["ipc", "supervisor", "time"]),
     ("src/driver/roster.rs", &["config", "supervisor", "time"]),

@@ -8,7 +8,8 @@ use super::layout::CELLS;
 use super::record::lane::{KEY_COUNT, KEY_TEXT};
 use super::text::Packed;
 use super::writer::Noter;
-use crate::sys::{memory, shared};
+use crate::sys::mapped::Mapped;
+use crate::sys::memory;
 use std::io;
 use std::os::fd::BorrowedFd;
 use std::thread;
@@ -58,6 +59,7 @@ pub fn note(blackbox: BorrowedFd<'_>, pairs: &[(String, String)]) -> io::Result<
 mod tests {
     use super::super::BlackBox;
     use super::*;
+    use crate::sys::shared;
     use std::os::fd::AsFd;
 
     fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {

@@ -243,6 +243,11 @@ impl Flag {
 
     #[inline(never)]
     fn look_whether_it_is_here(&self, said: u64) {
+        if !self.attachment.shows(said) {
+            // Whoever has the acknowledgement of a change reads it: also when the board before was lost with its names, and
+            // nobody could retire it.
+            self.attachment.recover(clock::coarse());
+        }
         let live = self.live.load(Ordering::Acquire);
         if self.attachment.shows(said) && self.attachment.view().is_some_and(|view| view.live == live) {
             self.here.store(said, Ordering::Relaxed);

@@ -1,6 +1,7 @@
 //! The names under which a board is found, and what makes the file there a board.
 
-use super::layout::{BOARD, HEADER_CELLS, Header, KEPT, KEPT_BOARD, STATE};
+use super::layout::{BOARD, HEADER_CELLS, Header, KEPT, KEPT_BOARD, Layout, STATE};
+use crate::mapped::shown;
 use crate::sys::shared_file::{self, Look};
 use std::fs::File;
 use std::io;
@@ -51,7 +52,11 @@ impl Candidate {
     /// Those of `open`; `PermissionDenied` when others could have made or changed it (B8); `InvalidData`
     /// when it is no whole board of this version.
     pub(super) fn open(place: &Place, path: &Path, writable: bool) -> io::Result<Candidate> {
-        let directory = shared_file::check_directory(&place.directory)?;
+        Candidate::open_in(&place.directory, path, writable)
+    }
+
+    fn open_in(directory: &Path, path: &Path, writable: bool) -> io::Result<Candidate> {
+        let directory = shared_file::check_directory(directory)?;
         let (file, look) = shared_file::open(path, writable)?;
         if look.owner != 0 && look.owner != directory.owner {
             let why = format!("it belongs to uid {}, not to the directory's owner", look.owner);
@@ -69,4 +74,23 @@ impl Candidate {
         let [state] = shared_file::read_words(&file, STATE)?;
         Ok(Candidate { file, look, header, live: state == header.live() })
     }
+}
+
+/// The board at `path`, for a reader.
+///
+/// # Errors
+/// As [`Candidate::open`].
+pub(super) fn open_to_read(directory: &Path, path: &Path) -> io::Result<shown::Candidate> {
+    let Candidate { file, look, header, .. } = Candidate::open_in(directory, path, false)?;
+    let Layout { slots, arena, end, .. } = header.layout;
+    Ok(shown::Candidate {
+        file,
+        identity: look.identity,
+        header: header.to_cells(),
+        bytes: header.layout.bytes(),
+        incarnation: header.incarnation,
+        state: STATE,
+        live: header.live(),
+        facts: [slots as u64, (end - arena) as u64, header.generation_high.into()],
+    })
 }

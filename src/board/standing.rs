@@ -3,7 +3,7 @@
 use super::entry::Flag;
 use super::error::Error;
 use super::image::{Image, Order};
-use super::layout::{COMMIT, FREE, FUTEX, GENERATION, Header, LIVE, Layout, MOVED, RETIRED, STATE};
+use super::layout::{BOARD, COMMIT, FREE, FUTEX, GENERATION, Header, LIVE, Layout, MOVED, RETIRED, STATE};
 use super::name_record::{LENGTHS, NameRecord};
 use super::place::{Candidate, Place};
 use super::writer::Writer;
@@ -33,7 +33,7 @@ pub(super) fn prepare(place: &Place) -> Result<(), Error> {
     shared_file::check_directory(directory).map_err(Error::at("using", directory))?;
     shared_file::check_file_system(directory).map_err(Error::at("using", directory))?;
     shared_file::ensure_directory(kept, 0o755).map_err(Error::at("making", kept))?;
-    shared_file::remove_leftovers(kept).map_err(Error::at("clearing", kept))
+    shared_file::remove_leftovers(kept, BOARD).map_err(Error::at("clearing", kept))
 }
 
 /// Adopts `board` in place, and says how many cells were wrong; `None` when it is not sound enough, or cannot hold `flags`.
@@ -107,7 +107,7 @@ pub(super) fn build(place: &Place, flags: &[Flag], generation: u64, commit: u32)
             flags().all(|flag| image.push(flag.clone(), &mut order).is_ok()).then_some(image)
         };
         let mut image = None;
-        let new = shared_file::make(kept, BOARD_MODE, layout.bytes(), |look| {
+        let new = shared_file::make(kept, BOARD, BOARD_MODE, layout.bytes(), |look| {
             image = filled(look.identity.inode);
             image.as_ref().map(|image| image.cells().to_vec())
         })

@@ -228,7 +228,14 @@ impl<'a> Records<'a> {
         let doing = newest.and_then(|record| {
             record.innermost().map(|span| span.name.clone()).or_else(|| operation(record))
         });
+        let error =
+            newest.and_then(|record| record.context.iter().find_map(|context| context.error.as_ref()));
+        let error = error.map(|error| match error.place.as_str() {
+            "" => error.text.clone(),
+            place => format!("{} ({place})", error.text),
+        });
         why::Recorded {
+            error: error.unwrap_or_default(),
             words: self.words(number, look),
             doing: doing.unwrap_or_default(),
             fingerprints: own.map(|record| (record.number, record.fingerprint.clone())).collect(),

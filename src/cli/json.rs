@@ -123,7 +123,7 @@ impl<'a> Exit<'a> {
         Exit {
             how: ending(exit),
             code: exit.code,
-            signal: exit.signal.map(signal::name),
+            signal: exit.signal.map(|number| signal::name(number).into_owned()),
             core: exit.core,
             error: &exit.error,
             asked: exit.asked,
@@ -231,7 +231,7 @@ mod tests {
             serde_json::to_string(&Status::new(&snapshot, &shown)).unwrap(),
             concat!(
                 r#"{"schema":1,"project":"shop","config":"/srv/mainstay.toml","supervisor_pid":1,"warden_pid":null,"#,
-                r#""up_seconds":0.0,"restarts_last_hour":0,"shutting_down":false,"cursor":0,"services":["#,
+                r#""up_seconds":0.0,"restarts_last_hour":0,"shutting_down":false,"crashes_unwritten":0,"cursor":0,"services":["#,
                 r#"{"name":"web","instance":"web#2","group":"app","state":"ready","wanted":"up","as_wanted":true,"#,
                 r#""pid":4188,"incarnation":3,"up_seconds":48.123457,"restarts":1,"restarts_max":5,"#,
                 r#""window_seconds":30.0,"retry_in_seconds":null,"cpu_seconds":0.0,"memory_bytes":0,"because":"","#,

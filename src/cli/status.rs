@@ -199,7 +199,7 @@ fn last_exit(exit: &LastExit, detail: Detail) -> String {
 pub fn ending(exit: &LastExit) -> String {
     match (exit.signal, exit.code) {
         (Some(_), _) | (_, Some(_)) if !exit.error.is_empty() => "not ready".to_owned(),
-        (Some(number), _) => signal::name(number),
+        (Some(number), _) => signal::name(number).into_owned(),
         (None, Some(code)) => format!("exit {code}"),
         (None, None) if !exit.error.is_empty() => "start failed".to_owned(),
         (None, None) => "unknown".to_owned(),

@@ -20,6 +20,8 @@ const KEYS: usize = 3;
 pub struct Recorded {
     /// The newest words.
     pub words: Option<Words>,
+    /// Its last error by its own account, with its place; empty: it noted none. Then it is said instead of the words.
+    pub error: String,
     /// What it was at, innermost: a span, or an operation.
     pub doing: String,
     /// The fingerprints of its crashes, by their numbers.

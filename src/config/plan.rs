@@ -35,6 +35,8 @@ pub struct Plan {
     pub guard: Mode,
     /// What becomes of spans and events.
     pub telemetry: Settings,
+    /// Whoever is added without a template is killed when the supervisor dies; of each [`Program`] it is said there.
+    pub fate_shared: bool,
     /// How `mainstay.log`, the supervisor's own, is rotated.
     pub log: Log,
 }
@@ -102,6 +104,8 @@ pub struct Program {
     pub watchdog: Option<Duration>,
     /// What must hold for it to be started; else there is nothing to run (OTP `ignore`, A12).
     pub condition: Option<Condition>,
+    /// It is killed when its supervisor dies, however that happens (L03, L06).
+    pub fate_shared: bool,
     /// Where its output goes.
     pub log: Log,
     /// Each of its lives has a black box, as far as there are descriptors.
@@ -128,6 +132,7 @@ impl Default for Program {
             health: None,
             watchdog: None,
             condition: None,
+            fate_shared: false,
             log: Log::default(),
             blackbox: true,
             part: 0,

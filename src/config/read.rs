@@ -9,7 +9,7 @@ pub(super) use group::{GroupPart, Semantics};
 pub(super) use service::{ServicePart, command};
 
 use super::diagnostic::{Diagnostic, Diagnostics};
-use super::fields::{Context, Fields, Located, Span, Value, boolean, in_order, shorten, table, text};
+use super::fields::{Context, Fields, Located, Span, Value, boolean, in_order, shorten, table, text, word};
 use super::flag::{self, FlagPart};
 use super::guard;
 use super::migration::{self, MigrationPart};
@@ -37,6 +37,8 @@ pub(super) struct Document {
     /// The guard's switch for the whole host.
     pub(super) guard: Option<Mode>,
     pub(super) telemetry: Option<Settings>,
+    /// `on_supervisor_death = "die"`
+    pub(super) fate_shared: Option<bool>,
 }
 
 /// `[defaults]`
@@ -50,6 +52,10 @@ pub(super) struct Defaults {
     pub(super) env: Vec<(String, String)>,
     pub(super) inherit_env: Option<bool>,
 }
+
+/// Whether services die with their supervisor.
+const FATES: [(&str, bool); 2] = [("stay", false), ("die", true)];
+const FATES_ELSEWHERE: [(&str, &str); 2] = [("kill", "die"), ("adopt", "stay")];
 
 /// What only the main file says: a key that decides for all must stand in one place.
 const ONLY_IN_MAIN: &str =
@@ -67,6 +73,7 @@ const NOT_IN_PARTS: &[(&str, &str)] = &[
     ("log", ONLY_IN_MAIN),
     ("guard", ONLY_IN_MAIN),
     ("telemetry", ONLY_IN_MAIN),
+    ("on_supervisor_death", ONLY_IN_MAIN),
 ];
 
 /// Reads one file into the document; what is wrong goes to `problems`.
@@ -76,12 +83,7 @@ pub(super) fn document(
     root: &DeTable<'_>,
     is_part: bool,
 ) {
-    let mut fields = Fields::new(problems, root, "the file").unavailable(&[
-        "gateway",
-        "include",
-        "on_supervisor_death",
-        "registry",
-    ]);
+    let mut fields = Fields::new(problems, root, "the file").unavailable(&["gateway", "include", "registry"]);
     if is_part {
         fields = fields.refused("a file in conf.d", NOT_IN_PARTS);
     } else {
@@ -93,6 +95,8 @@ pub(super) fn document(
         document.log = fields.take("log", |c, v| policy::log_table(c, v, example)).map(|l| l.value);
         document.guard = fields.take("guard", guard::host).map(|l| l.value);
         document.telemetry = fields.take("telemetry", telemetry::read).map(|l| l.value);
+        document.fate_shared =
+            fields.take("on_supervisor_death", |c, v| word(c, v, &FATES, &FATES_ELSEWHERE)).map(|l| l.value);
     }
     document.groups.extend(named(&mut fields, "group", group::read));
     document.services.extend(named(&mut fields, "service", service::read));

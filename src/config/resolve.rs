@@ -130,6 +130,7 @@ impl<'a> Resolver<'a> {
             migrations,
             guard: self.document.guard.unwrap_or_default(),
             telemetry: self.document.telemetry.clone().unwrap_or_default(),
+            fate_shared: self.document.fate_shared.unwrap_or(false),
             log: self.log_base(),
             ..Plan::default()
         };

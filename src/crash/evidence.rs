@@ -212,6 +212,11 @@ impl Evidence {
         let events = image.events();
         let unwound = unwound(image, &events, &spans, died);
         let ended: HashMap<u64, u64> = unwound.iter().map(|span| (span.span, lasted(span))).collect();
+        // Helpers that outlive their main process may end spans of theirs before the box is read.
+        let later =
+            image.finished_spans(0).into_iter().filter(|span| span.since <= died && span.until > died);
+        let known: HashSet<u64> = spans.iter().map(|span| span.span).chain(ended.keys().copied()).collect();
+        spans.extend(later.filter(|span| !known.contains(&span.span)).map(reopened));
         spans.extend(unwound.into_iter().map(reopened));
         spans.sort_by_key(|span| (span.since, span.span));
         let left_out = [(contexts.len(), CONTEXTS), (spans.len(), SPANS), (seen.len(), FLAGS)];

@@ -114,7 +114,7 @@ impl Record {
             incarnation: death.incarnation,
             pid: death.pid,
             code: death.code,
-            signal: death.signal.map(crate::sys::signal::name),
+            signal: death.signal.map(|number| crate::sys::signal::name(number).into_owned()),
             core: death.core,
             fault: death.fault,
             error: death.error.clone(),

@@ -9,6 +9,7 @@ use crate::blackbox;
 use crate::ipc::builtin::BoxOf;
 use crate::supervisor::spec::{ChildId, Incarnation};
 use crate::sys::memory;
+use std::io;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
@@ -41,6 +42,10 @@ pub struct BlackBox {
 pub struct Boxes {
     /// As many others hold this as there are boxes in slots.
     kept: Arc<()>,
+    /// Made ready for whoever begins next, so that no start waits for it; and whether it wakes telemetry.
+    spare: Option<(bool, OwnedFd)>,
+    /// Somebody has taken one: others will.
+    wanted: bool,
     /// It was said that there are too few descriptors.
     said: bool,
 }
@@ -64,13 +69,9 @@ impl Driver {
             }
             return;
         }
-        let made = blackbox::BlackBox::make().and_then(|made| {
-            // Nobody drains it: nobody is to be woken for it.
-            if !self.telemetry_wanted {
-                made.silence()?;
-            }
-            Ok(OwnedFd::from(made))
-        });
+        self.boxes.wanted = true;
+        let spare = self.boxes.spare.take().filter(|(wakes, _)| *wakes == self.telemetry_wanted);
+        let made = spare.map_or_else(|| self.new_box(), |(_, spare)| Ok(spare));
         let slot = &mut self.slots[child.0 as usize];
         match (made, &mut slot.blackbox) {
             (Err(_), _) => {
@@ -89,6 +90,25 @@ impl Driver {
                 *of = Some(BlackBox { incarnation, memory, _kept: self.boxes.kept.clone() });
             }
         }
+    }
+
+    /// At the end of a wake-up: the next start finds a box ready. Making one takes as long as a start may be made longer by.
+    pub(super) fn make_spare_box(&mut self) {
+        if std::mem::take(&mut self.boxes.wanted)
+            && self.boxes.spare.is_none()
+            && self.descriptors.for_boxes() > 0
+        {
+            self.boxes.spare = self.new_box().ok().map(|spare| (self.telemetry_wanted, spare));
+        }
+    }
+
+    fn new_box(&self) -> io::Result<OwnedFd> {
+        let made = blackbox::BlackBox::make()?;
+        // Nobody drains it: nobody is to be woken for it.
+        if !self.telemetry_wanted {
+            made.silence()?;
+        }
+        Ok(OwnedFd::from(made))
     }
 
     fn say_boxes_are_short(&mut self) {

@@ -27,6 +27,8 @@ use std::sync::Arc;
 
 /// So many unrecorded deaths are remembered for a logger that cannot record them.
 const DEATHS: usize = 20_000;
+/// The memory of so many recorded deaths is kept: nothing is allocated between an exit and the next exec.
+const SPARE: usize = 16;
 
 /// What every start of a built-in has in common; it outlives them.
 pub struct Program {
@@ -197,6 +199,8 @@ pub struct Deaths {
     pub lived: Duration,
     /// Deaths that were forgotten because too many waited.
     forgotten: u64,
+    /// Recorded ones, whose memory is used again.
+    spare: Vec<Death>,
 }
 
 impl Deaths {
@@ -215,8 +219,20 @@ impl Deaths {
     }
 
     fn pop(&mut self) {
-        let popped = self.waiting.pop_front();
-        self.boxes -= usize::from(popped.is_some_and(|death| death.blackbox.is_some()));
+        let Some(popped) = self.waiting.pop_front() else { return };
+        self.boxes -= usize::from(popped.blackbox.is_some());
+        if let ToLogger::Death(death) = popped.death
+            && self.spare.len() < SPARE
+        {
+            self.spare.push(death);
+        }
+    }
+
+    /// All deaths up to the number `seq` are recorded.
+    fn recorded(&mut self, seq: u64) {
+        while self.waiting.front().is_some_and(|death| death.seq <= seq) {
+            self.pop();
+        }
     }
 }
 
@@ -355,26 +371,27 @@ impl Driver {
         let group = if ended.crash == 0 { None } else { self.group_memory(child) };
         self.deaths.next += 1;
         let policy = &self.core.tree().children[child.0 as usize];
+        let room = self.deaths.spare.pop().unwrap_or_default();
         let death = Death {
             seq: self.deaths.next,
             crash: ended.crash,
             child: child.0,
-            service: self.roster.service(child).to_owned(),
-            instance: self.roster.instance(child).to_owned(),
+            service: public::text_in(room.service, self.roster.service(child)),
+            instance: public::text_in(room.instance, self.roster.instance(child)),
             incarnation: incarnation.0,
             pid: self.deaths.pid,
             code: ended.cause.and_then(public::code),
             signal: ended.cause.and_then(public::signal),
             core: matches!(ended.cause, Some(Cause::Signal(_, true))),
             fault: ended.fault,
-            error: ended.error.clone(),
+            error: public::text_in(room.error, &ended.error),
             lived_ns: public::nanos(ended.lived),
             time: ended.time,
             at_ns: ended.at.as_nanos(),
             restarts: self.core.restarts(child, ended.at),
             restarts_max: policy.limit.map_or(0, |l| l.max),
             used: public::used(self.deaths.usage),
-            group: group.map(public::group_memory),
+            group,
             blackbox,
             cursor: self.ring.newest(),
         };
@@ -401,9 +418,7 @@ impl Driver {
                 }
                 FromLogger::Recorded { seq, unwritten } => {
                     self.deaths.unwritten += u64::from(unwritten);
-                    while self.deaths.waiting.front().is_some_and(|death| death.seq <= seq) {
-                        self.deaths.pop();
-                    }
+                    self.deaths.recorded(seq);
                 }
                 FromLogger::Forgotten { child } => self.on_forgotten(ChildId(child)),
                 FromLogger::Trouble { message } => self.warn(message),

@@ -8,6 +8,8 @@ use mio::Interest;
 
 /// How long until what could not be mended is looked at again.
 const AGAIN: Duration = Duration::from_millis(100);
+/// How often it is looked at while it is not watched.
+const NOW_AND_THEN: Duration = Duration::from_secs(1);
 
 impl Driver {
     /// Something changed in the runtime directory, or it is time to look again.
@@ -41,7 +43,16 @@ impl Driver {
         }
         if mended.again {
             self.look_again = Some(clock::now() + AGAIN);
+        } else if !self.rooms.is_watching() {
+            self.look_again = Some(clock::now() + NOW_AND_THEN);
         }
+    }
+
+    /// The end has begun: from now on the runtime directory is looked at by the clock.
+    pub(super) fn unwatch_rooms(&mut self) {
+        self.unwatch(self.rooms.watch());
+        self.rooms.watch_no_more();
+        self.look_again.get_or_insert(clock::now() + NOW_AND_THEN);
     }
 
     /// Who waits at the old socket is let in first; then the new one is served.

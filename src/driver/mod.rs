@@ -248,6 +248,8 @@ pub struct Driver {
     next_crash: u64,
     /// Moments of the restarts within the last hour, oldest first.
     restarts: VecDeque<Instant>,
+    /// Memory for the texts in what the logger is told.
+    room: public::Room,
     /// Statuses that are being told.
     telling: Vec<tell::Telling>,
     /// Clients whose connection closes when everything is down.
@@ -321,9 +323,13 @@ impl Driver {
         if !self.to_delete.is_empty() {
             self.delete_who_is_down();
         }
+        if self.core.ending().is_some() && self.rooms.is_watching() {
+            self.unwatch_rooms();
+        }
         self.feed_followers();
         self.go_on_telling();
         self.flush_links();
+        self.make_spare_box();
         self.recycle();
         if self.began == Beginning::Over {
             self.began = Beginning::Past;

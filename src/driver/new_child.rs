@@ -204,6 +204,7 @@ impl Driver {
             service: name.clone(),
             instance: name,
             argv: new.argv.clone(),
+            fate_shared: self.workshop.fate_shared,
             directory: if new.directory.is_empty() { "/".into() } else { new.directory.clone().into() },
             ..Program::default()
         };

@@ -11,32 +11,69 @@ use crate::supervisor::spec::{ChildId, Incarnation};
 use crate::sys::gauge;
 use crate::sys::pidfd::Usage;
 use crate::time::Duration;
+use std::mem::take;
 
 /// The event that people and programs see.
 pub fn event(entry: &Entry, roster: &Roster, core: &Supervisor) -> Event {
+    event_in(&mut Room::default(), entry, roster, core)
+}
+
+/// What an event's texts are written into, so that the next needs no memory of its own.
+#[derive(Default)]
+pub struct Room {
+    service: String,
+    instance: String,
+    signal: String,
+}
+
+impl Room {
+    /// The memory of an event that nobody needs any more.
+    pub fn keep(&mut self, event: Event) {
+        (self.service, self.instance) = (event.service, event.instance);
+        if let What::Exited { signal: Some(signal), .. } = event.what {
+            self.signal = signal;
+        }
+    }
+}
+
+/// As [`event`], in memory that was used before.
+pub fn event_in(room: &mut Room, entry: &Entry, roster: &Roster, core: &Supervisor) -> Event {
     let (service, instance, incarnation, child) = match entry.subject {
-        Subject::Tree => (String::new(), String::new(), 0, None),
-        Subject::Group(group) => (roster.group(group).to_owned(), String::new(), 0, None),
+        Subject::Tree => ("", "", 0, None),
+        Subject::Group(group) => (roster.group(group), "", 0, None),
         Subject::Child(child, Incarnation(life)) => {
-            (roster.service(child).to_owned(), roster.instance(child).to_owned(), life, Some(child))
+            (roster.service(child), roster.instance(child), life, Some(child))
         }
     };
     let service = match &entry.note {
-        Note::Other(other) => other.0.clone(),
+        Note::Other(other) => &other.0,
         _ => service,
     };
     Event {
         seq: entry.seq,
         time: entry.time,
         mono_ns: entry.at.as_nanos(),
-        service,
-        instance,
+        service: text_in(take(&mut room.service), service),
+        instance: text_in(take(&mut room.instance), instance),
         incarnation,
-        what: what(&entry.note, child, roster, core),
+        what: what(&mut room.signal, &entry.note, child, roster, core),
     }
 }
 
-fn what(note: &Note, child: Option<ChildId>, roster: &Roster, core: &Supervisor) -> What {
+/// `text` in memory that was used before.
+pub fn text_in(mut room: String, text: &str) -> String {
+    room.clear();
+    room.push_str(text);
+    room
+}
+
+fn what(
+    signal_room: &mut String,
+    note: &Note,
+    child: Option<ChildId>,
+    roster: &Roster,
+    core: &Supervisor,
+) -> What {
     let limit = || child.and_then(|c| core.tree().children[c.0 as usize].limit);
     match note {
         Note::Waiting => What::Waiting,
@@ -60,7 +97,8 @@ fn what(note: &Note, child: Option<ChildId>, roster: &Roster, core: &Supervisor)
         Note::Exited { cause, lived, asked, abnormal, crash, pid, restart, shutdown_error, fault } => {
             What::Exited {
                 code: code(*cause),
-                signal: signal(*cause).map(crate::sys::signal::name),
+                signal: signal(*cause)
+                    .map(|number| text_in(take(signal_room), &crate::sys::signal::name(number))),
                 core: matches!(cause, Cause::Signal(_, true)),
                 lived_ns: nanos(*lived),
                 asked: *asked,
@@ -158,9 +196,9 @@ pub fn used(usage: Usage) -> Used {
 }
 
 /// A control group's memory, as the logger is told it.
-pub fn group_memory(memory: gauge::GroupMemory) -> GroupMemory {
+pub fn group_memory(memory: gauge::GroupMemory, shared: bool) -> GroupMemory {
     let gauge::GroupMemory { now, peak, limit, oom_kills } = memory;
-    GroupMemory { now: Some(now), peak, limit, oom_kills }
+    GroupMemory { now: Some(now), peak, limit, oom_kills, shared }
 }
 
 /// Whole nanoseconds; 584 years are enough.

@@ -173,8 +173,12 @@ impl Driver {
         let told = self.is_worth_telling(subject, &note);
         let entry = self.ring.push(clock::now(), clock::wall(), subject, note);
         if told {
-            let event = public::event(entry, &self.roster, &self.core);
-            self.logger.say_if_room(&ToLogger::Happened(event));
+            let event = public::event_in(&mut self.room, entry, &self.roster, &self.core);
+            let said = ToLogger::Happened(event);
+            self.logger.say_if_room(&said);
+            if let ToLogger::Happened(event) = said {
+                self.room.keep(event);
+            }
         }
         self.ledger.next_event(self.ring.newest() + 1);
     }

@@ -226,6 +226,7 @@ impl Driver {
         };
         // From their next lives on.
         self.flag_variables = FlagVariables::new(&plan, self.rooms.runtime());
+        self.workshop.fate_shared = plan.fate_shared;
         told.extend(self.take_over(now, how, plan, ready, &before, &reloaded, actions));
         if let Some(settings) = telemetry {
             self.take_up_telemetry(&settings);

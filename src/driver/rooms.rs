@@ -9,7 +9,7 @@ use crate::ledger::{self, Past};
 use crate::paths::Project;
 use crate::sys::directory::{self, DirectoryError};
 use crate::sys::socket::{self, Kind, Received};
-use crate::sys::watch::{Interest, Watch};
+use crate::sys::watch::{Interest, Watch, WatchId};
 use std::fmt;
 use std::fs::{self, File};
 use std::io;
@@ -107,6 +107,8 @@ pub struct Rooms {
     /// In the order of [`DOORS`].
     doors: Vec<Named>,
     watch: Watch,
+    /// What is watched; nothing from the beginning of the end on.
+    watched: Vec<WatchId>,
 }
 
 /// What had to be made again.
@@ -143,6 +145,7 @@ impl Rooms {
             make_inside(&project.runtime.join(name))?;
         }
         let at = |name: &str| project.runtime.join(name);
+        let (watch, watched) = watch(&project.runtime)?;
         let rooms = Rooms {
             supervisor: Named::bind(Kind::Stream, at("control/supervisor"), 0o600)?,
             keeper: Named::bind(Kind::Stream, at("control/keeper"), 0o600)?,
@@ -151,7 +154,8 @@ impl Rooms {
                 .iter()
                 .map(|door| Named::bind(door.kind, at(door.name), door.mode))
                 .collect::<Result<_, _>>()?,
-            watch: watch(&project.runtime)?,
+            watch,
+            watched,
             project: project.clone(),
             runtime,
             _state: state,
@@ -217,6 +221,17 @@ impl Rooms {
         }
     }
 
+    /// Whether [`Rooms::watch`] tells when something is worth a look.
+    pub fn is_watching(&self) -> bool {
+        !self.watched.is_empty()
+    }
+
+    /// Nothing is watched any more. The kernel takes ten milliseconds to forget it, and the end of a process waits for
+    /// that; so it is told when the end begins.
+    pub fn watch_no_more(&mut self) {
+        self.watched.drain(..).for_each(|id| self.watch.remove(id));
+    }
+
     /// Looks at every name and makes again what is gone or is not ours.
     pub fn mend(&mut self) -> Mended {
         let _ = self.watch.read();
@@ -240,8 +255,8 @@ impl Rooms {
                 mended.what.push(format!("`{name}` was gone"));
             }
         }
-        if !mended.what.is_empty() {
-            self.watch = watch(&path)?;
+        if !mended.what.is_empty() && self.is_watching() {
+            (self.watch, self.watched) = watch(&path)?;
             mended.watch = true;
         }
         mended.supervisor = self.supervisor.mend()?;
@@ -293,13 +308,13 @@ fn directory_is_in_the_way(path: &Path) -> io::Result<()> {
     }
 }
 
-fn watch(runtime: &Path) -> Result<Watch, Taken> {
+fn watch(runtime: &Path) -> Result<(Watch, Vec<WatchId>), Taken> {
     let made = Watch::new().and_then(|watch| {
-        watch.add(runtime, Interest::Names)?;
+        let mut watched = vec![watch.add(runtime, Interest::Names)?];
         for name in INSIDE {
-            watch.add(&runtime.join(name), Interest::Names)?;
+            watched.push(watch.add(&runtime.join(name), Interest::Names)?);
         }
-        Ok(watch)
+        Ok((watch, watched))
     });
     made.map_err(|error| Taken::Unusable(runtime.to_owned(), error))
 }

@@ -103,7 +103,7 @@ impl Driver {
         descriptors.take(plan.programs.iter())?;
         let in_force = revision::seal(&plan).map_err(|e| Failed::System("keeping the configuration", e))?;
         let builtins = Builtin::all(keeps);
-        let workshop = Workshop::new(&rooms, inherited);
+        let workshop = Workshop::new(&rooms, inherited, plan.fate_shared);
         let program = Program::new(
             workshop.environments.inherited.clone(),
             &declared_by(&plan),
@@ -166,6 +166,7 @@ impl Driver {
             clients: HashMap::new(),
             program,
             deaths: Deaths::default(),
+            room: super::public::Room::default(),
             probes: Probes::default(),
             watchdogs: Alarms::default(),
             checks: Checks::default(),

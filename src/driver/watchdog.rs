@@ -3,13 +3,14 @@
 //! Here is when; what follows is the core's ([`Event::Failed`]): the life is ended and counts as an abnormal death. The
 //! deadline of a watchdog is moved by each message of the service, so it is kept here and not in the core.
 
-use super::Driver;
 use super::ring::Fault;
+use super::{Driver, public};
 use crate::cli::duration::setting;
+use crate::ipc::builtin::GroupMemory;
 use crate::supervisor::Event;
 use crate::supervisor::spec::{ChildId, Incarnation};
 use crate::sys::clock;
-use crate::sys::gauge::{Gauge, GroupMemory};
+use crate::sys::gauge::Gauge;
 use crate::sys::oom::OomKills;
 use crate::time::{Duration, Instant};
 
@@ -108,7 +109,9 @@ impl Driver {
     /// What the kernel counts of the memory of its control group, or else of ours. Allocates nothing.
     pub(super) fn group_memory(&self, child: ChildId) -> Option<GroupMemory> {
         let own = self.slots[child.0 as usize].cgroup.as_ref().and_then(|group| group.memory().ok());
-        own.or_else(|| self.memory.gauge.as_ref().and_then(|gauge| gauge.read().ok()))
+        let ours = || self.memory.gauge.as_ref().and_then(|gauge| gauge.read().ok());
+        let own = own.map(|memory| public::group_memory(memory, false));
+        own.or_else(|| ours().map(|memory| public::group_memory(memory, true)))
     }
 
     /// Before a life: what its counter says, unless it has one of its own.

@@ -91,13 +91,15 @@ pub struct Prepared {
 pub struct Workshop {
     /// What services and built-ins inherit.
     pub environments: Environments,
+    /// What no template tells of a new child: whether it dies with us.
+    pub fate_shared: bool,
     inherited: Inherited,
 }
 
 impl Workshop {
     /// For this project.
-    pub fn new(rooms: &Rooms, inherited: &Inherited) -> Workshop {
-        Workshop { environments: Environments::new(rooms), inherited: *inherited }
+    pub fn new(rooms: &Rooms, inherited: &Inherited, fate_shared: bool) -> Workshop {
+        Workshop { environments: Environments::new(rooms), fate_shared, inherited: *inherited }
     }
 
     /// Looks up its user, makes its pipes (or takes these) and its table.
@@ -211,6 +213,7 @@ fn request(what: &plan::Program, environments: &Environments, inherited: &Inheri
     request.directory = Some(what.directory.clone());
     request.user = what.user.clone();
     request.umask = what.umask;
+    request.death_signal = what.fate_shared.then_some(libc::SIGKILL);
     request.limits = vec![(Resource::Nofile, inherited.nofile)];
     request
 }

@@ -123,6 +123,13 @@ impl Tree {
         self
     }
 
+    /// Every service is killed when its supervisor dies, however that happens; else the next supervisor of the project ends
+    /// what is left. In a process of its own: when the thread that runs the tree ends.
+    pub fn die_with_supervisor(mut self) -> Tree {
+        self.keys.set("on_supervisor_death", "die");
+        self
+    }
+
     /// The tree itself is a pool of this template, with no other member.
     pub fn pool(mut self, template: Template, max_children: Option<u32>) -> Tree {
         self.keys.set("strategy", "pool");

@@ -174,6 +174,8 @@ pub struct GroupMemory {
     pub limit: Option<u64>,
     /// How many of its processes the kernel has killed because there was no memory left.
     pub oom_kills: Option<u64>,
+    /// It is the group that the supervisor and all services are in: the life's own has no such counters.
+    pub shared: bool,
 }
 
 /// What became of the black box of a life that died.

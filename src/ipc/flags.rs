@@ -232,6 +232,16 @@ pub struct Edit {
     /// What it becomes: `disabled`, `default`, or a value as [`Value::parse`] takes it for the flag's kind. (A text of
     /// one of those two words is written as a JSON string.)
     pub to: String,
+    /// The flag is disabled, and the value is for when it is enabled again.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub disabled: bool,
+}
+
+impl Edit {
+    /// The flag becomes this, and is not disabled unless that is what it becomes.
+    pub fn new(flag: impl Into<String>, to: impl Into<String>) -> Edit {
+        Edit { flag: flag.into(), to: to.into(), disabled: false }
+    }
 }
 
 /// What a flag becomes.
@@ -543,7 +553,7 @@ mod tests {
     fn a_request_written_by_hand_is_understood() {
         let line =
             r#"{"request":"set","edits":[{"flag":"new-checkout","to":"12.5%"}],"how":{"reason":"a try"}}"#;
-        let edits = vec![Edit { flag: "new-checkout".into(), to: "12.5%".into() }];
+        let edits = vec![Edit::new("new-checkout", "12.5%")];
         let how = How { reason: "a try".into(), ..How::default() };
         let expected = Request::Set { how, edits };
         assert_eq!(serde_json::from_str::<Request>(line).unwrap(), expected);

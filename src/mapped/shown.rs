@@ -55,11 +55,12 @@ pub(crate) struct Shown {
     open: Open,
     pub(crate) region: Region,
     /// Of the file that is shown; 0: none, or one is just being exchanged.
-    incarnation: AtomicU64,
+    pub(crate) incarnation: AtomicU64,
     /// What its state is while it is live, and where.
-    live: AtomicU64,
+    pub(crate) live: AtomicU64,
     state: AtomicU64,
-    facts: [AtomicU64; FACTS],
+    /// See [`Candidate`].
+    pub(crate) facts: [AtomicU64; FACTS],
     device: AtomicU64,
     inode: AtomicU64,
     /// The process that exchanges files, 0: none. Not a mutex: after a fork its holder may not exist.
@@ -73,6 +74,9 @@ pub(crate) struct Shown {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct View {
     pub(crate) incarnation: u64,
+    /// The state of it while it is live: of no other file, so it names it.
+    pub(crate) live: u64,
+    pub(crate) inode: u64,
     pub(crate) facts: [u64; FACTS],
 }
 
@@ -109,12 +113,13 @@ impl Shown {
         let state = self.state.load(Ordering::Relaxed) as usize;
         let [one, two, three] = &self.facts;
         let facts = [one, two, three].map(|fact| fact.load(Ordering::Relaxed));
+        let inode = self.inode.load(Ordering::Relaxed);
         fence(Ordering::Acquire);
         let exchanged = incarnation == 0 || self.incarnation.load(Ordering::Relaxed) != incarnation;
         let is_live = !exchanged && self.region.load(state) == live;
         // What is loaded after this is of a file that was live, or does not prove itself.
         fence(Ordering::Acquire);
-        is_live.then_some(View { incarnation, facts })
+        is_live.then_some(View { incarnation, live, inode, facts })
     }
 
     /// Looks, at most each [`LOOK_EVERY`], whether the name leads to another file than the one shown: one that lost its
@@ -125,6 +130,16 @@ impl Shown {
         if now.as_nanos() >= due {
             self.look_now(now, due);
         }
+    }
+
+    /// Whether the name leads to the file that is shown; when it leads to another, that one is shown from now on. One system
+    /// call, at once: for an answer that a file without a name, which nobody retires, could not give.
+    pub(crate) fn is_current(&self) -> bool {
+        let current = shared_file::look(&self.names[0]).is_ok_and(|look| look.identity == self.identity());
+        if !current {
+            self.attach();
+        }
+        current
     }
 
     #[cold]
@@ -245,5 +260,43 @@ impl Candidate {
 impl Drop for Shown {
     fn drop(&mut self) {
         self.region.give_back();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn nothing(_: &Path, _: &Path) -> io::Result<Candidate> {
+        Err(io::ErrorKind::NotFound.into())
+    }
+
+    fn shown() -> Shown {
+        Shown::new(Path::new("/"), ["/none".into(), "/none".into()], nothing)
+    }
+
+    #[test]
+    fn b7_a_lock_that_a_fork_left_behind_is_taken_over() {
+        let shown = shown();
+        assert!(shown.lock());
+        assert!(!shown.lock(), "another thread of this process has it");
+        // As after a fork: the holder is the parent.
+        shown.holder.store(process::id().wrapping_add(1), Ordering::Relaxed);
+        assert!(shown.lock());
+    }
+
+    #[test]
+    fn b7_attempts_to_open_are_rate_limited() {
+        let shown = shown();
+        let mut now = clock::coarse() + Duration::from_secs(10);
+        shown.recover(now);
+        let mut gaps = Vec::new();
+        for _ in 0..9 {
+            let next = Instant::from_nanos(shown.next_try.load(Ordering::Relaxed));
+            gaps.push(next.since(now).as_millis());
+            now = next;
+            shown.recover(now);
+        }
+        assert_eq!(gaps, [1, 2, 4, 8, 16, 32, 64, 100, 100]);
     }
 }

@@ -92,7 +92,7 @@ impl Names {
         let table = Table::new(view.incarnation, layout, |cell| shown.region.load(cell));
         match table.search(name) {
             Search::Found(at) => table.fixed(at).map(|fixed| Some(fixed.process.pid)),
-            Search::Absent => Some(None),
+            Search::Absent => shown.is_current().then_some(None),
             Search::Lost => None,
         }
     }
@@ -105,7 +105,8 @@ impl Names {
         let Some(sought) = Sought::new(name) else { return Ok(None) };
         let answer = self.from_table(|table| match table.search(&sought) {
             Search::Found(at) => table.entry(at).map(Some),
-            Search::Absent => Some(None),
+            // A table that was lost with its names while no registry lived says so for ever.
+            Search::Absent => self.inner.shown.is_current().then_some(None),
             Search::Lost => None,
         });
         if let Some(answer) = answer {
@@ -161,7 +162,7 @@ impl Names {
         meta: BTreeMap<String, String>,
         within: Duration,
     ) -> Result<Entry, Error> {
-        let replies = self.ask(&Request::Register { name: name.to_owned(), process, meta }, within)?;
+        let replies = self.change(&Request::Register { name: name.to_owned(), process, meta }, within)?;
         replies.into_iter().find_map(entry_of).ok_or(Error::Late)
     }
 
@@ -170,13 +171,20 @@ impl Names {
     /// # Errors
     /// [`Error::Refused`] with code 4: nobody has it. Nobody answers.
     pub fn unregister(&self, name: &str, ticket: u64, within: Duration) -> Result<Entry, Error> {
-        let replies = self.ask(&Request::Unregister { name: name.to_owned(), ticket }, within)?;
+        let replies = self.change(&Request::Unregister { name: name.to_owned(), ticket }, within)?;
         replies.into_iter().find_map(entry_of).ok_or(Error::Late)
     }
 
     /// Everything that happens to names that begin so, from now on; first what there is.
     pub fn watch(&self, prefix: &str) -> Watch {
         Watch::new(self.clone(), prefix)
+    }
+
+    /// Whoever has the answer reads what it changed.
+    fn change(&self, request: &Request, within: Duration) -> Result<Vec<Reply>, Error> {
+        let replies = self.ask(request, within)?;
+        self.inner.shown.is_current();
+        Ok(replies)
     }
 
     pub(super) fn ask(&self, request: &Request, within: Duration) -> Result<Vec<Reply>, Error> {

@@ -56,10 +56,10 @@ impl Writer {
         let newest = newest.filter_map(|(old, header)| header.seal(GENERATION).open(old.load(GENERATION)));
         // Whoever waits for a number that is another one sees that it is.
         let generation = u64::from(newest.max().unwrap_or(0)) + 1;
-        let standing = build(directory, entries, generation)?;
-        for old in &old {
-            retire(old);
-        }
+        let built = build(directory, entries, generation);
+        // Also when none could be made: nobody would keep the old one true from now on, and who finds it retired asks.
+        old.iter().for_each(retire);
+        let standing = built?;
         Ok(Writer { directory: directory.to_owned(), standing, generation })
     }
 
@@ -105,6 +105,11 @@ impl Writer {
         let old = std::mem::replace(&mut self.standing, successor);
         retire(&old.mapping);
         Ok(())
+    }
+
+    /// Nobody reads this one any more: it says less than is true, and there is no room for another.
+    pub fn retire(self) {
+        retire(&self.standing.mapping);
     }
 
     /// Looks whether both names lead to this table, and its length, permissions and cells are right, and puts right what is
@@ -194,7 +199,7 @@ fn build<'a>(
     let mut layout = Layout::for_names(entries.clone().count(), cells).ok_or(Error::Full)?;
     let (new, image) = loop {
         let mut image = None;
-        let new = shared_file::make(&kept, MODE, layout.bytes(), |look| {
+        let new = shared_file::make(&kept, TABLE, MODE, layout.bytes(), |look| {
             let header = Header { incarnation, inode: look.identity.inode, layout };
             let mut filled = Image::new(header, generation);
             if entries.clone().all(|entry| filled.put(entry).is_some()) {
@@ -220,6 +225,10 @@ fn build<'a>(
     // The second link first: at any moment it is at least as new as the table's own name.
     shared_file::link_over(new.as_file(), &kept.join("next-registry"), &kept_table)
         .map_err(Error::at("linking", &kept_table))?;
-    let file = new.persist(&table).map_err(|e| Error::at("replacing", &table)(e.error))?;
+    let file = new.persist(&table).map_err(|failed| {
+        // The second link alone would be found, and nobody would keep it true.
+        let _ = shared_file::remove_if_there(&kept_table);
+        Error::at("replacing", &table)(failed.error)
+    })?;
     Ok(Standing { file, identity, mapping, image })
 }

@@ -122,6 +122,11 @@ impl<P: Protocol> Desk<P> {
         }
     }
 
+    /// Whether a client that follows is still there.
+    pub(super) fn follows(&self, to: Client) -> bool {
+        self.answering.get(&to).is_some_and(|answering| answering.follows)
+    }
+
     fn hang_up(&mut self, (number, id): Client) {
         self.answering.remove(&(number, id));
         for server in self.servers.iter_mut().filter(|server| self::number(server) == number) {

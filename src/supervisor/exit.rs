@@ -100,7 +100,17 @@ impl Supervisor {
             self.services[child].failure = Some(Failure { healthy });
             if !ended {
                 self.stop(child, true);
+                self.hold_up_the_line(child);
             }
+        }
+    }
+
+    /// Whoever starts after `child` in its group would fall with it when it has ended: they wait until then.
+    fn hold_up_the_line(&mut self, child: usize) {
+        let Some(group) = self.shape.parent(child) else { return };
+        let falls = strategy::falls_from(self.tree.groups[group].strategy, self.shape.position(child));
+        if falls.is_some() && self.groups[group].line.first().is_some() {
+            self.join_line(group, child);
         }
     }
 

@@ -22,7 +22,8 @@ impl Supervisor {
 
     fn forgive_child(&mut self, child: usize) {
         let service = &self.services[child];
-        if service.doomed || !matches!(service.goal, Goal::Up | Goal::Parked) {
+        if service.doomed || !matches!(service.goal, Goal::Up | Goal::Parked) || self.has_nothing_to_do(child)
+        {
             return;
         }
         self.forget(child);
@@ -33,8 +34,13 @@ impl Supervisor {
         }
     }
 
+    /// Whether the work of a group around `node` is done.
+    fn has_nothing_to_do(&self, node: usize) -> bool {
+        self.shape.above(node).any(|group| self.groups[group].phase == Phase::Closed(Why::Finished))
+    }
+
     fn forgive_group(&mut self, group: usize) {
-        if self.groups[group].stopped {
+        if self.groups[group].stopped || self.has_nothing_to_do(self.shape.group_node(group)) {
             return;
         }
         self.forget(self.shape.group_node(group));

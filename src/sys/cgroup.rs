@@ -99,8 +99,12 @@ impl Tree {
     /// # Errors
     /// `EBUSY`: somebody is still inside.
     pub fn remove(&self, group: Group) -> io::Result<()> {
-        remove_below(&group.directory)?;
-        gone(unlinkat(&self.directory, &group.name, AtFlags::REMOVEDIR))
+        let remove = || gone(unlinkat(&self.directory, &group.name, AtFlags::REMOVEDIR));
+        // Hardly any has groups of its own, so nobody looks for them before it must.
+        remove().or_else(|_| {
+            remove_below(&group.directory)?;
+            remove()
+        })
     }
 
     /// Removes the project's group.

@@ -15,6 +15,11 @@ use std::sync::atomic::AtomicU64;
 #[derive(Debug)]
 pub struct Mapped<const COUNT: usize>(NonNull<[AtomicU64; COUNT]>);
 
+// SAFETY: the mapping belongs to the process, not to a thread, and is reached as atomics only.
+unsafe impl<const COUNT: usize> Send for Mapped<COUNT> {}
+// SAFETY: as above: shared, it hands out atomics.
+unsafe impl<const COUNT: usize> Sync for Mapped<COUNT> {}
+
 impl<const COUNT: usize> Mapped<COUNT> {
     /// Maps memory of exactly so many words for reading and writing.
     ///

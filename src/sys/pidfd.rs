@@ -167,8 +167,11 @@ pub fn is_over(pidfd: impl AsFd) -> bool {
     matches!(poll(&mut watched, Some(&now)), Ok(1..))
 }
 
-/// The process that connected to this socket, as it was then. `None`: a kernel before 6.5, or nobody that we can see.
-pub fn of_peer(socket: impl AsFd) -> Option<OwnedFd> {
+/// The process that connected to this socket. `None`: it has ended.
+///
+/// # Errors
+/// `Unsupported`: a kernel before 6.5.
+pub fn of_peer(socket: impl AsFd) -> io::Result<Option<OwnedFd>> {
     let (mut raw, mut length) = (-1i32, size_of::<i32>() as libc::socklen_t);
     // SAFETY: the kernel writes one integer into `raw`, whose size `length` says.
     let result = unsafe {
@@ -180,11 +183,16 @@ pub fn of_peer(socket: impl AsFd) -> Option<OwnedFd> {
             &raw mut length,
         )
     };
-    if result != 0 || raw < 0 {
-        return None;
+    if result != 0 {
+        return match io::Error::last_os_error() {
+            error if error.raw_os_error() == Some(libc::ENOPROTOOPT) => {
+                Err(io::ErrorKind::Unsupported.into())
+            }
+            _ => Ok(None),
+        };
     }
     // SAFETY: the call made this descriptor for us, closed on exec, and nobody else knows it.
-    Some(unsafe { OwnedFd::from_raw_fd(raw) })
+    Ok((raw >= 0).then(|| unsafe { OwnedFd::from_raw_fd(raw) }))
 }
 
 /// The number of a process by its descriptor, as we see it; `None`: it is over and reaped, or nothing that we can see.

@@ -243,18 +243,20 @@ pub fn random() -> io::Result<u64> {
     Ok(u64::from_le_bytes(bytes).max(1))
 }
 
-/// A file without a reader yet, in `folder`: reserved, filled with what `words` says, mapped by nobody.
+/// A file without a reader yet, in `folder`: reserved, filled with what `words` says, mapped by nobody. `whose`: who makes
+/// such files there, since everybody removes only his own leftovers.
 /// It is removed when it is dropped without having got a name. `None` when `words` gives nothing.
 ///
 /// # Errors
 /// Those of the calls: `StorageFull` above all.
 pub fn make(
     folder: &Path,
+    whose: &str,
     mode: u32,
     bytes: usize,
     words: impl FnOnce(Look) -> Option<Vec<u64>>,
 ) -> io::Result<Option<tempfile::NamedTempFile>> {
-    let new = tempfile::Builder::new().prefix(NEW).tempfile_in(folder)?;
+    let new = tempfile::Builder::new().prefix(&unfinished(whose)).tempfile_in(folder)?;
     reserve(new.as_file(), bytes)?;
     set_mode(new.as_file(), mode)?;
     let Some(words) = words(look_at(new.as_file().as_fd())?) else { return Ok(None) };
@@ -263,17 +265,20 @@ pub fn make(
     Ok(Some(new))
 }
 
-/// How the names of unfinished files begin.
-const NEW: &str = "new-";
+/// How the names of his unfinished files begin.
+fn unfinished(whose: &str) -> String {
+    format!("new-{whose}-")
+}
 
-/// Removes what a maker that was killed left in `folder`.
+/// Removes what a maker of this name that was killed left in `folder`.
 ///
 /// # Errors
 /// Those of the calls.
-pub fn remove_leftovers(folder: &Path) -> io::Result<()> {
+pub fn remove_leftovers(folder: &Path, whose: &str) -> io::Result<()> {
+    let prefix = unfinished(whose);
     for entry in std::fs::read_dir(folder)? {
         let entry = entry?;
-        if entry.file_name().as_encoded_bytes().starts_with(NEW.as_bytes()) {
+        if entry.file_name().as_encoded_bytes().starts_with(prefix.as_bytes()) {
             remove_if_there(&entry.path())?;
         }
     }

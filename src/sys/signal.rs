@@ -9,6 +9,7 @@
 use nix::sys::signal::{SigSet, Signal};
 use signal_hook::iterator::backend::SignalDelivery;
 use signal_hook::iterator::exfiltrator::SignalOnly;
+use std::borrow::Cow;
 use std::io;
 use std::mem::MaybeUninit;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, RawFd};
@@ -181,13 +182,13 @@ impl AsRawFd for Signals {
 }
 
 /// The name of a signal: `SIGTERM`, `SIGRTMIN+3`, `signal 99`.
-pub fn name(number: i32) -> String {
+pub fn name(number: i32) -> Cow<'static, str> {
     match Signal::try_from(number) {
-        Ok(signal) => signal.as_str().to_owned(),
+        Ok(signal) => signal.as_str().into(),
         Err(_) if (libc::SIGRTMIN()..=libc::SIGRTMAX()).contains(&number) => {
-            format!("SIGRTMIN+{}", number - libc::SIGRTMIN())
+            format!("SIGRTMIN+{}", number - libc::SIGRTMIN()).into()
         }
-        Err(_) => format!("signal {number}"),
+        Err(_) => format!("signal {number}").into(),
     }
 }
 

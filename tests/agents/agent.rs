@@ -3,24 +3,22 @@
 
 use mainstay::board::Board;
 use mainstay::registry::{self, Registration};
-use mainstay::{context, event, span, trace};
+use mainstay::{context, event, here, span, trace};
 use serde_json::{Value, json};
 use std::ffi::OsStr;
 use std::io::{BufRead, BufReader, Write};
 use std::os::unix::net::UnixStream;
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
-use std::path::Path;
 use std::process::ExitCode;
 
 /// Until the test closes the socket.
 pub fn run(socket: &OsStr) -> ExitCode {
     mainstay::panic::install();
     let stream = UnixStream::connect(socket).unwrap();
-    let runtime = std::env::var_os("MAINSTAY_RUNTIME_DIR").unwrap();
     let mut agent = Agent {
         said: BufReader::new(stream.try_clone().unwrap()),
         answers: stream,
-        board: Board::open(Path::new(&runtime)),
+        board: here::board().unwrap(),
         names: Vec::new(),
     };
     agent

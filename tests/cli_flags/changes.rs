@@ -14,7 +14,7 @@ fn how(request: &Request) -> How {
 fn edits(request: &Request) -> Vec<(String, String)> {
     match request {
         Request::Set { edits, .. } => {
-            edits.iter().map(|Edit { flag, to }| (flag.clone(), to.clone())).collect()
+            edits.iter().map(|Edit { flag, to, .. }| (flag.clone(), to.clone())).collect()
         }
         other => panic!("{other:?}"),
     }

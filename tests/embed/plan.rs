@@ -330,6 +330,7 @@ fn a_migration_says_what_its_tables_say() {
     );
     same(Tree::new("t").guard(Mode::Off), "name = \"t\"\n[guard]\nmode = \"off\"");
     same(Tree::new("t").guard(Mode::On), "name = \"t\"");
+    same(Tree::new("t").die_with_supervisor(), "name = \"t\"\non_supervisor_death = \"die\"");
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! A life that fails while it runs (a watchdog, health checks), or ended in a way that its status does not tell.
 
 use crate::rig::{Plant, Rig};
+use mainstay::supervisor::spec::Strategy::RestForOne;
 use mainstay::supervisor::spec::{Backoff, Child, Restart};
 use mainstay::supervisor::{Cause, Event, State};
 use mainstay::time::Duration;
@@ -93,4 +94,16 @@ fn a_start_that_fails_so_is_a_failed_start() {
     let mut rig = Plant::new().child("root", "a", starting).boot();
     rig.answers = vec![("a", Cause::Code(0))];
     assert_eq!(fails(&mut rig, "a", false), "a- a+2");
+}
+
+#[test]
+fn who_would_fall_with_it_does_not_start_meanwhile() {
+    let starting = |child: &mut Child| child.ready_within = Some(Duration::from_secs(9));
+    let plant = Plant::new().root(|root| root.strategy = RestForOne);
+    let mut rig = plant.children("root", "a").child("root", "b", starting).children("root", "c").boot();
+    rig.deaf = vec!["a", "b"];
+    assert_eq!(rig.state("c"), State::Waiting, "b is not ready");
+    assert_eq!(fails(&mut rig, "a", false), "a-");
+    assert_eq!(rig.ready("b"), "", "c would be stopped again at once");
+    assert_eq!(rig.state("c"), State::Waiting);
 }

@@ -2,7 +2,7 @@
 
 use crate::rig::{Plant, Rig, otp};
 use mainstay::supervisor::spec::Strategy::{OneForAll, OneForOne};
-use mainstay::supervisor::spec::{Backoff, Child, Group, Intensity, OnLimit, Restart};
+use mainstay::supervisor::spec::{AutoShutdown, Backoff, Child, Group, Intensity, OnLimit, Restart};
 use mainstay::supervisor::{Cause, Command, Event, State};
 use mainstay::time::Duration;
 
@@ -141,4 +141,20 @@ fn during_the_end_it_does_nothing() {
     rig.shutdown();
     assert_eq!(fresh(&mut rig, "root"), "");
     assert_eq!(rig.dies("b"), "Shutdown");
+}
+
+#[test]
+fn who_gave_up_in_a_group_whose_work_is_done_stays_down() {
+    let done = |group: &mut Group| {
+        (group.auto_shutdown, group.restart) = (AutoShutdown::Any, Restart::Transient);
+    };
+    let job = |child: &mut Child| (child.significant, child.restart) = (true, Restart::Transient);
+    let frail = |child: &mut Child| child.limit = Some(Intensity { max: 0, within: Duration::from_secs(60) });
+    let plant = Plant::new().group("root", "app", done).child("app", "job", job).child("app", "frail", frail);
+    let mut rig = plant.boot();
+    rig.dies("frail");
+    rig.exits("job", Cause::Code(0));
+    let before = rig.states();
+    assert_eq!(fresh(&mut rig, "root"), "");
+    assert_eq!(rig.states(), before, "nobody waits for what never comes");
 }

@@ -12,6 +12,14 @@ impl Judge {
         let complaint = self.tally.end(&self.map.tree);
         self.check(complaint.is_none(), complaint.unwrap_or_default());
         self.ending |= supervisor.ending().is_some();
+        if let Some((child, false)) = self.failing
+            && let Some(life) = &mut self.known[child].life
+            && !life.leaves()
+        {
+            let stays = life.failed == Sure::Yes;
+            life.failed = Sure::No;
+            self.check(!stays, "who failed is asked to stop");
+        }
         self.who_left(supervisor);
         self.who_is_back();
         self.members(supervisor);

@@ -13,7 +13,7 @@ impl Judge {
             Command::Start(node) if self.is_here(node) => self.wanted_up(node),
             Command::Restart(node) if self.is_here(node) => self.restarted(node),
             Command::Stop(node) if self.is_here(node) => self.wanted_down(node),
-            // Its own rules are in tests/rules; no history asks for it.
+            Command::Fresh(node) if self.is_here(node) => self.pardoned(node),
             Command::Start(_) | Command::Stop(_) | Command::Restart(_) | Command::Fresh(_) => {}
             Command::Shutdown | Command::Hurry => self.ending = true,
         }
@@ -108,6 +108,24 @@ impl Judge {
                 }
                 self.tally.forget_group(group);
             }
+        }
+    }
+
+    /// A cause of failures was taken away: below `node` nobody waits, and no limit above it is used up.
+    fn pardoned(&mut self, node: Node) {
+        self.commanded = true;
+        self.revived(&[node]);
+        let inside = match node {
+            Node::Group(group) => self.map.inner(group.0 as usize),
+            Node::Child(_) => Vec::new(),
+        };
+        for group in self.map.around(node).into_iter().chain(inside) {
+            if self.groups[group].down == Sure::Yes {
+                self.groups[group].down = Sure::Maybe;
+            }
+        }
+        for child in self.map.below(node) {
+            self.tally.forget(child);
         }
     }
 

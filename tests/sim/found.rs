@@ -275,3 +275,15 @@ fn a_group_that_leaves_again_after_a_reload_takes_its_members_along() {
 fn who_failed_for_the_first_time_and_is_in_the_new_file_has_been_there() {
     crate::run(936_591);
 }
+
+// Those in which lives fail while they run, and causes are taken away.
+
+#[test]
+fn who_would_fall_with_one_that_fails_does_not_start_before_that_has_ended() {
+    [4_294_968_527, 4_294_968_605].into_iter().for_each(crate::run);
+}
+
+#[test]
+fn who_gave_up_in_a_group_whose_work_is_done_is_not_wanted_again_when_the_cause_is_gone() {
+    [4_294_967_359, 4_294_976_422, 4_294_983_808].into_iter().for_each(crate::run);
+}

@@ -42,6 +42,8 @@ pub(crate) struct Judge {
     pub(crate) doomed: bool,
     /// Whose start failed in this step.
     pub(crate) failed: Option<usize>,
+    /// Who failed in this step while it ran, and whether it has ended already.
+    pub(crate) failing: Option<(usize, bool)>,
     /// Who said in this step that there is nothing to run.
     pub(crate) ignored: Option<usize>,
     /// The newest steps, for whoever reads a failure; only when `telling`.
@@ -80,6 +82,7 @@ impl Judge {
             doomed: false,
             failed: None,
             ignored: None,
+            failing: None,
             story: VecDeque::new(),
             telling,
         };
@@ -114,7 +117,7 @@ impl Judge {
         self.deadline = deadline;
         self.deadlines = if deadline && self.now == now { self.deadlines + 1 } else { 0 };
         self.now = now;
-        (self.ignored, self.failed) = (None, None);
+        (self.ignored, self.failed, self.failing) = (None, None, None);
         self.tally.begin(now);
         if self.rolls.iter().any(|roll| !roll.over) {
             self.while_rolling();
@@ -200,6 +203,7 @@ impl Judge {
                     _ => known.life = None,
                 }
             }
+            Event::Failed { child, ended, .. } if truth => self.fails(child.0 as usize, ended),
             Event::Cleared(child, _) if truth => {
                 self.known[child.0 as usize].life = None;
                 self.tally.cleared(child.0 as usize);
@@ -218,10 +222,20 @@ impl Judge {
         self.who_is_back();
     }
 
+    /// It says so itself, or its watchdog does. Who is being stopped ends as that was asked for.
+    fn fails(&mut self, child: usize, ended: bool) {
+        let sure = self.unasked(child);
+        let Some(life) = &mut self.known[child].life else { return };
+        if !life.leaves() {
+            life.failed = if sure { Sure::Yes } else { Sure::Maybe };
+            self.failing = Some((child, ended));
+        }
+    }
+
     /// Whether it is certain that nobody wants the present life of `child` to end.
     pub(crate) fn unasked(&self, child: usize) -> bool {
         let known = &self.known[child];
-        let leaves = known.life.as_ref().is_some_and(|life| life.leaves() && !life.never_ready);
+        let leaves = known.life.as_ref().is_some_and(Life::asked);
         !(self.ending || known.excused || known.bounced || leaves || self.is_doomed(child))
             && known.wanted == Sure::Yes
     }
@@ -299,7 +313,10 @@ impl Judge {
             self.check(self.map.is_there(Node::Child(*child)), "nothing is done to a child that was removed");
         }
         match action {
-            Action::Start(child, number) => self.start(child.0 as usize, *number, supervisor),
+            Action::Start(child, number) => {
+                self.empty_groups_are_back(supervisor);
+                self.start(child.0 as usize, *number, supervisor);
+            }
             Action::Stop(child, number) => {
                 // Under OTP semantics a root that cannot be started ends; only the core knows when.
                 self.ending |= supervisor.ending().is_some();
@@ -472,6 +489,12 @@ impl Judge {
             (Some(within), Some(exec)) => life.ready.is_none() && self.now >= exec + within,
             _ => false,
         };
+        if self.failing == Some((child, false)) && life.failed != Sure::No {
+            if let Some(life) = &mut self.known[child].life {
+                life.failed = Sure::Yes;
+            }
+            return;
+        }
         if late {
             return;
         }

@@ -34,6 +34,8 @@ pub(crate) struct Life {
     pub(crate) stop: Option<(Instant, Grace)>,
     pub(crate) kill: bool,
     pub(crate) never_ready: bool,
+    /// It failed while it ran, and nobody had asked it to stop.
+    pub(crate) failed: Sure,
 }
 
 impl Life {
@@ -47,12 +49,18 @@ impl Life {
             stop: None,
             kill: false,
             never_ready: false,
+            failed: Sure::No,
         }
     }
 
     /// It was asked to end.
     pub(crate) fn leaves(&self) -> bool {
         self.stop.is_some() || self.kill
+    }
+
+    /// It was asked to end, and not because it failed.
+    pub(crate) fn asked(&self) -> bool {
+        self.leaves() && !self.never_ready && self.failed != Sure::Yes
     }
 
     /// Since when it has been as good as it gets.

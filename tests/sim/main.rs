@@ -6,7 +6,7 @@
 //! - `SIM_SURVEY=60000 cargo test --profile sim --test sim every -- --nocapture` tells how often each rule is broken.
 //!   `SIM_SEEDS=17,39354` does so for these.
 //! - With `SIM_QUIET=1` nobody asks for anything (no command, call, reload or roll): only processes, the kernel and time
-//!   act. This kind is held to a million histories; of all kinds together 250,000 are.
+//!   act. CI plays a million of all kinds, one in eight of which is such a one.
 //! - `SIM_SEED=17 cargo test --test sim` runs one, and tells its story when it is broken.
 //!
 //! # Does it notice?
@@ -62,6 +62,11 @@ fn number(name: &str) -> Option<u64> {
         .map(|text| text.parse().unwrap_or_else(|_| panic!("{name}={text} is not a number")))
 }
 
+/// In every second history lives fail while they run, and causes of failures are taken away.
+fn seed(history: u64) -> u64 {
+    if history.is_multiple_of(2) { history / 2 } else { world::FAILING + history / 2 }
+}
+
 /// A history that was broken once: it is told as it goes.
 fn run(seed: u64) {
     world::run(seed, true);
@@ -74,7 +79,7 @@ fn every_history_keeps_every_invariant() {
         return;
     }
     if let Some(histories) = number("SIM_SURVEY") {
-        survey::survey(&(0..histories).collect::<Vec<_>>());
+        survey::survey(&(0..histories).map(seed).collect::<Vec<_>>());
         return;
     }
     if let Ok(seeds) = std::env::var("SIM_SEEDS") {
@@ -89,12 +94,12 @@ fn every_history_keeps_every_invariant() {
         const FEW: u64 = 64;
         loop {
             let from = next.fetch_add(FEW, Ordering::Relaxed);
-            for seed in from..histories.min(from + FEW) {
-                if seed > broken.load(Ordering::Relaxed) {
+            for history in from..histories.min(from + FEW) {
+                if history > broken.load(Ordering::Relaxed) {
                     return;
                 }
-                if catch_unwind(|| world::run(seed, false)).is_err() {
-                    broken.fetch_min(seed, Ordering::Relaxed);
+                if catch_unwind(|| world::run(seed(history), false)).is_err() {
+                    broken.fetch_min(history, Ordering::Relaxed);
                 }
             }
             if from >= histories {
@@ -110,6 +115,7 @@ fn every_history_keeps_every_invariant() {
     });
     let broken = broken.into_inner();
     if broken != u64::MAX {
+        let broken = seed(broken);
         eprintln!("history {broken} broke an invariant: SIM_SEED={broken} cargo test --test sim");
         run(broken);
     }

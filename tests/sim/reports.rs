@@ -87,10 +87,12 @@ impl Judge {
             Cause::Unknown => false,
         };
         let known = &self.known[child];
-        let signalled = life.leaves() && !life.never_ready;
+        let signalled = life.asked();
         self.check(cause == truth, "K10: the cause is the real one");
         self.check(life.exec.is_some_and(|exec| self.now.since(exec) == lived), "lifetimes are exact");
-        self.check(abnormal == (!clean || life.never_ready), "E: what counts as abnormal");
+        let failed = life.never_ready || life.failed == Sure::Yes;
+        let unsure = life.failed == Sure::Maybe && abnormal;
+        self.check(abnormal == (!clean || failed) || unsure, "E: what counts as abnormal");
         let gone = signalled || self.ending || (known.wanted == Sure::No && !known.fresh);
         self.check(asked || !gone || known.may_go, "a death that was asked for is said to be so");
         let doomed = self.doomed
@@ -101,6 +103,11 @@ impl Judge {
         let excuse = signalled || self.ending || known.excused || doomed || known.wanted != Sure::Yes;
         self.check(!asked || excuse || known.bounced, "nobody asked it to die");
         if asked || self.ignored == Some(child) || known.fresh && life.good_since().is_none() {
+            return;
+        }
+        if known.may_go && life.good_since().is_none() {
+            // Whether it had been there cannot be seen: if not, its failed start does not count (C15).
+            self.tally.may_count(&self.map.tree, child);
             return;
         }
         let otp = self.map.is_otp(child);

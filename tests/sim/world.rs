@@ -6,7 +6,7 @@
 use crate::judge::Judge;
 use crate::plant;
 use crate::random::Random;
-use mainstay::supervisor::spec::{ChildId, Grace, Incarnation, Tree};
+use mainstay::supervisor::spec::{ChildId, Grace, GroupId, Incarnation, Node, Tree};
 use mainstay::supervisor::{Action, Cause, Command, Event, Supervisor};
 use mainstay::time::{Duration, Instant};
 use std::cmp::Reverse;
@@ -35,8 +35,13 @@ pub(crate) struct World {
     changes: bool,
     reloads: bool,
     rolls: bool,
+    /// Lives fail while they run, and somebody takes causes away. Drawn apart, so that other histories are as they were.
+    fails: Option<Random>,
     actions: Vec<Action>,
 }
+
+/// From this seed on lives fail while they run.
+pub(crate) const FAILING: u64 = 1 << 32;
 
 /// Runs one history to its end. Panics when an invariant is broken; `telling`: and tells what came before.
 pub(crate) fn run(seed: u64, telling: bool) {
@@ -58,6 +63,7 @@ pub(crate) fn run(seed: u64, telling: bool) {
         changes: !alone && random.one_in(2),
         reloads: !alone && random.one_in(2),
         rolls: !alone && random.one_in(2),
+        fails: (seed >= FAILING).then(|| Random::new(!seed)),
         random,
         supervisor,
         now: Instant::from_nanos(1_000_000_000),
@@ -91,6 +97,9 @@ pub(crate) fn run(seed: u64, telling: bool) {
 impl World {
     /// One thing happens.
     fn step(&mut self) {
+        if self.fails.as_mut().is_some_and(|random| random.one_in(12)) {
+            self.pardon();
+        }
         match self.random.below(12) {
             0 => self.noise(),
             1 if self.commands => self.command(),
@@ -163,6 +172,7 @@ impl World {
             && truth
         {
             self.live(child, life);
+            self.fail(child, life);
         }
         for action in actions.drain(..) {
             self.act(action);
@@ -232,6 +242,32 @@ impl World {
             let leftovers = self.random.one_in(5);
             self.after(exit(child, life, cause, leftovers), wait);
         }
+    }
+
+    /// A process may fail while it runs: it is asked to stop, or has ended of it.
+    fn fail(&mut self, child: ChildId, incarnation: Incarnation) {
+        let Some(random) = self.fails.as_mut().filter(|_| self.faults) else { return };
+        if !random.one_in(4) {
+            return;
+        }
+        let (wait, ended) = (random.pick(&[0, 10, 60, 300, 1500]), random.one_in(3));
+        let leftovers = random.one_in(4);
+        self.after(Event::Failed { child, incarnation, ended }, wait);
+        if ended {
+            self.after(exit(child, incarnation, Cause::Signal(9, false), leftovers), wait);
+        }
+    }
+
+    /// Somebody takes a cause of failures away.
+    fn pardon(&mut self) {
+        let Some(random) = &mut self.fails else { return };
+        let (children, groups) = (self.judge.known.len(), self.judge.groups.len());
+        let node = if random.one_in(2) {
+            Node::Child(ChildId(random.below(children + 1) as u32))
+        } else {
+            Node::Group(GroupId(random.below(groups + 1) as u32))
+        };
+        self.handle(Event::Command(Command::Fresh(node)));
     }
 
     /// A process was asked to stop.

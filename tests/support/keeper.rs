@@ -299,5 +299,5 @@ pub fn declaration(name: &str) -> Declaration {
 }
 
 pub fn edit(flag: &str, to: To) -> Edit {
-    Edit { flag: flag.into(), to: to.to_string() }
+    Edit::new(flag, to.to_string())
 }

@@ -210,6 +210,7 @@ impl Rig {
         let mut argv: Vec<OsString> = begin.iter().map(Into::into).collect();
         argv.extend(["@logger".into(), "--logs".into(), self.logs.clone().into()]);
         argv.extend(["--state".into(), self.state.clone().into()]);
+        argv.extend(["--runtime".into(), self.state.clone().into()]);
         let mut request = Request::new(Program::Named(program.into()), argv);
         request.descriptors = vec![
             (3, Arc::clone(&self.theirs)),

@@ -3,7 +3,7 @@
 use crate::rig::Arrived;
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
-use std::sync::mpsc::{Receiver, Sender, channel};
+use std::sync::mpsc::{Receiver, channel};
 use std::thread;
 
 /// What the collector does with one request.
@@ -31,7 +31,6 @@ pub struct Request {
 
 pub struct Collector {
     pub address: SocketAddr,
-    orders: Sender<Does>,
     requests: Receiver<Option<Request>>,
 }
 
@@ -43,26 +42,20 @@ impl Collector {
 
     pub fn on(listener: TcpListener, orders: &[Does]) -> Collector {
         let address = listener.local_addr().unwrap();
-        let (order, to_do) = channel();
         let (said, requests) = channel();
-        orders.iter().for_each(|one| order.send(one.clone()).unwrap());
+        let mut to_do = orders.to_vec().into_iter();
         // Ends with the test's process.
         thread::spawn(move || {
             let mut stalled = Vec::new();
             for stream in listener.incoming() {
-                let does: Does = to_do.try_recv().unwrap_or(Does::Take);
+                let does = to_do.next().unwrap_or(Does::Take);
                 let request = serve(stream.unwrap(), &does, &mut stalled);
                 if said.send(request).is_err() {
                     break;
                 }
             }
         });
-        Collector { address, orders: order, requests }
-    }
-
-    /// Does this with the next request that it has no order for.
-    pub fn order(&self, does: Does) {
-        self.orders.send(does).unwrap();
+        Collector { address, requests }
     }
 
     /// The next request; `None`: its connection was closed before.

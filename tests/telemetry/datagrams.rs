@@ -22,7 +22,9 @@ fn note(instance: &str, pairs: &[(&str, &str)]) -> String {
 
 /// A service whose main process is that of this test, or an ancestor of it.
 fn ours(home: &Home, pid: u32) -> Service {
-    Service { pid, ..Service::new(home, 1, "web") }
+    let mut web = Service::new(home, 1, "web");
+    web.pid = pid;
+    web
 }
 
 #[test]
@@ -77,7 +79,7 @@ fn a_span_of_a_program_that_links_nothing_is_a_finished_span() {
 fn strangers_and_those_who_say_that_they_are_another_are_refused_and_counted() {
     let home = Home::new(&settings());
     let web = ours(&home, std::process::id());
-    let db = Service { instance: "db".into(), service: "db".into(), ..Service::new(&home, 2, "db") };
+    let db = Service::new(&home, 2, "db");
     let life = home.start(&[&web, &db]);
     // We are of `web`, and say that we are of `db`, or of a life that is past.
     send(&home, note("db", &[("a", "1")]).as_bytes());

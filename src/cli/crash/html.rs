@@ -1,7 +1,7 @@
 //! A crash as a page: what `show` says, for somebody who has no shell. One file that loads nothing and runs nothing. Pure.
 
 use super::show;
-use crate::cli::narrate::Look;
+use crate::cli::narrate::{Look, harmless};
 use crate::crash::Record;
 
 /// Wide enough that hardly a row is wrapped: a page can be scrolled.
@@ -40,19 +40,22 @@ pub(super) fn page(record: &Record, records: &[Record]) -> String {
     )
 }
 
-/// Text between tags.
+/// Text between tags: nothing in it is a tag, and nothing turns or hides what is around it.
 fn escape(text: &str) -> String {
     let mut safe = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '&' => safe.push_str("&amp;"),
-            '<' => safe.push_str("&lt;"),
-            '>' => safe.push_str("&gt;"),
-            '"' => safe.push_str("&quot;"),
-            '\'' => safe.push_str("&#39;"),
-            '\n' => safe.push('\n'),
-            c if c.is_control() => safe.extend(c.escape_default()),
-            c => safe.push(c),
+    for (n, line) in text.split('\n').enumerate() {
+        if n > 0 {
+            safe.push('\n');
+        }
+        for character in harmless(line.as_bytes()).chars() {
+            match character {
+                '&' => safe.push_str("&amp;"),
+                '<' => safe.push_str("&lt;"),
+                '>' => safe.push_str("&gt;"),
+                '"' => safe.push_str("&quot;"),
+                '\'' => safe.push_str("&#39;"),
+                c => safe.push(c),
+            }
         }
     }
     safe

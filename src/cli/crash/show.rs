@@ -7,7 +7,7 @@ use super::local;
 use crate::cli::duration::exact;
 use crate::cli::narrate::{Glyph, Look, harmless};
 use crate::cli::table::shorten;
-use crate::crash::{BoxOf, Change, ChangeOf, Context, Fault, GroupMemory, Pairs, Record, Span};
+use crate::crash::{BoxOf, Change, ChangeOf, Context, Fault, GroupMemory, Pairs, Record, Said, Span};
 use crate::time::Duration;
 
 /// Columns before what a row says.
@@ -186,8 +186,14 @@ impl Page<'_> {
     }
 
     fn events(&mut self, record: &Record) {
-        let shown = record.events.iter().rev().take(EVENTS).rev();
-        for (n, event) in shown.enumerate() {
+        // What stands above as the last error is not told again.
+        let said = |event: &&Said| {
+            let errors = record.context.iter().filter_map(|context| context.error.as_ref());
+            event.kind == "event"
+                || errors.map(|error| Some(&*error.text)).all(|text| text != event.attributes.get("what"))
+        };
+        let shown: Vec<&Said> = record.events.iter().rev().filter(said).take(EVENTS).collect();
+        for (n, event) in shown.into_iter().rev().enumerate() {
             let kind = if event.kind == "event" {
                 String::new()
             } else {
@@ -221,7 +227,11 @@ impl Page<'_> {
             let time = local(self.look, &word.time);
             let clock = time.split_once(' ').map_or(time.as_str(), |(_, clock)| clock);
             let stream = if word.stream == "err" { "stderr" } else { "stdout" };
-            let line = format!("{clock} {stream} {bar} {}", harmless(word.text.as_bytes()));
+            let mut line = format!("{clock} {stream} {bar} {}", harmless(word.text.as_bytes()));
+            // A program reads the whole line, a person what fits.
+            if self.look.terminal {
+                line = shorten(&line, self.width.saturating_sub(LABEL));
+            }
             self.line(if n == 0 { "words" } else { "" }, &line);
         }
         if record.words.is_empty() {
@@ -349,6 +359,9 @@ fn memory(group: &GroupMemory) -> String {
     if let Some(now) = group.now {
         let limit = group.limit.map_or_else(|| "no limit".to_owned(), |limit| format!("of {}", bytes(limit)));
         parts.push(format!("mem {} {limit}", bytes(now)));
+    }
+    if group.shared {
+        parts.push("shared by all".to_owned());
     }
     parts.extend(group.peak.map(|peak| format!("at most {}", bytes(peak))));
     parts.extend(group.oom_kills.map(|kills| match kills {

@@ -49,6 +49,7 @@ fn record(number: u64) -> Record {
             peak: Some(498_000_000),
             limit: Some(512_000_000),
             oom_kills: Some(0),
+            shared: false,
         }),
         fingerprint: "7f3a0c11".into(),
         blackbox: BoxOf::Here,
@@ -118,8 +119,8 @@ c-13  web#7  SIGSEGV  2026-11-23 12:14:44.218  lived 6m 12s  restart 2 of 5
   cause     killed by SIGSEGV
   panic     index 9 out of range  at src/checkout.rs:31:9  1 ms before
   doing     POST /checkout A-1042  for 850 ms
-            \\_ charge card          812 ms open  trace 4bf92f35…
-               \\_ POST payments     640 ms open  <- here
+            \\_ charge card         812 ms open  trace 4bf92f35…
+               \\_ POST payments    640 ms open  <- here
   context   order=A-1042  tier=gold  attempt=2
   events    120 ms before  payment retried  attempt=2
   flags     new-checkout=true  (first seen 1.2 s before)
@@ -289,7 +290,7 @@ fn the_newest_is_first_and_every_line_fits() {
             || text.contains("killed by SIGSEGV"),
         "{text}"
     );
-    let web = List { patterns: vec!["w*".into()], lines: Some(1), like: None };
+    let web = List { patterns: vec!["web#*".into()], lines: Some(1), like: None };
     let (_, text, _) = check(&all, Verb::List(web), true);
     assert!(
         text.starts_with(r#"{"schema":2,"id":"c-7","number":7,"service":"web","#)

@@ -30,7 +30,7 @@ pub(super) fn all(
     project: &Project,
     output: &mut Output<'_>,
 ) -> Result<ExitCode, Error> {
-    let edits = names.flags.iter().map(|flag| Edit { flag: flag.clone(), to: to.to_string() }).collect();
+    let edits = names.flags.iter().map(|flag| Edit::new(flag, to.to_string())).collect();
     let how = Also { override_ban: names.override_ban, wait_seen: names.wait_seen };
     change(edits, &names.changing, how, project, output)
 }
@@ -41,7 +41,7 @@ pub(super) fn percent(
     project: &Project,
     output: &mut Output<'_>,
 ) -> Result<ExitCode, Error> {
-    let edit = Edit { flag: percent.flag.clone(), to: percent.share.to_string() };
+    let edit = Edit::new(&percent.flag, percent.share.to_string());
     let how = Also { override_ban: percent.override_ban, wait_seen: percent.wait_seen };
     change(vec![edit], &percent.changing, how, project, output)
 }
@@ -170,7 +170,7 @@ fn finish(
 
 /// `a=on b=12.5%`, or `a on`.
 fn edits(words: &[String]) -> Result<Vec<Edit>, String> {
-    let edit = |flag: &str, value: &str| Edit { flag: flag.to_owned(), to: value.to_owned() };
+    let edit = |flag: &str, value: &str| Edit::new(flag, value);
     match words {
         [flag, value] if !flag.contains('=') && !value.contains('=') => Ok(vec![edit(flag, value)]),
         words => words

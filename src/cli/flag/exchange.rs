@@ -10,7 +10,7 @@ use crate::cli::json::SCHEMA;
 use crate::cli::output::Output;
 use crate::config::exchange::{self, Current, Format, Import as How, Setting, To};
 use crate::exit_code::ExitCode;
-use crate::flags::{Declaration, Value};
+use crate::flags::{Declaration, Truth, Value};
 use crate::ipc::flags::{Edit, Migration, Reply, Request, Way};
 use crate::paths::Project;
 use crate::services::keeper::client;
@@ -158,7 +158,10 @@ pub(super) fn import(import: &Import, project: &Project, output: &mut Output<'_>
     for Setting { name, to } in imported.settings {
         match to {
             To::Stage(stage) => moves.extend(whither(name, &stage, &stands, project)?),
-            To::Flag(truth) => edits.push(Edit { flag: name, to: truth.to_string() }),
+            // A disabled flag keeps its value, there as here.
+            To::Flag(Truth { value, disabled }) => {
+                edits.push(Edit { flag: name, to: value.to_string(), disabled });
+            }
         }
     }
     // First where migrations stand: what flags are besides is what the file says of them.

@@ -56,7 +56,7 @@ pub fn run(command: &FlagCommand, project: &Project, output: &mut Output<'_>) ->
 
 /// The board of a project, and whom to ask when there is none.
 fn board(project: &Project) -> Board {
-    let elsewhere = Elsewhere { runtime: project.runtime.clone(), state: project.state.clone() };
+    let elsewhere = Elsewhere { runtime: project.runtime.clone(), state: Some(project.state.clone()) };
     Board::open_with(&project.runtime, Box::new(elsewhere))
 }
 

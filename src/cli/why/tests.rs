@@ -59,7 +59,7 @@ fn check(service: &Service, events: &[Event], expected: &str) {
         text: "database unreachable at 10.0.0.5:5432".into(),
     };
     let fingerprints = (12..=18).map(|number| (number, "7f3a0c11".to_owned())).collect();
-    let recorded = Recorded { words: Some(words), doing: String::new(), fingerprints };
+    let recorded = Recorded { words: Some(words), fingerprints, ..Recorded::default() };
     let got = explain(service, events, &recorded, &Look::plain());
     assert_eq!(got, expected, "\n{got}\nis not\n{expected}");
 }
@@ -210,10 +210,14 @@ fn a_reload_of_its_own_keys_is_what_changed_and_what_it_was_at_is_said() {
         events.extend((0..2).map(|n| event((100 + n) * S, exited(3))));
         events
     };
-    let recorded = Recorded { doing: "charge card".into(), ..Recorded::default() };
+    let error = "no such card (src/card.rs:7:5)".to_owned();
+    let recorded = Recorded { error, doing: "charge card".into(), ..Recorded::default() };
     let told = |path: &str| explain(&service("gave_up"), &events(path), &recorded, &Look::plain());
     let text = told("worker.env.DB_HOST");
-    assert!(text.contains("\nIt was at: charge card.\n"), "{text}");
+    assert!(
+        text.contains("\nLast error: no such card (src/card.rs:7:5). It was at: charge card.\n"),
+        "{text}"
+    );
     assert!(
         text.contains("\nChanged shortly before: config reload at 12:07:58 (worker.env.DB_HOST).\n"),
         "{text}"

@@ -113,6 +113,9 @@ fn programs(why: &mut Reasons, (old, old_own): (&Program, usize), (new, new_own)
     why.restart("watchdog", &old.watchdog, &new.watchdog, |w| {
         w.as_ref().map_or_else(value::none, value::duration)
     });
+    why.restart("on_supervisor_death", &old.fate_shared, &new.fate_shared, |shared| {
+        if *shared { "die" } else { "stay" }.to_owned()
+    });
     why.restart("umask", &old.umask, &new.umask, |mask| match mask {
         Some(mask) => format!("{mask:03o}"),
         None => value::none(),

@@ -178,6 +178,7 @@ impl<'a> Resolver<'a> {
             health: part.health.as_ref().map(|h| h.health.clone()),
             watchdog: part.watchdog,
             condition: part.exists.as_ref().map(|path| Condition::Exists(folder.join(path))),
+            fate_shared: self.document.fate_shared.unwrap_or(false),
             log: part.log.as_ref().map_or_else(|| log.clone(), |part| part.over(&log)),
             blackbox: part.blackbox.unwrap_or(true),
             part: index(self.locator.number(part.at.start)),

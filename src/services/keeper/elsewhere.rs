@@ -18,8 +18,8 @@ use std::path::PathBuf;
 pub struct Elsewhere {
     /// The runtime directory.
     pub runtime: PathBuf,
-    /// The state directory.
-    pub state: PathBuf,
+    /// The state directory; `None`: it is not ours to read.
+    pub state: Option<PathBuf>,
 }
 
 impl Fallback for Elsewhere {
@@ -46,8 +46,9 @@ impl Fallback for Elsewhere {
 
     /// What somebody set, else what was declared when a keeper last began.
     fn recall(&self, name: &str) -> Option<Answer> {
-        let state = store::read_only(&self.state).ok()?;
-        let declared = store::declared::recall(&self.state).unwrap_or_default();
+        let directory = self.state.as_ref()?;
+        let state = store::read_only(directory).ok()?;
+        let declared = store::declared::recall(directory).unwrap_or_default();
         let catalog = Catalog::new(declared.flags, declared.migrations);
         // Which instances there are nobody can tell now.
         let tree = Tree { host: host::id(), ..Tree::default() };

@@ -163,6 +163,7 @@ impl Keeper {
             return Ok(());
         }
         self.greeting = None;
+        self.office.tell_board();
         self.office.count_instances(&self.store);
         self.answer(now);
         self.office.act(&mut self.store, now);
@@ -249,6 +250,8 @@ impl Keeper {
         }
         let floor = self.office.board.generation();
         let answers = round::answer(&mut self.office, &mut self.store, floor, &asked);
+        // A change may have made a new board.
+        self.office.tell_board();
         for ((to, mut replies), asked) in answers.into_iter().zip(&asked) {
             let refused = matches!(replies.last(), Some(Reply::Refused(_)));
             match &asked.request {

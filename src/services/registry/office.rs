@@ -151,16 +151,17 @@ impl Office {
 fn whoever_asks(process: Process, peer: Peer, socket: Option<BorrowedFd<'_>>) -> Result<Held, Refusal> {
     let Some(socket) = socket else { return Err(gone(peer.pid)) };
     let held = match pidfd::of_peer(socket) {
-        Some(pidfd) => match pidfd::number(&pidfd) {
+        Ok(Some(pidfd)) => match pidfd::number(&pidfd) {
             Some(pid) => Held::by(pidfd, pid).map_err(cannot_look)?,
             None => None,
         },
-        // Whose connection is open has not ended, so its number is still its own.
-        None if peer.pid != 0 => {
+        Ok(None) => None,
+        // An older kernel. Whose connection is open has not ended, so its number is still its own.
+        Err(_) if peer.pid != 0 => {
             let held = Held::find(Process { pid: peer.pid, ..process }).map_err(cannot_look)?;
             held.filter(|_| !stream::is_gone(socket))
         }
-        None => None,
+        Err(_) => None,
     };
     held.filter(|held| held.is(process)).ok_or_else(|| gone(peer.pid))
 }

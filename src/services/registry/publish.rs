@@ -82,8 +82,10 @@ impl Publisher {
             if !shown {
                 // With the book's names, the rest of these changes is in it, too. Without space for it none must stay that
                 // says less than is true.
-                if table.replace(book.list("")).is_err() {
-                    self.table = None;
+                if table.replace(book.list("")).is_err()
+                    && let Some(table) = self.table.take()
+                {
+                    table.retire();
                 }
                 self.watch_again();
                 return;

@@ -93,6 +93,8 @@ impl Running {
         }
         self.desk.push_answers(now);
         self.desk.expire(now);
+        let desk = &self.desk;
+        self.watchers.retain(|client, _| desk.follows(*client));
         Ok(())
     }
 

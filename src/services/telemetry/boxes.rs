@@ -27,6 +27,7 @@ pub(super) struct Boxes {
     boxes: BTreeMap<Key, Known>,
     numbers: HashMap<String, u32>,
     pids: HashMap<u32, Key>,
+    lives: HashMap<(String, u64), Key>,
     /// Boxes that may have something, each once.
     waiting: VecDeque<Key>,
     /// Boxes of lives that are over and from which everything is written.
@@ -114,9 +115,16 @@ impl Boxes {
 
     fn know(&mut self, key: Key, pid: u32, memory: BlackBox) {
         let Some((service, instance)) = self.children.get(&key.0).cloned() else { return };
-        // A number that is another one's now: its boxes are drained first, and two keys never meet, since incarnations rise.
+        if self.boxes.contains_key(&key) {
+            // What is taken of it and not written yet must not be taken again.
+            return;
+        }
         let drained = memory.news().map(|news| news.drained()).unwrap_or_default();
-        let said = self.before.remove(&(instance.clone(), key.1)).unwrap_or_default();
+        // Of this very box, and not of one that had the same number before the runtime directory was lost: its records were
+        // taken before they were written.
+        let is_its =
+            |said: &Reached| said.spans <= drained.spans_taken && said.events <= drained.events_taken;
+        let said = self.before.remove(&(instance.clone(), key.1)).filter(is_its).unwrap_or_default();
         let written = Reached {
             spans: drained.spans_written.max(said.spans),
             events: drained.events_written.max(said.events),
@@ -132,6 +140,7 @@ impl Boxes {
         let life = Life { service, instance, incarnation: key.1, pid };
         let known = Known { life, memory, taken: written, written, ended: false, waiting: false, gap: None };
         self.pids.insert(pid, key);
+        self.lives.insert((known.life.instance.clone(), key.1), key);
         self.boxes.insert(key, known);
         self.look_at(key);
     }
@@ -195,7 +204,7 @@ impl Boxes {
             known.waiting = false;
             match known.take(with) {
                 // A box that cannot be read any more is none.
-                Err(_) => drop(self.boxes.remove(&key)),
+                Err(_) => self.forget(key),
                 Ok(Look::More { pressing }) => {
                     turn = Turn { more: true, pressing: turn.pressing || pressing };
                     self.look_at(key);
@@ -208,8 +217,8 @@ impl Boxes {
 
     /// The batch is written, up to these places.
     pub(super) fn written(&mut self, places: &BTreeMap<(String, u64), Reached>) {
-        for ((instance, incarnation), place) in places {
-            let Some(key) = self.numbers.get(instance).map(|child| (*child, *incarnation)) else { continue };
+        for (life, place) in places {
+            let Some(key) = self.lives.get(life).copied() else { continue };
             if let Some(known) = self.boxes.get_mut(&key) {
                 known.written = *place;
                 known.say_where();
@@ -226,7 +235,13 @@ impl Boxes {
     fn forget_if_over(&mut self, key: Key) {
         let is_over = |known: &Known| known.ended && !known.waiting && known.taken == known.written;
         if self.boxes.get(&key).is_some_and(is_over) {
-            self.boxes.remove(&key);
+            self.forget(key);
+        }
+    }
+
+    fn forget(&mut self, key: Key) {
+        if let Some(known) = self.boxes.remove(&key) {
+            self.lives.remove(&(known.life.instance, key.1));
             self.finished.push(key);
         }
     }

@@ -4,6 +4,7 @@
 //! is rotated away meanwhile is counted. After a death the last batch may be sent once more, as OTLP allows.
 
 use super::place::{Place, Reader, Stored};
+use crate::services::logger::complaint::Complaint;
 use crate::sys::clock;
 use crate::telemetry::Endpoint;
 use crate::telemetry::http::{ANSWER_MAX, Outcome, Signal, backoff, outcome, request};
@@ -24,10 +25,13 @@ pub(super) struct Exporter {
     state: PathBuf,
     reader: Reader,
     pub(super) place: Place,
-    /// The batch that is being sent, and its lines that were not sent yet.
+    /// The batch that is being sent, what became of its records so far (and of those before it), and its lines that were
+    /// not sent yet. Only a whole batch is counted in `place`: half a one is sent again after a death.
     sending: Option<Stored>,
+    counted: Place,
     lines: VecDeque<(Signal, u64, Vec<u8>)>,
     step: Step,
+    complaint: Complaint,
     failed: u32,
     /// There may be a batch to read.
     curious: bool,
@@ -66,8 +70,10 @@ impl Exporter {
             reader: Reader::new(logs),
             place,
             sending: None,
+            counted: Place::default(),
             lines: VecDeque::new(),
             step: Step::Idle,
+            complaint: Complaint::default(),
             failed: 0,
             curious: true,
         }
@@ -155,7 +161,7 @@ impl Exporter {
         // Batches between were rotated away: what was written before this one, and is not accounted for.
         let before =
             stored.summary.totals.written.saturating_sub(stored.summary.spans + stored.summary.events);
-        self.place.dropped += before.saturating_sub(self.place.written);
+        self.counted = Place { dropped: before.saturating_sub(self.place.written), ..Place::default() };
         for line in &stored.lines {
             let (signal, records) = match Signal::of(line) {
                 Some(Signal::Traces) => (Signal::Traces, stored.summary.spans),
@@ -176,21 +182,22 @@ impl Exporter {
                 self.failed += 1;
                 self.step =
                     Step::Waiting(now + after.unwrap_or_else(|| backoff(self.failed, now.as_nanos())));
-                return self.trouble(format!("cannot send to `{}`: {why}; it is tried again", self.endpoint));
+                return self
+                    .trouble(now, format!("cannot send to `{}`: {why}; it is tried again", self.endpoint));
             }
             Outcome::Done { rejected } => {
                 let rejected = rejected.min(records);
-                self.place.exported += records - rejected;
-                self.place.rejected += rejected;
+                self.counted.exported += records - rejected;
+                self.counted.rejected += rejected;
                 self.failed = 0;
-                self.done_with_a_line();
                 self.place.trouble.clear();
+                self.done_with_a_line();
             }
             Outcome::Refused { why } => {
-                self.place.rejected += records;
+                self.counted.rejected += records;
                 self.failed = 0;
                 self.done_with_a_line();
-                return self.trouble(format!("`{}` does not take what is sent: {why}", self.endpoint));
+                return self.trouble(now, format!("`{}` does not take what is sent: {why}", self.endpoint));
             }
         }
         None
@@ -202,14 +209,18 @@ impl Exporter {
             && let Some(sent) = self.sending.take()
         {
             (self.place.number, self.place.written) = (sent.summary.number, sent.summary.totals.written);
+            let Place { exported, rejected, dropped, .. } = std::mem::take(&mut self.counted);
+            self.place.exported += exported;
+            self.place.rejected += rejected;
+            self.place.dropped += dropped;
             self.curious = true;
             self.save();
         }
     }
 
-    /// Told once for each time that it begins.
-    fn trouble(&mut self, message: String) -> Option<String> {
-        let is_news = self.place.trouble.is_empty();
+    /// Told when it begins, and after a minute without.
+    fn trouble(&mut self, now: Instant, message: String) -> Option<String> {
+        let is_news = self.complaint.is_news(now);
         self.place.trouble = message.clone();
         self.save();
         is_news.then_some(message)

@@ -3,7 +3,7 @@
 use super::boxes::{Boxes, Key};
 use crate::blackbox::layout::CELLS;
 use crate::blackbox::text::Packed;
-use crate::blackbox::{BlackBox, Ids, Kind, Moment, Noter, Status};
+use crate::blackbox::{self, BlackBox, Ids, Kind, Moment, Noter, Status};
 use crate::sys::mapped::Mapped;
 use crate::sys::{own, procfs};
 use crate::telemetry::note::{Said, SpanSaid};
@@ -37,7 +37,7 @@ pub(super) fn life_of(boxes: &Boxes, pid: u32) -> Option<Key> {
 
 /// Writes what was said into a box, as a service would; false: it cannot be written.
 ///
-/// A note is an event. Of a span, its beginning is one, too, and its end is a finished span: who dies in between leaves
+/// A note is in the context of the whole life, and an event. Of a span, its beginning is one, too, and its end is a finished span: who dies in between leaves
 /// the beginning.
 pub(super) fn write(memory: &BlackBox, said: &Said, sender: u32, now: Instant) -> bool {
     let Ok(cells) = Mapped::<CELLS>::new(memory.as_fd()) else { return false };
@@ -46,7 +46,11 @@ pub(super) fn write(memory: &BlackBox, said: &Said, sender: u32, now: Instant) -
     let moment = |span, trace| Moment { at: now, thread: sender, kind: Kind::Event, span, trace };
     match said {
         Said::Ring => {}
-        Said::Note(pairs) => noter.event(moment(0, 0), &packed("note", pairs)),
+        Said::Note(pairs) => {
+            // Where somebody holds the lock, or no lane is left, the event says it.
+            let _ = blackbox::note(memory.as_fd(), pairs);
+            noter.event(moment(0, 0), &packed("note", pairs));
+        }
         Said::Span(span) if !span.ended => {
             let mut text = packed("span", &[("name".to_owned(), span.name.clone())]);
             span.attributes.iter().for_each(|(key, value)| text.add(key, value));

@@ -7,7 +7,7 @@ use super::boxes::{Boxes, Taking};
 use super::exporter::Exporter;
 use super::notes;
 use super::spool::Spool;
-use crate::ipc::builtin::{FromTelemetry, ToTelemetry};
+use crate::ipc::builtin::{FromTelemetry, ToTelemetry, Told};
 use crate::ipc::{codec, notify};
 use crate::services::line::Line;
 use crate::services::logger::complaint::Complaint;
@@ -75,6 +75,7 @@ pub(super) fn run(logs: &Path, state: &Path) -> Result<(), String> {
         spool,
         exporter,
         project: String::new(),
+        begun: false,
         ready_to: std::env::var_os("NOTIFY_SOCKET").map(PathBuf::from),
         next_look: Instant::ZERO,
         look_at_all: None,
@@ -109,6 +110,8 @@ struct Telemetry {
     spool: Option<Spool>,
     exporter: Option<Exporter>,
     project: String,
+    /// The supervisor has said what a new life must know: who sends datagrams can be told.
+    begun: bool,
     /// Whom to tell that it is ready; `None` when that was done.
     ready_to: Option<PathBuf>,
     /// Boxes that may have something are looked at then.
@@ -149,7 +152,9 @@ impl Telemetry {
             .min();
         let read = |fd| Want { fd, read: true, write: false };
         let mut wants = vec![read(self.signals.as_fd())];
-        wants.extend(self.doors.iter().map(|door| read(door.as_fd())));
+        if self.begun {
+            wants.extend(self.doors.iter().map(|door| read(door.as_fd())));
+        }
         if let Some((fd, write)) = self.line.fd() {
             wants.push(Want { fd, read: true, write });
         }
@@ -170,9 +175,10 @@ impl Telemetry {
             match message {
                 ToTelemetry::Hello { project } => self.project = project,
                 ToTelemetry::Tree(told) => {
-                    let begin = matches!(told, crate::ipc::builtin::Told::Begin);
+                    let begin = matches!(told, Told::Begin);
                     self.boxes.hear(told, descriptor);
                     if begin {
+                        self.begun = true;
                         self.say_what_was_in_flight();
                     }
                 }
@@ -184,7 +190,10 @@ impl Telemetry {
                 }
             }
         }
-        self.say_ready();
+        if self.begun || !self.line.is_there() {
+            self.begun = true;
+            self.say_ready();
+        }
     }
 
     fn say_what_was_in_flight(&mut self) {
@@ -206,6 +215,9 @@ impl Telemetry {
     }
 
     fn hear_datagrams(&mut self) {
+        if !self.begun {
+            return;
+        }
         for at in 0..self.doors.len() {
             for count in 0..DATAGRAMS {
                 if count == CROWD {

@@ -156,7 +156,7 @@ fn parsed(view: &View<'_>, edit: &Edit) -> Result<(String, Option<Truth>), No> {
     let to = To::parse(flag.kind, &edit.to)
         .map_err(|e| No::Said(words::usage(format!("flag `{name}`: {e}"), "")))?;
     let truth = match to {
-        To::Value(value) => Some(value.into()),
+        To::Value(value) => Some(Truth { value, disabled: edit.disabled }),
         To::Disabled => Some(Truth { disabled: true, ..view.truth(name) }),
         // Unset it would be as configured.
         To::Default if flag.configured.is_some_and(|configured| configured != flag.default) => {

@@ -7,15 +7,13 @@ use super::super::ground::{Batch, Ground};
 use super::tell;
 use crate::flags::guard::{Roll as Rollout, Subject};
 use crate::flags::{Truth, View};
-use crate::ipc::flags::{Changed, Reply, Request};
+use crate::ipc::flags::{Changed, Edit, Reply, Request};
 use crate::store::Receipt;
 
 pub(super) fn answer(ground: &Ground<'_>, batch: &Batch, receipt: Receipt, request: &Request) -> Vec<Reply> {
     batch.see(&ground.truths, |view| {
         let named: Vec<(&str, Option<&str>)> = match request {
-            Request::Set { edits, .. } => {
-                edits.iter().map(|e| (e.flag.as_str(), Some(e.to.as_str()))).collect()
-            }
+            Request::Set { edits, .. } => edits.iter().map(|e| (e.flag.as_str(), Some(becomes(e)))).collect(),
             Request::Reset { flags, .. } => flags.iter().map(|flag| (flag.as_str(), None)).collect(),
             _ => Vec::new(),
         };
@@ -73,6 +71,10 @@ fn one(
         repeated: true,
         durable: true,
     }
+}
+
+fn becomes(edit: &Edit) -> &str {
+    if edit.disabled { "disabled" } else { &edit.to }
 }
 
 fn differs(changed: &Changed) -> bool {

@@ -4,7 +4,7 @@ use crate::exit_code::ExitCode;
 use crate::flags::guard::Mode;
 use crate::flags::{Refused, View};
 use crate::ipc::control::Refusal;
-use crate::ipc::flags::{Request, Steering, Way};
+use crate::ipc::flags::{Edit, Request, Steering, Way};
 use crate::time::Wall;
 
 /// So many names are in a verb; of more, only how many there are.
@@ -57,7 +57,9 @@ pub(super) fn verb(request: &Request) -> String {
     let mut verb = match request {
         Request::Set { edits, .. } if edits.len() > NAMED => format!("flag set {} flags", edits.len()),
         Request::Set { edits, .. } => {
-            let each: Vec<_> = edits.iter().map(|edit| format!("{}={}", edit.flag, edit.to)).collect();
+            let disabled = |edit: &Edit| if edit.disabled { " (disabled)" } else { "" };
+            let each = edits.iter().map(|edit| format!("{}={}{}", edit.flag, edit.to, disabled(edit)));
+            let each: Vec<_> = each.collect();
             format!("flag set {}", each.join(" "))
         }
         Request::Reset { flags, .. } if flags.len() > NAMED => format!("flag reset {} flags", flags.len()),
@@ -123,7 +125,7 @@ fn bounded(mut text: String) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ipc::flags::{Edit, How};
+    use crate::ipc::flags::How;
 
     #[test]
     fn what_was_asked_for_can_be_read_as_it_would_be_typed() {
@@ -138,7 +140,7 @@ mod tests {
             at_once: false,
         };
         assert_eq!(verb(&stage), "stage enable otp_cleanup 2 --force --override-ban");
-        let edit = |flag: &str, to: &str| Edit { flag: flag.into(), to: to.into() };
+        let edit = |flag: &str, to: &str| Edit::new(flag, to);
         let set = |edits| verb(&Request::Set { how: How::default(), edits });
         assert_eq!(set(vec![edit("a", "on"), edit("b", "12.5%")]), "flag set a=on b=12.5%");
         assert_eq!(set(vec![edit("a", "on"); 9]), "flag set 9 flags");
