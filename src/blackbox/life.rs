@@ -35,8 +35,8 @@ pub fn note(blackbox: BorrowedFd<'_>, pairs: &[(String, String)]) -> io::Result<
         locked
     });
     let _locked = locked.ok_or(io::ErrorKind::WouldBlock)??;
-    let words = shared::map::<CELLS>(blackbox)?;
-    let noter = Noter::new(words).ok_or(io::ErrorKind::InvalidInput)?;
+    let words = Mapped::<CELLS>::new(blackbox)?;
+    let noter = Noter::new(&words).ok_or(io::ErrorKind::InvalidInput)?;
     let lane = noter.lane_of_the_life().ok_or(io::ErrorKind::StorageFull)?;
     let mut known: Vec<Option<String>> = (0..KEY_COUNT).map(|at| lane.key(at)).collect();
     let mut without_room = 0;
@@ -115,7 +115,7 @@ mod tests {
         let of = BlackBox::make().unwrap();
         note(of.as_fd(), &pairs(&[("a", "b")])).unwrap();
         let words = shared::map::<CELLS>(of.as_fd()).unwrap();
-        let noter = Noter::new(words).unwrap();
+        let noter = Noter::new(&words).unwrap();
         // Of a process that does not live: each is taken over by the next.
         let owner = |number: u64| (u64::from(u32::MAX >> 1) << 32) | number;
         assert!((2..200).all(|number| noter.lane(owner(number), &[0; 16]).is_some()));
