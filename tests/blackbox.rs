@@ -410,7 +410,7 @@ fn any_bytes_are_read_without_a_panic_and_no_damage_is_taken_for_what_was_said()
     let by_area = AREAS.map(|area| (area.read)(&Image::from_words(whole.clone())));
     let (mut damaged, mut forged) = (0u64, 0);
     for n in 0..count {
-        match random.below(4000) {
+        match random.below(20_000) {
             // Bytes of any kind and any number: rarely, they cost most.
             0 => {
                 let length = random.below(whole.len() * 8 + 4096);
@@ -433,7 +433,7 @@ fn any_bytes_are_read_without_a_panic_and_no_damage_is_taken_for_what_was_said()
             2 => {
                 among(&read_all(&Image::from_words(whole[..random.below(whole.len())].to_vec())), &everything)
             }
-            3..40 => {
+            3..60 => {
                 let mut words = whole.clone();
                 (0..1 + random.below(200)).for_each(|_| forge(&mut words, &mut random));
                 let said = read_all(&Image::from_words(words));

@@ -62,7 +62,7 @@ fn write(progress: Words<512>, thread: usize) {
         let round = step / STEPS;
         progress[cell(thread, BEGUN)].store(step + 1, SeqCst);
         match step % STEPS {
-            0 => drop(context::set("round", round)),
+            0 => assert!(context::set("round", round)),
             1 => outer = Some(span!("outer", round = round)),
             2 => inner = Some(span!("inner", round = round)),
             3 => event!("event", round = round),

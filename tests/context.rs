@@ -119,7 +119,7 @@ fn what_is_kept_is_bounded() {
     assert!(!context::set("one more", 1) && context::set("key3", "anew") && !context::set("", "no key"));
     let long = "ä".repeat(100);
     context::set("key4", &*long);
-    (0..20).for_each(|n| context::breadcrumb(n));
+    (0..20).for_each(context::breadcrumb);
     let context = context::current();
     assert_eq!((context.keys.len(), &*context.keys[3].1), (16, "anew"));
     assert_eq!(context.keys[4].1, "ä".repeat((80 - 4) / 2));

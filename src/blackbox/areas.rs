@@ -401,7 +401,7 @@ mod tests {
         let contexts = image(&memory).contexts();
         let ours: Vec<_> = contexts.iter().filter(|context| context.thread_name == "another").collect();
         assert_eq!((ours.len(), contexts.len(), ours[0].keys.len()), (1, LANE_COUNT, 0));
-        (1..LANE_COUNT).for_each(|_| assert!(noter.lane(us(), NAME).is_some()));
+        assert!((1..LANE_COUNT).all(|_| noter.lane(us(), NAME).is_some()));
         assert!(noter.lane(us(), NAME).is_none(), "all of them live");
         assert_eq!(image(&memory).unplaced(), (1, 0));
     }
@@ -644,9 +644,7 @@ mod tests {
         (0..600).for_each(|_| {
             noter.finish_unplaced(1, Ids::default(), &"n".repeat(180), Status::Ok, at(1), at(2))
         });
-        for n in 0..3000 {
-            noter.note(mix(n + 1), 1, 1, at(1));
-        }
+        assert!(!(0..3000).all(|n| noter.note(mix(n + 1), 1, 1, at(1))), "the table is full");
         let full = image(&full).into_words();
         let noise = (0..CELLS as u64).map(mix).collect();
         for words in [full, noise, vec![u64::MAX; CELLS], vec![0; CELLS]] {

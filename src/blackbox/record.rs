@@ -131,7 +131,7 @@ impl Head {
     pub(super) const fn bits(self) -> u64 {
         self.marks.bits()
             | (self.part as u64 & 3) << 25
-            | (self.parts as u64 - 1 & 3) << 27
+            | ((self.parts as u64 - 1) & 3) << 27
             | PRESENT
             | (self.number as u64 & 0xff_ffff) << 32
             | (self.kind as u64) << 56

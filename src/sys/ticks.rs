@@ -76,7 +76,7 @@ mod counted {
 
     #[inline]
     fn nanos(ticks: u64, tick: u64) -> u64 {
-        (u128::from(ticks) * u128::from(tick) >> 32) as u64
+        ((u128::from(ticks) * u128::from(tick)) >> 32) as u64
     }
 
     #[cold]
