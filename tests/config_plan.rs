@@ -94,6 +94,7 @@ fn a_service_that_says_nothing_but_its_command_has_every_default() {
             health: None,
             watchdog: None,
             condition: None,
+            fate_shared: false,
             part: 0,
             log: Log::Logger { max_size: 10 << 20, files: 5 },
             line: 1,
