@@ -95,6 +95,7 @@ fn a_service_that_says_nothing_but_its_command_has_every_default() {
             watchdog: None,
             condition: None,
             blackbox: true,
+            fate_shared: false,
             part: 0,
             log: Log::Logger { max_size: 10 << 20, files: 5 },
             line: 1,
