@@ -115,7 +115,7 @@ mod tests {
         let of = BlackBox::make().unwrap();
         note(of.as_fd(), &pairs(&[("a", "b")])).unwrap();
         let words = shared::map::<CELLS>(of.as_fd()).unwrap();
-        let noter = Noter::new(&words).unwrap();
+        let noter = Noter::new(words).unwrap();
         // Of a process that does not live: each is taken over by the next.
         let owner = |number: u64| (u64::from(u32::MAX >> 1) << 32) | number;
         assert!((2..200).all(|number| noter.lane(owner(number), &[0; 16]).is_some()));

@@ -50,7 +50,7 @@ impl Driver {
     }
 
     fn watch_door(&self, door: usize) -> io::Result<()> {
-        self.watch(Source::Door(door as u32), &self.rooms.door(door), Interest::READABLE)
+        self.watch(Source::Door(door as u32), self.rooms.door(door), Interest::READABLE)
     }
 
     /// Somebody is at the door. Everything is being stopped: then nobody comes.
@@ -68,7 +68,7 @@ impl Driver {
     pub(super) fn fall_asleep(&mut self, child: ChildId) {
         let door = self.roster.builtin(child).and_then(door_of);
         let Some(door) = door.filter(|_| self.shutdowns == 0 && !self.core.wanted_up(child)) else { return };
-        self.unwatch(&self.rooms.door(door));
+        self.unwatch(self.rooms.door(door));
         if let Err(error) = self.watch_door(door) {
             self.warn(format!("cannot watch the socket `{}`: {error}", DOORS[door].name));
         }
@@ -77,7 +77,7 @@ impl Driver {
     /// Before each life of one that began asleep: its door is its own, and there is a fresh line to it.
     pub(super) fn wake(&mut self, child: ChildId, builtin: Builtin) {
         let Some(door) = door_of(builtin) else { return };
-        self.unwatch(&self.rooms.door(door));
+        self.unwatch(self.rooms.door(door));
         if self.woken[door].is_some() {
             self.renew(builtin);
         } else {

@@ -77,7 +77,7 @@ impl Layout {
     /// One that holds `names` with as many again and their records of `cells` with as much room again; `None` when there is
     /// none.
     pub fn for_names(names: usize, cells: usize) -> Option<Layout> {
-        let entries = names.checked_mul(4)?.checked_next_power_of_two()?.max(ENTRIES_MIN).min(ENTRIES_MAX);
+        let entries = names.checked_mul(4)?.checked_next_power_of_two()?.clamp(ENTRIES_MIN, ENTRIES_MAX);
         let most = REGION_BYTES / 8 - INDEX - entries;
         // Even, as the places of records are.
         let room = (2 * cells).max(ARENA_MIN).min(most) & !1;

@@ -103,7 +103,7 @@ impl Names {
     /// The table is lost, and nobody answers.
     pub fn lookup(&self, name: &str) -> Result<Option<Entry>, Error> {
         let Some(sought) = Sought::new(name) else { return Ok(None) };
-        let answer = self.from_table(|table| match table.search(&sought) {
+        let answer = self.by_table(|table| match table.search(&sought) {
             Search::Found(at) => table.entry(at).map(Some),
             // A table that was lost with its names while no registry lived says so for ever.
             Search::Absent => self.inner.shown.is_current().then_some(None),
@@ -200,10 +200,10 @@ impl Names {
 
     /// The same from the table alone; `None`: it is lost.
     pub(super) fn read_table(&self, prefix: &str) -> Option<Vec<Entry>> {
-        self.from_table(|table| table.list(prefix))
+        self.by_table(|table| table.list(prefix))
     }
 
-    fn from_table<T>(&self, read: impl Fn(&Shows<'_>) -> Option<T>) -> Option<T> {
+    fn by_table<T>(&self, read: impl Fn(&Shows<'_>) -> Option<T>) -> Option<T> {
         self.inner.shown.look(clock::coarse());
         self.proven(&read).or_else(|| {
             self.inner.shown.recover(clock::coarse());

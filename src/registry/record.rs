@@ -123,7 +123,7 @@ pub(super) fn fixed(incarnation: u64, cell: usize, end: usize, load: impl Fn(usi
     let [_, _, who, started, inode, ticket, since] = cells;
     let process = Process { pid: who as u32, started, inode };
     let (name, payload) = ((lengths & 0xff) as usize, (lengths >> 8) as usize);
-    let fits = payload <= PAYLOAD_MAX && NAME + name.div_ceil(8) + payload + 1 <= end - cell;
+    let fits = payload <= PAYLOAD_MAX && NAME + name.div_ceil(8) + payload < end - cell;
     fits.then_some(Fixed { process, ticket, uid: (who >> 32) as u32, since: since as i64, name, payload })
 }
 

@@ -97,7 +97,7 @@ impl Watch {
         for entry in gone {
             let lives = matches!(open(entry.process), Ok(Some(_)));
             // Of one that only has other metadata the end is not told, as it is not by the registry.
-            if !there.get(&entry.name).is_some_and(|now| now.process == entry.process) {
+            if there.get(&entry.name).is_none_or(|now| now.process != entry.process) {
                 self.gone(&entry.name, if lives { Why::Unregistered } else { Why::Died });
             }
         }

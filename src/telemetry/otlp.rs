@@ -298,8 +298,8 @@ fn all_attributes(of: &[(String, Value)], share: f64) -> Vec<Attribute> {
 
 fn value_of(value: &Value) -> AnyValue {
     match value {
-        Value::Text(text) => AnyValue::StringValue(text.clone()),
-        Value::Integer(number) => AnyValue::IntValue(number.to_string()),
+        Value::Text(text) => AnyValue::Text(text.clone()),
+        Value::Integer(number) => AnyValue::Int(number.to_string()),
     }
 }
 
@@ -311,33 +311,36 @@ pub(super) struct Attribute {
 }
 
 #[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
 enum AnyValue {
-    StringValue(String),
-    IntValue(String),
-    DoubleValue(f64),
-    KvlistValue { values: Vec<Attribute> },
+    #[serde(rename = "stringValue")]
+    Text(String),
+    #[serde(rename = "intValue")]
+    Int(String),
+    #[serde(rename = "doubleValue")]
+    Double(f64),
+    #[serde(rename = "kvlistValue")]
+    List { values: Vec<Attribute> },
 }
 
 impl Attribute {
     pub(super) fn text(key: &str, value: &str) -> Attribute {
-        Attribute { key: key.to_owned(), value: AnyValue::StringValue(value.to_owned()) }
+        Attribute { key: key.to_owned(), value: AnyValue::Text(value.to_owned()) }
     }
 
     pub(super) fn integer(key: &str, value: u64) -> Attribute {
-        Attribute { key: key.to_owned(), value: AnyValue::IntValue(value.to_string()) }
+        Attribute { key: key.to_owned(), value: AnyValue::Int(value.to_string()) }
     }
 
     pub(super) fn number(key: &str, value: f64) -> Attribute {
-        Attribute { key: key.to_owned(), value: AnyValue::DoubleValue(value) }
+        Attribute { key: key.to_owned(), value: AnyValue::Double(value) }
     }
 
     pub(super) fn list(key: &str, values: Vec<Attribute>) -> Attribute {
-        Attribute { key: key.to_owned(), value: AnyValue::KvlistValue { values } }
+        Attribute { key: key.to_owned(), value: AnyValue::List { values } }
     }
 
     pub(super) fn is_zero(&self) -> bool {
-        matches!(&self.value, AnyValue::IntValue(text) if text == "0")
+        matches!(&self.value, AnyValue::Int(text) if text == "0")
     }
 }
 

@@ -21,7 +21,7 @@ fn what_arrives_and_what_is_said_to_be_lost_is_what_was_sent_however_often_it_is
                     service.event(&format!("event {n}"));
                     service.span(&format!("span {n}"));
                     n += 1;
-                    if n % 16 == 0 {
+                    if n.is_multiple_of(16) {
                         std::thread::yield_now();
                     }
                 }
