@@ -85,7 +85,11 @@ mod counted {
             return clock::now();
         }
         let Some((ticks, nanos, slept)) = both() else { return clock::now() };
-        ANCHOR.set(next(anchor, ticks, nanos, slept));
+        let taken = next(anchor, ticks, nanos, slept);
+        if taken.tick != anchor.tick && nanos.saturating_sub(anchor.nanos) >= SHARED_NS && anchor.nanos != 0 {
+            TICK.store(taken.tick, Ordering::Relaxed);
+        }
+        ANCHOR.set(taken);
         Instant::from_nanos(nanos)
     }
 
@@ -108,9 +112,6 @@ mod counted {
             // The counter has jumped, or goes at another pace: once is enough.
             BELIEVED.store(NO, Ordering::Relaxed);
             return Anchor { reach: 0, tick: 0, nanos: 0, ..old };
-        }
-        if gone >= SHARED_NS {
-            TICK.store(tick, Ordering::Relaxed);
         }
         let reach = gone_ticks
             .saturating_mul(GROWTH)

@@ -64,13 +64,14 @@ mod tests {
     #[test]
     fn of_many_threads_one_is_let_through() {
         let once = OncePer::new(Duration::from_secs(1000));
-        let through = std::thread::scope(|scope| {
+        let through: Vec<u64> = std::thread::scope(|scope| {
             let threads: Vec<_> = (0..4)
-                .map(|_| scope.spawn(|| (0..1000).filter(|_| once.due_at(7).is_some()).count()))
+                .map(|_| scope.spawn(|| (0..1000).filter_map(|_| once.due_at(7)).collect::<Vec<_>>()))
                 .collect();
-            threads.into_iter().map(|thread| thread.join().unwrap()).sum::<usize>()
+            threads.into_iter().flat_map(|thread| thread.join().unwrap()).collect()
         });
-        assert_eq!(through, 1);
-        assert_eq!(once.due_at(u64::MAX), Some(3999));
+        // It may be told already of others that came while it was let through.
+        let [told] = through[..] else { panic!("{through:?}") };
+        assert_eq!(once.due_at(u64::MAX), Some(3999 - told));
     }
 }

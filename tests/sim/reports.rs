@@ -105,11 +105,8 @@ impl Judge {
         if asked || self.ignored == Some(child) || known.fresh && life.good_since().is_none() {
             return;
         }
-        if known.may_go && life.good_since().is_none() {
-            // Whether it had been there cannot be seen: if not, its failed start does not count (C15).
-            self.tally.may_count(&self.map.tree, child);
-            return;
-        }
+        // Whether it had been there cannot be seen: if not, its failed start does not count (C15).
+        let unseen = known.may_go && life.good_since().is_none();
         let otp = self.map.is_otp(child);
         let was_up = life.good_since().is_some();
         let failed = abnormal || (otp && !was_up);
@@ -119,7 +116,11 @@ impl Judge {
             Restart::Temporary => true,
         };
         (self.known[child].over, self.known[child].done) = (over, over && clean);
-        self.tally.counts(child, !over, was_up);
+        if unseen {
+            self.tally.may_count(&self.map.tree, child);
+        } else {
+            self.tally.counts(child, !over, was_up);
+        }
     }
 
     /// It is no member any more, and nobody needs it.
