@@ -372,7 +372,7 @@ fn the_supervisor_is_not_woken_by_what_the_registry_does() {
     let supervisor = project.supervisor();
     let switches = || {
         let status = fs::read_to_string(format!("/proc/{supervisor}/status")).unwrap();
-        
+
         status.lines().find(|line| line.starts_with("voluntary_ctxt_switches")).unwrap().to_owned()
     };
     // What the first use and our own questions led to is over when it answers.

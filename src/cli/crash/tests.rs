@@ -160,7 +160,7 @@ fn a_crash_of_which_little_is_known_says_what_is_missing() {
         unsaid: Unsaid { torn: 2, spans_unplaced: 1, ..Unsaid::default() },
         ..record(13)
     };
-    let text = show::text(&little, &[little.clone()], &Look::plain(), 80);
+    let text = show::text(&little, std::slice::from_ref(&little), &Look::plain(), 80);
     let expected = "\
 c-13  web#7  out of memory  2026-11-23 12:14:44.218  lived 6m 12s
       restart 2 of 5
@@ -207,9 +207,9 @@ fn whatever_a_service_says_steers_no_terminal_and_no_page() {
         signal: Some(evil.into()),
         ..record(13)
     };
-    let text = show::text(&hostile, &[hostile.clone()], &Look::plain(), 80);
+    let text = show::text(&hostile, std::slice::from_ref(&hostile), &Look::plain(), 80);
     assert!(!text.contains(['\u{1b}', '\r', '\u{202e}']), "{text}");
-    let page = html::page(&hostile, &[hostile.clone()]);
+    let page = html::page(&hostile, std::slice::from_ref(&hostile));
     assert!(!page.contains(['\u{1b}', '\r', '\u{202e}']) && !page.contains("<script"), "{page}");
     assert!(page.contains("default-src 'none'"));
     assert!(!page.contains("http://") && !page.contains("https://") && !page.contains("src="), "{page}");
