@@ -664,7 +664,7 @@ fn b5_what_a_killed_writer_left_half_made_is_removed_and_never_read() {
     let scene = Scene::new();
     let mut writer = scene.writer(&flags(3));
     let kept = scene.path().join(".kept");
-    fs::write(kept.join("new-abc"), "half").unwrap();
+    fs::write(kept.join("new-board-abc"), "half").unwrap();
     fs::hard_link(scene.board(), kept.join("next")).unwrap();
     drop(writer);
     writer = scene.writer(&flags(3));

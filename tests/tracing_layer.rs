@@ -1,5 +1,6 @@
-#![cfg(feature = "tracing")]
 //! What a program says to `tracing` stands in its black box. `cargo test --features tracing --test tracing_layer`.
+
+#![cfg(feature = "tracing")]
 
 #[path = "support/boxed.rs"]
 mod boxed;

@@ -36,11 +36,13 @@ pub fn explain(service: &Service, events: &[Event], recorded: &Recorded, look: &
     if broken {
         let words =
             recorded.words.as_ref().map(|words| format!("Last words: \"{}\".", printable(&words.text)));
+        let error = Some(&recorded.error).filter(|error| !error.is_empty());
+        let error = error.map(|error| format!("Last error: {}.", printable(error)));
         let doing = Some(&recorded.doing).filter(|doing| !doing.is_empty());
         let doing = doing.map(|doing| format!("It was at: {}.", printable(doing)));
         let same = past.same_cause(&recorded.fingerprints);
         let same = same.map(|digits| format!("Same cause each time (fingerprint {}).", printable(digits)));
-        let said: Vec<String> = words.into_iter().chain(doing).chain(same).collect();
+        let said: Vec<String> = words.into_iter().chain(error).chain(doing).chain(same).collect();
         if !said.is_empty() {
             text += &format!("\n{}", said.join(" "));
         }

@@ -5,7 +5,9 @@
 //! fresh pair for each life ([`Link::renew`]), into which the driver says again what still holds.
 
 use crate::ipc::codec;
-use crate::sys::socket;
+use crate::sys::ready::{self, Want};
+use crate::sys::{clock, futex, socket};
+use crate::time::Duration;
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -16,6 +18,11 @@ const ROOM: usize = 20_000;
 
 /// Messages that came one after the other share a packet up to this length: each packet wakes the reader.
 const FULL: usize = 8 << 10;
+
+/// How long a built-in may take to make room before the start of a life whose first words count.
+const PATIENCE: Duration = Duration::from_millis(100);
+/// How often to try meanwhile.
+const AGAIN: Duration = Duration::from_micros(200);
 
 #[derive(Default)]
 struct Packet {
@@ -37,6 +44,8 @@ pub struct Link {
     spare: Vec<u8>,
     /// What waits must be said before anybody is started.
     pressing: bool,
+    /// It was waited for in vain.
+    is_stuck: bool,
     /// Messages that were dropped because too many waited.
     dropped: u64,
 }
@@ -46,7 +55,16 @@ impl Link {
     pub fn new() -> io::Result<Link> {
         let (ours, theirs) = socket::pair()?;
         let (waiting, spare) = (VecDeque::new(), Vec::new());
-        Ok(Link { ours, theirs: Arc::new(theirs), waiting, messages: 0, spare, pressing: false, dropped: 0 })
+        Ok(Link {
+            ours,
+            theirs: Arc::new(theirs),
+            waiting,
+            messages: 0,
+            spare,
+            pressing: false,
+            is_stuck: false,
+            dropped: 0,
+        })
     }
 
     /// Replaces the pair for the next life; what waited is forgotten.
@@ -55,7 +73,7 @@ impl Link {
         self.ours = ours;
         self.theirs = Arc::new(theirs);
         self.waiting.clear();
-        (self.messages, self.pressing) = (0, false);
+        (self.messages, self.pressing, self.is_stuck) = (0, false, false);
         Ok(())
     }
 
@@ -111,6 +129,23 @@ impl Link {
         }
     }
 
+    /// The same before the start of a life whose first words are waited for: of that life the built-in must know before it reads
+    /// them. So this waits until a built-in that is far behind has made room: a bounded exception to never waiting,
+    /// since one that makes none within [`PATIENCE`] is not waited for again until it does.
+    pub fn flush_before_first_words(&mut self) {
+        let until = clock::now() + PATIENCE;
+        while self.flush() && !self.is_stuck {
+            let now = clock::now();
+            let room = Want { fd: self.ours.as_fd(), read: false, write: true };
+            let ready = ready::wait(&[room], Some(until.since(now)));
+            if ready.is_ok_and(|ready| ready[0]) {
+                // There may be room, and too many descriptors on their way.
+                futex::pause(AGAIN);
+            }
+            self.is_stuck = clock::now() >= until;
+        }
+    }
+
     /// Sends what the socket takes. True when more waits for it to become writable.
     pub fn flush(&mut self) -> bool {
         self.pressing = false;
@@ -128,6 +163,7 @@ impl Link {
                 Err(_) => return true,
             }
         }
+        self.is_stuck = false;
         self.waiting.shrink_to(64);
         self.spare.shrink_to(FULL);
         false

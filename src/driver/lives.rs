@@ -102,6 +102,7 @@ impl Driver {
             None => {
                 if matches!(self.ready_of(child), Ready::Output(_)) {
                     self.say_life(child, incarnation);
+                    self.logger.flush_before_first_words();
                 }
                 // The death before it, too.
                 self.logger.flush_before_start();

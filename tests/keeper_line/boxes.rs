@@ -24,13 +24,13 @@ pub fn fresh_for_each_life() {
     keeper.greeting();
     let told = |line: String| line.rsplit(' ').next().unwrap().parse::<u64>().unwrap();
     let mut of_db = || {
-        keeper.until(|line| line.starts_with("life 3 "));
+        keeper.until(|line| line.starts_with("life 5 "));
         told(keeper.next())
     };
     let first = of_db();
     let pid = rig.project.pid("db");
     let number = variable(pid, "MAINSTAY_BLACKBOX_FD").unwrap();
-    assert_eq!(behind(pid, &number), Some((first, 64 << 10)), "the very box that the keeper has");
+    assert_eq!(behind(pid, &number), Some((first, 512 << 10)), "the very box that the keeper has");
     let path = fs::read_link(format!("/proc/{pid}/fd/{number}")).unwrap();
     assert!(path.to_string_lossy().contains("memfd:mainstay.blackbox"), "{path:?}");
     let memory = fs::File::options().read(true).write(true).open(format!("/proc/{pid}/fd/{number}")).unwrap();
@@ -41,10 +41,10 @@ pub fn fresh_for_each_life() {
     let before = descriptors();
     let (_, pid) = rig.project.kill_and_wait("db", "up");
     let line = keeper.next();
-    assert!(line.starts_with("life 4 "), "{line}");
+    assert!(line.starts_with("life 6 "), "{line}");
     let second = told(line);
     assert_ne!(first, second);
-    assert_eq!(behind(pid, &number), Some((second, 64 << 10)));
+    assert_eq!(behind(pid, &number), Some((second, 512 << 10)));
     for _ in 0..20 {
         rig.project.kill_and_wait("db", "up");
     }
@@ -58,9 +58,10 @@ pub fn fresh_for_each_life() {
     assert_eq!(open, ["0", "1", &number, "2"]);
 }
 
-pub fn none_without_flags() {
+pub fn also_without_flags() {
     let project = Project::running("name = \"t\"\n[service.db]\ncommand = [\"sleep\", \"100000\"]\n");
     let pid = project.pid("db");
-    assert_eq!(variable(pid, "MAINSTAY_BLACKBOX_FD"), None);
-    assert_eq!(fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count(), 3);
+    let number = variable(pid, "MAINSTAY_BLACKBOX_FD").unwrap();
+    assert_eq!(behind(pid, &number).unwrap().1, 512 << 10);
+    assert_eq!(fs::read_dir(format!("/proc/{pid}/fd")).unwrap().count(), 4);
 }

@@ -21,7 +21,7 @@ pub fn named_in_the_record() {
         std::thread::yield_now();
     };
     let changed = record["changed"].as_array().unwrap();
-    let names: Vec<&str> = changed.iter().map(|change| change["flag"].as_str().unwrap()).collect();
+    let names: Vec<&str> = changed.iter().map(|change| change["name"].as_str().unwrap()).collect();
     assert_eq!(names, ["search", "checkout"], "the last first: {record}");
     assert_eq!((&changed[1]["old"], &changed[1]["new"]), (&"off".into(), &"on".into()));
     assert_eq!((&changed[1]["generation"], &changed[1]["actor"]), (&7.into(), &"ann".into()));

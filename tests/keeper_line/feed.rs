@@ -114,5 +114,5 @@ pub fn none_for_a_new_life() {
     rig.project.kill_and_wait("db", "up");
     let said = keeper.say("enough");
     assert!(said.iter().all(|line| !line.starts_with("event ")), "{said:?}");
-    assert!(said.iter().any(|line| line.starts_with("life 4 ")), "{said:?}");
+    assert!(said.iter().any(|line| line.starts_with("life 6 ")), "{said:?}");
 }

@@ -9,14 +9,14 @@ pub fn from_the_beginning() {
     let rig = Rig::new(WEB);
     let mut first = rig.start();
     let said = first.greeting();
-    let instances = ["instance 2 web web#1", "instance 3 web web#2", "instance 4 db db"];
+    let instances = ["instance 4 web web#1", "instance 5 web web#2", "instance 6 db db"];
     assert_eq!(
         short(&said),
         [&["hello false"][..], &instances].concat(),
         "nobody runs before the board stands"
     );
     let mut lives = vec![first.next(), first.next(), first.next()];
-    assert_eq!(short(&lives), ["life 2", "life 3", "life 4"]);
+    assert_eq!(short(&lives), ["life 4", "life 5", "life 6"]);
 
     kill(rig.project.pid("mainstay.keeper"), Signal::SIGKILL);
     let mut second = rig.next_life();
@@ -27,35 +27,35 @@ pub fn from_the_beginning() {
     assert_eq!(again[4..], lives, "each with its box");
     let life: Vec<&str> = lives[2].split(' ').collect();
     kill(rig.project.pid("db"), Signal::SIGKILL);
-    assert_eq!(second.next_of_all(), format!("ended 4 {}", life[2]));
-    assert_eq!(short(&[second.next_of_all()]), ["life 4"]);
+    assert_eq!(second.next_of_all(), format!("ended 6 {}", life[2]));
+    assert_eq!(short(&[second.next_of_all()]), ["life 6"]);
 }
 
 pub fn come_and_go() {
     let rig = Rig::new(WEB);
     let mut keeper = rig.start_all();
     keeper.greeting();
-    keeper.until(|line| line.starts_with("life 4 "));
+    keeper.until(|line| line.starts_with("life 6 "));
     let project = &rig.project;
     project.mainstay(&["start-child", "extra", "--", "sleep", "100000"]).ok();
-    assert_eq!(keeper.next(), "instance 5 extra extra");
-    assert_eq!(short(&[keeper.next()]), ["life 5"]);
+    assert_eq!(keeper.next(), "instance 7 extra extra");
+    assert_eq!(short(&[keeper.next()]), ["life 7"]);
     project.mainstay(&["terminate", "extra"]).ok();
     project.mainstay(&["delete-child", "extra"]).ok();
-    assert_eq!(keeper.next(), "gone 5");
+    assert_eq!(keeper.next(), "gone 7");
     project.mainstay(&["scale", "web=3"]).ok();
-    assert_eq!(keeper.next(), "instance 6 web web#3");
-    assert_eq!(short(&[keeper.next()]), ["life 6"]);
+    assert_eq!(keeper.next(), "instance 8 web web#3");
+    assert_eq!(short(&[keeper.next()]), ["life 8"]);
     project.mainstay(&["scale", "web=2"]).ok();
-    assert_eq!(keeper.next(), "gone 6");
+    assert_eq!(keeper.next(), "gone 8");
     project.write("mainstay.toml", &WEB.replace("[service.db]", "[service.store]"));
     project.mainstay(&["reload"]).ok();
     let mut news = short(&[keeper.next(), keeper.next(), keeper.next()]);
     news.sort();
-    assert_eq!(news, ["gone 4", "instance 7 store store", "life 7"]);
+    assert_eq!(news, ["gone 6", "instance 9 store store", "life 9"]);
     let cursor = project.cursor();
     project.mainstay(&["restart", "store"]).ok();
-    assert_eq!(short(&[keeper.next()]), ["life 7"]);
+    assert_eq!(short(&[keeper.next()]), ["life 9"]);
     project.wait("store", "up", &cursor);
 }
 

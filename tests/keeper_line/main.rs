@@ -34,7 +34,7 @@ const TESTS: &[(&str, fn())] = &[
     ("fresh::what_gave_up_comes_back_and_what_was_stopped_does_not", fresh::gave_up_comes_back),
     ("fresh::a_parked_group_comes_back_and_the_others_keep_their_processes", fresh::parked_group),
     ("boxes::each_life_has_a_fresh_sealed_box_that_the_keeper_gets_too", boxes::fresh_for_each_life),
-    ("boxes::without_flags_there_are_none", boxes::none_without_flags),
+    ("boxes::there_is_one_also_without_flags", boxes::also_without_flags),
     (
         "reload::what_is_declared_otherwise_is_handed_to_the_keeper_and_boxes_come_with_the_next_life",
         reload::what_is_declared,

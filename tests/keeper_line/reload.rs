@@ -24,7 +24,7 @@ pub fn what_is_declared() {
     let mut run = rig.own(&["run", "-d", "--wait", "--timeout", "60s"]);
     assert!(run.status().unwrap().success());
     let first = project.pid("web");
-    assert_eq!(boxes(first), 0);
+    assert_eq!(boxes(first), 1);
 
     // A migration alone has a keeper, too.
     let flag = "[flag.one]\ndefault = false\n";
@@ -33,13 +33,13 @@ pub fn what_is_declared() {
     project.mainstay(&["reload"]).ok();
     let mut keeper = rig.next_life();
     let said = keeper.greeting();
-    assert_eq!(said[1], "instance 1 web web", "{said:?}");
-    assert!(said[2].starts_with("life 1 ") && said[2].ends_with(" none"), "it has no box yet: {said:?}");
-    assert_eq!((project.pid("web"), boxes(first)), (first, 0), "and keeps its process");
+    assert_eq!(said[1], "instance 3 web web", "{said:?}");
+    assert!(said[2].starts_with("life 3 ") && !said[2].ends_with(" none"), "{said:?}");
+    assert_eq!((project.pid("web"), boxes(first)), (first, 1), "and keeps its process");
     let (_, second) = project.kill_and_wait("web", "up");
     assert_eq!(boxes(second), 1, "from its next life on");
     let line = keeper.next();
-    assert!(line.starts_with("life 1 ") && !line.ends_with(" none"), "{line}");
+    assert!(line.starts_with("life 3 ") && !line.ends_with(" none"), "{line}");
 
     // Whatever is declared otherwise, a keeper that begins anew reads it.
     let two = "[[migration.move.stage]]\nname = \"second\"\non = [\"two\"]\n[flag.two]\ndefault = false\n";
@@ -49,10 +49,10 @@ pub fn what_is_declared() {
         keeper = rig.next_life();
         keeper.greeting();
     }
-    // Nothing at all is declared any more: no boxes for those who begin now.
+    // Nothing at all is declared any more: who begins now has a box all the same.
     project.write("mainstay.toml", PLAIN);
     project.mainstay(&["reload"]).ok();
     let (_, third) = project.kill_and_wait("web", "up");
-    assert_eq!(boxes(third), 0);
+    assert_eq!(boxes(third), 1);
     drop(keeper);
 }
