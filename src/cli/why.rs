@@ -34,15 +34,19 @@ pub fn explain(service: &Service, events: &[Event], recorded: &Recorded, look: &
     let mut text = sentence(service, &past, look);
     let broken = matches!(service.state.as_str(), "gave_up" | "backing_off");
     if broken {
-        let words =
-            recorded.words.as_ref().map(|words| format!("Last words: \"{}\".", printable(&words.text)));
+        // What it said of its error says more than what it wrote last.
         let error = Some(&recorded.error).filter(|error| !error.is_empty());
-        let error = error.map(|error| format!("Last error: {}.", printable(error)));
+        let last = match (error, &recorded.words) {
+            (Some(error), _) => Some(format!("Last error: {}.", printable(error))),
+            (None, words) => {
+                words.as_ref().map(|words| format!("Last words: \"{}\".", printable(&words.text)))
+            }
+        };
         let doing = Some(&recorded.doing).filter(|doing| !doing.is_empty());
         let doing = doing.map(|doing| format!("It was at: {}.", printable(doing)));
         let same = past.same_cause(&recorded.fingerprints);
         let same = same.map(|digits| format!("Same cause each time (fingerprint {}).", printable(digits)));
-        let said: Vec<String> = words.into_iter().chain(error).chain(doing).chain(same).collect();
+        let said: Vec<String> = last.into_iter().chain(doing).chain(same).collect();
         if !said.is_empty() {
             text += &format!("\n{}", said.join(" "));
         }
