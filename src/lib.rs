@@ -16,7 +16,7 @@
 //! 4. [`ipc`]: what our processes say to each other.
 //! 5. [`mapped`]: what all mapped files have in common. [`board`], [`store`]: that of flags; the journal that is its truth.
 //!    [`registry`]: that of names. [`audit`]: who changed what.
-//!    [`blackbox`], [`crash`]: what a life leaves; records of deaths. [`context`], [`trace`], [`panic`]: what a service says of
+//!    [`blackbox`], [`crash`]: what a life leaves; records of deaths. [`context`], [`trace`], [`mod@panic`]: what a service says of
 //!    itself, in its black box. [`telemetry`]: what becomes of that (pure).
 //! 6. [`sys`]: the only system calls and the only unsafe code.
 //! 7. [`driver`]: the loop.

@@ -197,11 +197,11 @@ fn the_registry_may_be_killed_any_number_of_times_and_no_name_is_lost_or_lives_o
     }
     let mut watch = names.watch("");
     until_here(&mut watch);
-    for at in 0..5 {
+    for (at, sleeper) in sleepers.iter_mut().enumerate() {
         let registry = project.pid("mainstay.registry");
         kill(registry, Signal::SIGSTOP);
         // It dies while nobody can hear of it: the next life finds out.
-        sleepers[at].kill();
+        sleeper.kill();
         kill(registry, Signal::SIGKILL);
         gone(registry);
         // Used in the same instant.

@@ -62,7 +62,7 @@ pub const PROBES_PER_PAGE: usize = 16;
 /// Entries that a search looks at, at most.
 pub const PROBES: usize = ENTRIES / PAGE * PROBES_PER_PAGE;
 
-/// The first lane: byte 36,864. A lane is what one thread is doing: see [`lane`](super::lane).
+/// The first lane: byte 36,864. A lane is what one thread is doing: see [`lane`](super::record::lane).
 pub const LANES: usize = SEEN + ENTRIES * ENTRY;
 /// How many threads have one at the same time.
 pub const LANE_COUNT: usize = 64;

@@ -191,7 +191,7 @@ impl Rooms {
         self.keeper.socket.clone()
     }
 
-    /// The socket of one of the [`DOORS`].
+    /// The socket of one of the doors (`DOORS`).
     pub fn door(&self, door: usize) -> Arc<OwnedFd> {
         self.doors[door].socket.clone()
     }
