@@ -2,6 +2,8 @@
 
 use crate::rig::{Agent, BUILTINS, Rig};
 use crate::support;
+use mainstay::sys::clock;
+use mainstay::time::Duration;
 use serde_json::Value;
 
 /// So many rounds of what must leave nothing behind.
@@ -140,9 +142,9 @@ fn files(rig: &Rig) -> usize {
 /// Until it holds; each look asks every built-in something.
 #[track_caller]
 fn until(mut holds: impl FnMut() -> bool) {
-    let start = std::time::Instant::now();
+    let start = clock::now();
     while !holds() {
-        assert!(start.elapsed() < std::time::Duration::from_secs(60), "it never was so");
+        assert!(clock::now().since(start) < Duration::from_secs(60), "it never was so");
     }
 }
 
