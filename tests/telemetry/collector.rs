@@ -43,7 +43,8 @@ impl Collector {
     pub fn on(listener: TcpListener, orders: &[Does]) -> Collector {
         let address = listener.local_addr().unwrap();
         let (said, requests) = channel();
-        let mut to_do = orders.to_vec().into_iter();
+        let orders = orders.to_vec();
+        let mut to_do = orders.into_iter();
         // Ends with the test's process.
         thread::spawn(move || {
             let mut stalled = Vec::new();
