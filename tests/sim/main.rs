@@ -63,7 +63,7 @@ fn number(name: &str) -> Option<u64> {
 }
 
 /// With `SIM_FAILING=1`, in every second history lives fail while they run, and causes of failures are taken away. Of half
-/// a million such 145 are broken: whether by the judge's lack of knowledge or by the core is open.
+/// a million such 143 are broken: whether by the judge's lack of knowledge or by the core is open.
 fn seed(history: u64) -> u64 {
     match history {
         plain if std::env::var_os("SIM_FAILING").is_none() => plain,
