@@ -17,6 +17,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::{UnixDatagram, UnixListener};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 /// Longer than anything takes; what is not there by then never comes.
@@ -27,9 +28,23 @@ pub struct Home {
     _own: Option<tempfile::TempDir>,
     place: PathBuf,
     listener: UnixListener,
-    ours: OwnedFd,
-    theirs: OwnedFd,
+    line: Mutex<Line>,
     notify: UnixDatagram,
+}
+
+/// Between a supervisor and one life of its keeper. Each life has a new one, as the driver gives it: what was said to the
+/// last life and not heard is not said to the next.
+struct Line {
+    ours: Arc<OwnedFd>,
+    theirs: OwnedFd,
+    is_used: bool,
+}
+
+impl Line {
+    fn new() -> Line {
+        let (ours, theirs) = socket::pair().unwrap();
+        Line { ours: Arc::new(ours), theirs, is_used: false }
+    }
 }
 
 /// One life of the keeper; killed when dropped.
@@ -94,8 +109,8 @@ impl Home {
         let listener = UnixListener::bind(client::socket(&runtime)).unwrap();
         let notify = UnixDatagram::bind(place.join("notify")).unwrap();
         notify.set_read_timeout(Some(WATCHDOG)).unwrap();
-        let (ours, theirs) = socket::pair().unwrap();
-        let home = Home { _own: None, place: place.to_owned(), listener, ours, theirs, notify };
+        let line = Mutex::new(Line::new());
+        let home = Home { _own: None, place: place.to_owned(), listener, line, notify };
         let declared: Vec<_> = flags.iter().map(|name| declaration(name)).collect();
         home.declare(&declared);
         home
@@ -125,19 +140,30 @@ impl Home {
 
     /// A life, begun; it may not be ready yet.
     pub fn begin(&self) -> Life {
+        self.renew_line();
         self.greet();
         Life::of(self.command(""))
     }
 
     /// The same, and the supervisor has said nothing to it yet.
     pub fn begin_ungreeted(&self) -> Life {
+        self.renew_line();
         Life::of(self.command(""))
     }
 
     /// A life that stops itself before its first instruction.
     pub fn begin_stopped(&self) -> Life {
+        self.renew_line();
         self.greet();
         Life::of(self.command("kill -STOP $$; "))
+    }
+
+    /// Before a life, when there was one before.
+    fn renew_line(&self) {
+        let mut line = self.line.lock().unwrap();
+        if line.is_used {
+            *line = Line::new();
+        }
     }
 
     /// What a supervisor without instances says to a new life.
@@ -162,7 +188,9 @@ impl Home {
         command.arg("-c").arg(script).arg(env!("CARGO_BIN_EXE_mainstay"));
         command.arg("@keeper").arg("--runtime").arg(self.runtime()).arg("--state").arg(self.state());
         command.stdin(OwnedFd::from(self.listener.try_clone().unwrap()));
-        command.stdout(self.theirs.try_clone().unwrap()).stderr(Stdio::null());
+        let mut own = self.line.lock().unwrap();
+        own.is_used = true;
+        command.stdout(own.theirs.try_clone().unwrap()).stderr(Stdio::null());
         command.env("NOTIFY_SOCKET", self.place.join("notify"));
         command.env("DECLARED", self.place.join("declarations"));
         command
@@ -255,11 +283,12 @@ impl Home {
     #[track_caller]
     pub fn hear(&self) -> FromKeeper {
         let mut buffer = [0; 8192];
+        let ours = self.line.lock().unwrap().ours.clone();
         loop {
-            if let Some(received) = socket::receive(&self.ours, &mut buffer).unwrap() {
+            if let Some(received) = socket::receive(&ours, &mut buffer).unwrap() {
                 return codec::decode(&buffer[..received.length]).unwrap();
             }
-            wait_readable(self.ours.as_fd());
+            wait_readable(ours.as_fd());
         }
     }
 
@@ -276,7 +305,7 @@ impl Home {
 
     /// What the supervisor says to the keeper.
     pub fn say(&self, message: &ToKeeper, descriptors: &[OwnedFd]) {
-        socket::send(&self.ours, &codec::encode(message).unwrap(), descriptors).unwrap();
+        socket::send(&self.line.lock().unwrap().ours, &codec::encode(message).unwrap(), descriptors).unwrap();
     }
 
     /// The socket's name again, after it was deleted.
