@@ -14,7 +14,7 @@ const PURE: &[(&str, &[&str])] = &[
     ("src/blackbox/said.rs", &["blackbox", "flags", "time"]),
     ("src/telemetry", &["flags", "telemetry", "time"]),
     ("src/config", &["config", "flags", "supervisor", "telemetry", "time"]),
-    ("src/ipc/control.rs", &["ipc", "time"]),
+    ("src/ipc/control", &["ipc", "time"]),
     ("src/ipc/builtin.rs", &["ipc", "time"]),
     ("src/ipc/registry.rs", &["ipc", "time"]),
     ("src/services/registry/book.rs", &["exit_code", "ipc", "time"]),
