@@ -208,13 +208,21 @@ static inline uint64_t mainstay_close_(uint64_t incarnation, uint64_t cell, uint
     return (uint64_t)((x ^ x >> 15) ^ (uint32_t)(key >> 32)) << 32 | body;
 }
 
-static inline uint64_t mainstay_sum_(uint64_t start, const uint64_t *cells, size_t count) {
-    for (size_t at = 0; at < count; at++) start += cells[at] * mainstay_factor_(at);
-    return start;
+__extension__ typedef unsigned __int128 mainstay_product_;
+
+/* "Checks" in docs/board.md. */
+static inline uint64_t mainstay_proof_(uint64_t start, const uint64_t *cells, size_t count) {
+    for (size_t at = 0; at + 1 < count; at += 2) {
+        mainstay_product_ product = (mainstay_product_)(cells[at] ^ mainstay_factor_(at + 1)) *
+                                    (mainstay_product_)(cells[at + 1] ^ mainstay_factor_(at + 2));
+        start += (uint64_t)product ^ (uint64_t)(product >> 64);
+    }
+    if (count % 2 == 1) start += mainstay_mix_(cells[count - 1] ^ mainstay_factor_(count));
+    return mainstay_mix_(start ^ count);
 }
 
 static inline uint64_t mainstay_check_(uint64_t incarnation, uint64_t cell, const uint64_t *cells, size_t count) {
-    return mainstay_mix_(mainstay_sum_(mainstay_key_(incarnation, cell), cells, count));
+    return mainstay_proof_(mainstay_key_(incarnation, cell), cells, count);
 }
 
 /* --- loading: every cell is bounded here, once for all --- */
@@ -290,7 +298,7 @@ static inline bool mainstay_header_(mainstay_board *next, const struct stat *loo
     next->cells = MAINSTAY_HEADER_ + 1;
     mainstay_load_many_(next, 0, MAINSTAY_HEADER_, head);
     uint64_t slots = head[4], index = 4096 + 8 * slots, names = index + 16 * slots, arena = names + 288 * slots;
-    if (memcmp(head, "mainstay", 8) != 0 || head[1] != UINT64_C(0x0102030400000002) || head[2] == 0) return false;
+    if (memcmp(head, "mainstay", 8) != 0 || head[1] != UINT64_C(0x0102030400000003) || head[2] == 0) return false;
     if (slots < 64 || slots > 131072 || (slots & (slots - 1)) != 0) return false;
     if (head[10] > (UINT64_C(64) << 20) || head[10] % 8 != 0 || head[3] != arena + head[10] || head[3] > (UINT64_C(64) << 20))
         return false;
@@ -422,17 +430,9 @@ enum { MAINSTAY_BOX_BYTES_ = 524288, MAINSTAY_BOX_OVERFLOWS_ = 16, MAINSTAY_BOX_
 
 #define MAINSTAY_BOX_VERSION_ UINT64_C(0x0102030400000002)
 
-__extension__ typedef unsigned __int128 mainstay_product_;
-
-/* "What proves a record" in docs/blackbox.md; `count` is even. */
+/* "What proves a record" in docs/blackbox.md. */
 static inline uint64_t mainstay_box_proof_(uint64_t place, const uint64_t *cells, size_t count) {
-    uint64_t sum = MAINSTAY_BOX_VERSION_ + place * mainstay_factor_(0);
-    for (size_t at = 0; at < count; at += 2) {
-        mainstay_product_ product = (mainstay_product_)(cells[at] ^ mainstay_factor_(at + 1)) *
-                                    (mainstay_product_)(cells[at + 1] ^ mainstay_factor_(at + 2));
-        sum += (uint64_t)product ^ (uint64_t)(product >> 64);
-    }
-    return mainstay_mix_(sum ^ count);
+    return mainstay_proof_(MAINSTAY_BOX_VERSION_ + place * mainstay_factor_(0), cells, count);
 }
 
 static inline void mainstay_box_open_(mainstay_board *board) {
@@ -872,7 +872,7 @@ static inline enum mainstay_source mainstay_find(mainstay_flag *flag, mainstay_b
     if (length > 0 && length <= MAINSTAY_NAME_MAX) {
         flag->name_length = (uint32_t)length;
         memcpy(flag->name, name, length);
-        flag->hash = mainstay_mix_(mainstay_sum_(length, flag->name, (length + 7) / 8));
+        flag->hash = mainstay_proof_(length, flag->name, (length + 15) / 16 * 2);
     }
     return mainstay_settle_(flag);
 }

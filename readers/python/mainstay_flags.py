@@ -79,11 +79,17 @@ def _mix(x):
     return x ^ x >> 31
 
 
-_FACTORS = [_mix((at + 1) * _GOLDEN & _64) | 1 for at in range(2 + ID_MAX // 8)]
+_FACTORS = [_mix((at + 1) * _GOLDEN & _64) | 1 for at in range(3 + ID_MAX // 8)]
 
 
-def _sum(start, cells):
-    return (start + sum(cell * factor for cell, factor in zip(cells, _FACTORS))) & _64
+def _prove(start, cells):
+    """"Checks" in docs/board.md."""
+    for at in range(0, len(cells) - 1, 2):
+        product = (cells[at] ^ _FACTORS[at + 1]) * (cells[at + 1] ^ _FACTORS[at + 2])
+        start += product & _64 ^ product >> 64
+    if len(cells) % 2:
+        start += _mix(cells[-1] ^ _FACTORS[len(cells)])
+    return _mix((start & _64) ^ len(cells))
 
 
 def _key(incarnation, cell):
@@ -101,11 +107,11 @@ def _cells(data):
 
 
 def _padded(data):
-    return data + bytes(-len(data) % 8)
+    return data + bytes(-len(data) % 16)
 
 
 def _name_hash(name):
-    return _mix(_sum(len(name), _cells(_padded(name))))
+    return _prove(len(name), _cells(_padded(name)))
 
 
 def _cbor_text(data):
@@ -200,9 +206,9 @@ class _View:
         arena = names + 288 * slots
         if head[10] % 8 or head[10] > 64 << 20 or arena + head[10] > 64 << 20 or look.st_size != arena + head[10]:
             raise _Lost
-        right = [int.from_bytes(b"mainstay", "little"), 0x0102_0304_0000_0002, head[2], arena + head[10], slots]
+        right = [int.from_bytes(b"mainstay", "little"), 0x0102_0304_0000_0003, head[2], arena + head[10], slots]
         right += [2 * slots, 4096, index, names, arena, head[10], 0, head[12], look.st_ino, 0]
-        right.append(_mix(_sum(_key(head[2], 0), right)))
+        right.append(_prove(_key(head[2], 0), right))
         if list(head) != right:
             raise _Lost
         self.incarnation, self.slots, self.generation_high = head[2], slots, head[12]
@@ -277,7 +283,7 @@ class _View:
         for start, length in ((2, name), (18, salt)):
             for at in range(start + (length + 7) // 8, start + 16):
                 cells[at] = 0  # cells that hold no byte count as zeros, whatever they are
-        if cells[35] != _mix(_sum(_key(self.incarnation, cell), cells[:35])):
+        if cells[35] != _prove(_key(self.incarnation, cell), cells[:35]):
             raise _Lost
         reference = cells[34] & _32
         if _close(_key(self.incarnation, cell + 34), reference) != cells[34]:
@@ -303,7 +309,7 @@ class _View:
         count = 1 + (length + 7) // 8
         cells = self.load(cell, count + 1)
         key = _key(self.incarnation, cell)
-        if cells[0] != _close(key, type << 28 | length) or cells[count] != _mix(_sum(key, cells[:count])):
+        if cells[0] != _close(key, type << 28 | length) or cells[count] != _prove(key, cells[:count]):
             raise _Lost
         return struct.pack("<%dQ" % (count - 1), *cells[1:count])[:length]
 
@@ -654,12 +660,8 @@ _BOX_BYTES = 524288
 
 
 def _box_proof(place, cells):
-    """"What proves a record" in docs/blackbox.md; an even number of cells."""
-    total = _BOX_VERSION + place * _FACTORS[0]
-    for at in range(0, len(cells), 2):
-        product = (cells[at] ^ _FACTORS[at + 1]) * (cells[at + 1] ^ _FACTORS[at + 2])
-        total += product & _64 ^ product >> 64
-    return _mix((total & _64) ^ len(cells))
+    """"What proves a record" in docs/blackbox.md."""
+    return _prove(_BOX_VERSION + place * _FACTORS[0], cells)
 
 
 def _box_check(entry, key, value, at, high):

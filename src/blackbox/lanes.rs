@@ -1,9 +1,10 @@
 //! Writing lanes, in the service: each thread has one of its own and is alone in it, so nothing here waits or retries.
 
-use super::layout::{CELLS, LANE, LANE_COUNT, LANES, NO_LANE, Prover};
+use super::layout::{CELLS, LANE, LANE_COUNT, LANES, NO_LANE, prover};
 use super::record::{Head, lane, proven_in_lane};
 use super::text::{Packed, bytes, clean};
 use super::writer::Noter;
+use crate::mapped::proof::Prover;
 use crate::sys::own;
 use crate::time::Instant;
 use std::fmt;
@@ -150,7 +151,7 @@ impl Lane<'_> {
     ) {
         const { assert!(BYTES == (COUNT - TEXT) * 8 && TEXT >= lane::UNTIMED) }
         let place = self.start + at;
-        let mut record = Record::begin(&self.cells[place..place + COUNT], Prover::new(place));
+        let mut record = Record::begin(&self.cells[place..place + COUNT], prover(place));
         record.first(self.owner, head.bits());
         if TEXT > lane::UNTIMED {
             record.text_after(time.as_nanos(), text);

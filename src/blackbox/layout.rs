@@ -2,7 +2,7 @@
 //!
 //! A layout never changes under its version number. No system calls here, no policy.
 
-use crate::flags::mix;
+use crate::mapped::proof::{FACTORS, Prover, prove};
 
 /// "mainbox" and a zero, as its bytes stand in the memory.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"mainbox\0");
@@ -132,70 +132,20 @@ pub const HEADER: [u64; HEADER_CELLS] = {
 /// The most cells that one check is computed over.
 pub const PROVEN_CELLS: usize = 64;
 
-/// Keeps one cell's share of a check apart from another's.
-const FACTORS: [u64; PROVEN_CELLS + 1] = {
-    let mut factors = [0; PROVEN_CELLS + 1];
-    let mut at = 0;
-    while at < factors.len() {
-        factors[at] = mix((at as u64 + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15)) | 1;
-        at += 1;
-    }
-    factors
-};
-
 /// What proves these cells, at most [`PROVEN_CELLS`], whose record begins at cell `place` of the box.
-///
-/// Two cells at a time are multiplied, and both halves of the product count. A sum of each cell times a factor would
-/// be cheaper by nothing and forget: damage in the upper bits of two cells cancels out there once in 256 times.
 #[inline]
 pub const fn proof(place: usize, cells: &[u64]) -> u64 {
-    let mut prover = Prover::new(place);
-    let mut at = 0;
-    while at + 1 < cells.len() {
-        prover.pair(cells[at], cells[at + 1]);
-        at += 2;
-    }
-    if at < cells.len() {
-        prover.last(cells[at]);
-    }
-    prover.finish()
+    prove(start(place), cells)
 }
 
 /// The same, two cells at a time as they come.
-#[derive(Clone, Copy, Debug)]
-pub struct Prover {
-    sum: u64,
-    cells: usize,
+#[inline(always)]
+pub(super) const fn prover(place: usize) -> Prover {
+    Prover::new(start(place))
 }
 
-impl Prover {
-    /// For a record that begins at cell `place`.
-    #[inline(always)]
-    pub const fn new(place: usize) -> Prover {
-        Prover { sum: VERSION.wrapping_add((place as u64).wrapping_mul(FACTORS[0])), cells: 0 }
-    }
-
-    /// The next two cells.
-    #[inline(always)]
-    pub const fn pair(&mut self, one: u64, other: u64) {
-        let at = self.cells;
-        let product = (one ^ FACTORS[at + 1]) as u128 * (other ^ FACTORS[at + 2]) as u128;
-        self.sum = self.sum.wrapping_add(product as u64 ^ (product >> 64) as u64);
-        self.cells += 2;
-    }
-
-    /// The last cell, when their number is odd.
-    #[inline(always)]
-    pub const fn last(&mut self, cell: u64) {
-        self.sum = self.sum.wrapping_add(mix(cell ^ FACTORS[self.cells + 1]));
-        self.cells += 1;
-    }
-
-    /// What proves them all.
-    #[inline(always)]
-    pub const fn finish(self) -> u64 {
-        mix(self.sum ^ self.cells as u64)
-    }
+const fn start(place: usize) -> u64 {
+    VERSION.wrapping_add((place as u64).wrapping_mul(FACTORS[0]))
 }
 
 /// What the key cell of a flag holds: its hash, which is `board::name_hash` of its name, but never 0.

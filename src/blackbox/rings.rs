@@ -4,7 +4,7 @@
 use super::lanes::Record;
 use super::layout::{
     EVENT, EVENT_COUNT, EVENT_HEAD, EVENT_PARTS, EVENTS, FINISHED, FINISHED_COUNT, FINISHED_HEAD,
-    FINISHED_SPAN, Prover,
+    FINISHED_SPAN, prover,
 };
 use super::record::{
     EVENT_SHORT, EVENT_TEXT, FINISHED_TEXT, Head, event, event_used, finished, finished_used, span,
@@ -157,6 +157,6 @@ impl Noter<'_> {
         if (1..LAPS).contains(&standing.wrapping_sub(ticket.wrapping_add(1))) {
             return None;
         }
-        Some(Record::begin(to, Prover::new(place)))
+        Some(Record::begin(to, prover(place)))
     }
 }

@@ -2,7 +2,7 @@
 
 use super::areas::FAILED;
 use super::lanes::Record;
-use super::layout::{CELLS, NO_SLOT, Prover, SPAN, SPAN_COUNT, SPANS};
+use super::layout::{CELLS, NO_SLOT, SPAN, SPAN_COUNT, SPANS, prover};
 use super::record::{Head, SPAN_TEXT, span};
 use super::said::Status;
 use super::text::Packed;
@@ -132,7 +132,7 @@ impl Slot<'_> {
     #[inline]
     fn write(&self, head: Head, ids: Ids, since: u64, text: &Packed<SPAN_TEXT>) {
         let place = SPANS + self.number * SPAN;
-        let mut prover = Prover::new(place);
+        let mut prover = prover(place);
         // The owner stands already, and the check is 0 in what it proves.
         prover.pair(self.owner, 0);
         let mut record = Record::begin(&self.cells[place + span::CHECK..place + SPAN], prover);

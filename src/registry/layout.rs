@@ -15,8 +15,8 @@ pub const KEPT_TABLE: &str = ".kept/registry";
 
 /// "registry", as its bytes stand in the file.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"registry");
-/// Version 1; the upper half shows the byte order.
-pub const VERSION: u64 = 0x0102_0304_0000_0001;
+/// Version 2; the upper half shows the byte order.
+pub const VERSION: u64 = 0x0102_0304_0000_0002;
 
 /// LIVE or RETIRED, sealed.
 pub const STATE: usize = 16;

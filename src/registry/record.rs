@@ -12,7 +12,7 @@
 
 use crate::flags::{Seal, mix};
 use crate::ipc::registry::{Entry, Process};
-use crate::mapped::proof::{FACTORS, Sought, check};
+use crate::mapped::proof::{Sought, check};
 use crate::time::Wall;
 use std::collections::BTreeMap;
 
@@ -110,14 +110,10 @@ pub(super) fn fixed(incarnation: u64, cell: usize, end: usize, load: impl Fn(usi
     if end.checked_sub(cell)? <= NAME {
         return None;
     }
-    let mut all = Seal::new(incarnation, cell).to_bits();
     let mut cells = [0; FIXED_CHECK];
-    for (at, (place, factor)) in cells.iter_mut().zip(&FACTORS).enumerate() {
-        *place = load(cell + at);
-        all = all.wrapping_add(place.wrapping_mul(*factor));
-    }
+    cells.iter_mut().enumerate().for_each(|(at, place)| *place = load(cell + at));
     let lengths = Seal::new(incarnation, cell + LENGTHS).open(cells[LENGTHS])?;
-    if mix(all) != load(cell + FIXED_CHECK) {
+    if check(incarnation, cell, &cells) != load(cell + FIXED_CHECK) {
         return None;
     }
     let [_, _, who, started, inode, ticket, since] = cells;

@@ -41,6 +41,13 @@ pub fn act(step: &Json, writer: &mut Writer, directory: &Path) {
         let to = if to == 0 { file.metadata().expect("its length").len() } else { to };
         file.write_all_at(&vec![number(&fill[2]) as u8; (to - from) as usize], from).expect("written");
     }
+    for add in step.get("add").and_then(Json::as_array).into_iter().flatten() {
+        let file =
+            OpenOptions::new().read(true).write(true).open(directory.join("board")).expect("the board");
+        let mut byte = [0];
+        file.read_exact_at(&mut byte, number(&add[0])).expect("a byte");
+        file.write_all_at(&[byte[0].wrapping_add(number(&add[1]) as u8)], number(&add[0])).expect("written");
+    }
     if step.get("copy").is_some() {
         fs::copy(directory.join("board"), directory.join("copy")).expect("copied");
         for name in [".kept/board", "board"] {
