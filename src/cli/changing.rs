@@ -1,13 +1,14 @@
 //! How a change of flags is typed, and how it is asked of the keeper. A reason that is missing is asked for on a
 //! terminal; in a script it is a usage error that says how.
 
+use super::changed::{Object, VOLATILE};
 use super::duration;
 use super::error::Error;
 use super::output::{Output, printable};
 use crate::config::plan::DEFAULT_TIMEOUT;
 use crate::exit_code::ExitCode;
 use crate::ipc::control::Refusal;
-use crate::ipc::flags::{How, Reply, Request, SAY_WHY};
+use crate::ipc::flags::{Changed, How, Reply, Request, SAY_WHY};
 use crate::paths::Project;
 use crate::services::keeper::client::{self, Answer, AskError, fresh_id};
 use crate::time::Duration;
@@ -75,6 +76,44 @@ pub fn change(
         }
     }
     Ok(answer)
+}
+
+/// Tells what changed: a line of JSON for each change, or for people what `people` say of them all; then what is not durable.
+///
+/// # Errors
+/// Writing failed.
+pub fn tell(
+    answer: &Answer,
+    changing: &Changing,
+    output: &mut Output<'_>,
+    people: impl FnOnce(&[&Changed], &mut Output<'_>) -> Result<(), Error>,
+) -> Result<ExitCode, Error> {
+    let changes: Vec<&Changed> = changes(answer).collect();
+    match output.json {
+        true => {
+            changes.iter().try_for_each(|one| output.object(&Object::of(one, changing.dry_run, None)))?;
+        }
+        false => people(&changes, output)?,
+    }
+    Ok(kept(&changes, changing, output))
+}
+
+/// What changed, of all that was answered.
+pub fn changes(answer: &Answer) -> impl Iterator<Item = &Changed> {
+    answer.replies.iter().filter_map(|reply| match reply {
+        Reply::Changed(changed) => Some(changed),
+        _ => None,
+    })
+}
+
+/// How the command ends: a change that the disk does not have is said, and is a failure unless it was asked for.
+pub fn kept(changes: &[&Changed], changing: &Changing, output: &mut Output<'_>) -> ExitCode {
+    if changing.dry_run || changes.iter().all(|changed| changed.durable) {
+        return ExitCode::Done;
+    }
+    output.say(VOLATILE);
+    // Asked for without --volatile, it is what somebody else forced in before.
+    if changing.volatile { ExitCode::Done } else { ExitCode::Failed }
 }
 
 /// What the user says when asked why; the refusal itself when there is nobody, or no word.

@@ -5,7 +5,7 @@ use super::changing::{self, Changing};
 use super::error::Error;
 use super::output::{Output, printable};
 use crate::exit_code::ExitCode;
-use crate::ipc::flags::{Changed, Reply, Request};
+use crate::ipc::flags::Request;
 use crate::paths::Project;
 use clap::Args;
 
@@ -29,32 +29,14 @@ pub fn run(emergency: &Emergency, project: &Project, output: &mut Output<'_>) ->
     let migration = emergency.migration.clone().unwrap_or_default();
     let request = |how| Request::Emergency { how, migration: migration.clone() };
     let answer = changing::change(project, changing, false, output, request)?;
-    let changes: Vec<&Changed> = answer
-        .replies
-        .iter()
-        .filter_map(|reply| match reply {
-            Reply::Changed(changed) => Some(changed),
-            _ => None,
-        })
-        .collect();
-    let volatile = changes.iter().any(|changed| !changed.durable) && !changing.dry_run;
-    if output.json {
-        changes
-            .iter()
-            .try_for_each(|one| output.object(&changed::Object::of(one, changing.dry_run, None)))?;
-    } else {
+    changing::tell(&answer, changing, output, |changes, output| {
         let moved = changes.iter().filter(|changed| !changed.unchanged);
         let lines: Vec<String> = moved.map(|one| changed::what(one, output.style)).collect();
         for line in &lines {
             output.line(line)?;
         }
-        let line = summary(&migration, lines.len(), answer.generation, changing.dry_run);
-        output.line(&line)?;
-    }
-    if volatile {
-        output.say(changed::VOLATILE);
-    }
-    Ok(if volatile && !changing.volatile { ExitCode::Failed } else { ExitCode::Done })
+        output.line(&summary(&migration, lines.len(), answer.generation, changing.dry_run))
+    })
 }
 
 fn summary(migration: &str, count: usize, generation: u64, dry_run: bool) -> String {

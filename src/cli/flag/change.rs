@@ -7,7 +7,7 @@ use crate::cli::changing::{self, Changing, usage};
 use crate::cli::error::Error;
 use crate::cli::output::Output;
 use crate::exit_code::ExitCode;
-use crate::ipc::flags::{Changed, Edit, How, Reply, Request, To};
+use crate::ipc::flags::{Changed, Edit, How, Request, To};
 use crate::paths::Project;
 use crate::services::keeper::client::Answer;
 use crate::sys::clock;
@@ -78,7 +78,7 @@ pub(super) fn change(
     let deadline = clock::now() + changing.within();
     let request = |how: How| Request::Set { how, edits: edits.clone() };
     let answer = changing::change(project, changing, also.override_ban, output, request)?;
-    let changes: Vec<&Changed> = changes(&answer).collect();
+    let changes: Vec<&Changed> = changing::changes(&answer).collect();
     let flags: Vec<String> =
         changes.iter().filter(|changed| !changed.unchanged).map(|changed| changed.flag.clone()).collect();
     let look = !changing.dry_run && !flags.is_empty();
@@ -119,25 +119,15 @@ pub(super) fn told(
     nothing: &str,
     output: &mut Output<'_>,
 ) -> Result<ExitCode, Error> {
-    let changes: Vec<&Changed> = changes(answer).collect();
-    for changed in &changes {
-        if output.json {
-            output.object(&changed::Object::of(changed, changing.dry_run, None))?;
-        } else {
+    changing::tell(answer, changing, output, |changes, output| {
+        for changed in changes {
             let line = changed::line(changed, changing.dry_run, output.style);
             output.line(&line)?;
         }
-    }
-    if changes.is_empty() && !output.json {
-        output.say(nothing);
-    }
-    finish(&changes, changing, Also::default(), None, output)
-}
-
-fn changes(answer: &Answer) -> impl Iterator<Item = &Changed> {
-    answer.replies.iter().filter_map(|reply| match reply {
-        Reply::Changed(changed) => Some(changed),
-        _ => None,
+        if changes.is_empty() {
+            output.say(nothing);
+        }
+        Ok(())
     })
 }
 
@@ -148,10 +138,7 @@ fn finish(
     seen: Option<seen::Count>,
     output: &mut Output<'_>,
 ) -> Result<ExitCode, Error> {
-    let volatile = changes.iter().any(|changed| !changed.durable) && !changing.dry_run;
-    if volatile {
-        output.say(changed::VOLATILE);
-    }
+    let code = changing::kept(changes, changing, output);
     match seen {
         Some(count) if also.wait_seen && !count.complete() => {
             let (late, all) = (count.read - count.newest, count.read);
@@ -164,8 +151,7 @@ fn finish(
         }
         _ => {}
     }
-    // Asked for without --volatile, it is what somebody else forced in before.
-    Ok(if volatile && !changing.volatile { ExitCode::Failed } else { ExitCode::Done })
+    Ok(code)
 }
 
 /// `a=on b=12.5%`, or `a on`.

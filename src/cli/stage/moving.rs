@@ -9,7 +9,7 @@ use crate::cli::guard::bakes;
 use crate::cli::output::{Output, printable};
 use crate::cli::rollout::{self, Follow, follow, rolls};
 use crate::exit_code::ExitCode;
-use crate::ipc::flags::{Changed, How, Migration, Reply, Request, Stage, Way};
+use crate::ipc::flags::{How, Migration, Request, Stage, Way};
 use crate::paths::Project;
 use crate::services::keeper::client::Answer;
 
@@ -102,20 +102,7 @@ fn told(
     project: &Project,
     output: &mut Output<'_>,
 ) -> Result<ExitCode, Error> {
-    let changes: Vec<&Changed> = answer
-        .replies
-        .iter()
-        .filter_map(|reply| match reply {
-            Reply::Changed(changed) => Some(changed),
-            _ => None,
-        })
-        .collect();
-    let volatile = changes.iter().any(|changed| !changed.durable) && !changing.dry_run;
-    if output.json {
-        changes
-            .iter()
-            .try_for_each(|one| output.object(&changed::Object::of(one, changing.dry_run, None)))?;
-    } else {
+    changing::tell(answer, changing, output, |changes, output| {
         let style = output.style;
         let own = changes.iter().find(|changed| changed.flag == migration);
         let after = if changing.dry_run { None } else { now(migration, project) };
@@ -147,14 +134,9 @@ fn told(
             let line = format!("  {}", changed::what(changed, style));
             output.line(&line)?;
         }
-        if !changing.dry_run
-            && let Some(words) = bakes(migration, project)
-        {
-            output.line(&format!("  {words}"))?;
+        match bakes(migration, project).filter(|_| !changing.dry_run) {
+            Some(words) => output.line(&format!("  {words}")),
+            None => Ok(()),
         }
-    }
-    if volatile {
-        output.say(changed::VOLATILE);
-    }
-    Ok(if volatile && !changing.volatile { ExitCode::Failed } else { ExitCode::Done })
+    })
 }
