@@ -191,6 +191,22 @@ fn three_crashes_take_a_change_back_ban_it_and_the_supervisor_is_told_once() {
 }
 
 #[test]
+fn deaths_for_want_of_memory_and_missed_watchdogs_count_like_crashes() {
+    let rig = Supervisor::new(vec![guarded("risky", by_crashes())]);
+    let _life = rig.start();
+    rig.set("risky", "on");
+    rig.fed();
+    for life in 1..=3 {
+        let mut event = rig.crash("web#1", life);
+        let What::Exited { oom, watchdog, .. } = &mut event.what else { panic!("{event:?}") };
+        (*oom, *watchdog) = (life % 2 == 1, life % 2 == 0);
+        rig.tell(&event);
+    }
+    assert_eq!(rig.rolled_back().1.len(), 3);
+    assert_eq!(rig.home.board("risky"), Some(Value::Off.into()));
+}
+
+#[test]
 fn a_keeper_that_is_killed_while_a_change_bakes_takes_it_up_and_misses_no_crash() {
     let rig = Supervisor::new(vec![guarded("risky", by_crashes())]);
     let mut life = rig.start();
@@ -495,12 +511,22 @@ fn what_is_taken_back_is_shown_also_when_the_disk_is_full_or_read_only() {
         let mut life = rig.start();
         rig.fed();
         rig.crash_three_times();
-        rig.rolled_back();
+        let fresh = Cell::new(0);
+        let hears =
+            |said: &FromKeeper| fresh.set(fresh.get() + u32::from(matches!(said, FromKeeper::Fresh { .. })));
+        rig.home.hear_until(|said| {
+            hears(said);
+            matches!(said, FromKeeper::Noted { what: What::RolledBack { .. }, .. })
+        });
         assert_eq!(rig.home.board("risky"), Some(Value::Off.into()));
         assert_eq!(rig.home.truth().truth("risky"), Some(Value::On.into()), "in memory only");
         remount(MsFlags::empty());
         let healed = |said: &FromKeeper| matches!(said, FromKeeper::Noted { what: What::Repaired { what }, .. } if what.contains("journal"));
-        rig.home.hear_until(healed);
+        rig.home.hear_until(|said| {
+            hears(said);
+            healed(said)
+        });
+        assert_eq!(fresh.get(), 1, "said once, however long it cannot be noted that it was");
         let truth = rig.home.truth();
         assert_eq!(
             (truth.facts().bans.len(), truth.truth("risky")),
