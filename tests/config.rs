@@ -1,4 +1,4 @@
-//! Text → plan: what every mistake says, word for word. What every key means is in `config_plan.rs`.
+//! Text → plan: what every mistake says, word for word. What every key means is in `config_plan`.
 //!
 //! Each file of `tests/fixtures/config` is read as `mainstay.toml`; what is said about it stands beside it.
 
