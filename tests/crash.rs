@@ -266,6 +266,37 @@ fn boxes_of_the_dead_are_kept_until_they_are_recorded_and_not_more_than_256() {
 }
 
 #[test]
+fn lives_that_nobody_had_read_when_the_next_one_wrote_are_told_apart() {
+    const LIVES: usize = 20;
+    let project = Project::running(&format!(
+        "name = \"loop\"\n[service.web]\nautostart = false\nbackoff = \"none\"\nready = {{ output = \"never\", within = \"5m\" }}\n\
+         restart = {{ policy = \"permanent\", max = {}, within = \"1h\" }}\n\
+         command = [\"sh\", \"-c\", \"echo I am $MAINSTAY_INCARNATION; echo and say so >&2; printf half; exit 3\"]\n",
+        LIVES - 1
+    ));
+    let logger = project.pid("mainstay.logger");
+    let cursor = project.cursor();
+    kill(logger, Signal::SIGSTOP);
+    // It says that the first life has failed, as it has to.
+    project.mainstay(&["start", "web"]);
+    project.wait("web", "gave_up", &cursor);
+    kill(logger, Signal::SIGCONT);
+    newest(&project, LIVES);
+    for record in records(&project) {
+        let mut words: Vec<&str> =
+            record["words"].as_array().unwrap().iter().map(|word| word["text"].as_str().unwrap()).collect();
+        words.sort_unstable();
+        assert_eq!(
+            words,
+            [&*format!("I am {}", record["incarnation"]), "and say so", "half"],
+            "{}",
+            project.read("log/web.log")
+        );
+    }
+    project.shutdown();
+}
+
+#[test]
 fn hundreds_of_deaths_at_once_with_boxes_exhaust_no_descriptors() {
     const COUNT: usize = 400;
     // What they need, wherever control groups are, and boxes for a part of them.
@@ -299,8 +330,7 @@ fn hundreds_of_deaths_at_once_with_boxes_exhaust_no_descriptors() {
     let cursor = project.cursor();
     project.mainstay(&["kill", "--signal", "KILL", "many"]).ok();
     let after = ["--after", &cursor, "--timeout", "5m"];
-    // Not for their readiness: the first words of a life are taken for the last of the one before by a logger that is behind.
-    project.mainstay(&[&["wait", "many", "--state", "starting"], &after[..]].concat()).ok();
+    project.mainstay(&[&["wait", "many", "--state", "ready"], &after[..]].concat()).ok();
     check();
     let log = project.read("log/mainstay.log");
     assert_eq!(log.matches("descriptors are short").count(), usize::from(grouped(&open)), "said once");

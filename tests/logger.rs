@@ -329,7 +329,7 @@ fn a_death_is_acknowledged_when_its_record_is_complete_last_words_included() {
     let web = rig.web();
     let logger = rig.start();
     for life in 1..=50u64 {
-        rig.send(&ToLogger::Life { child: web, incarnation: life });
+        rig.send(&ToLogger::Life { child: web, incarnation: life, seam: false });
         rig.write(web, Which::Out, format!("hello from life {life}\n").as_bytes());
         rig.write(web, Which::Err, format!("last word of life {life}").as_bytes());
         rig.send(&ToLogger::Death(death(web, life, life, life)));
@@ -403,13 +403,13 @@ fn a_ready_line_is_found_however_it_comes_and_told_for_its_life_only() {
     // Before any life it is nobody's readiness.
     rig.write(web, Which::Out, b"listening on\n");
     await_empty(&rig, web, Which::Out);
-    rig.send(&ToLogger::Life { child: web, incarnation: 1 });
+    rig.send(&ToLogger::Life { child: web, incarnation: 1, seam: false });
     rig.write(web, Which::Out, b"not yet: listen");
     await_empty(&rig, web, Which::Out);
     rig.write(web, Which::Out, b"ing on :8080\nlistening on :8081\n");
     assert_eq!(rig.receive(), told(1));
     // Split, on stderr, with a logger that dies between both halves.
-    rig.send(&ToLogger::Life { child: web, incarnation: 2 });
+    rig.send(&ToLogger::Life { child: web, incarnation: 2, seam: false });
     rig.write(web, Which::Err, b"again listeni");
     await_empty(&rig, web, Which::Err);
     logger.kill();
@@ -418,7 +418,7 @@ fn a_ready_line_is_found_however_it_comes_and_told_for_its_life_only() {
     rig.write(web, Which::Err, b"ng on :8080");
     assert_eq!(rig.receive(), told(2));
     // Not across the end of a line.
-    rig.send(&ToLogger::Life { child: web, incarnation: 3 });
+    rig.send(&ToLogger::Life { child: web, incarnation: 3, seam: false });
     rig.write(web, Which::Out, b"listening\n on\n");
     rig.send(&ToLogger::Death(death(web, 1, 1, 3)));
     assert_eq!(rig.receive(), FromLogger::Recorded { seq: 1, unwritten: 0 });
@@ -449,7 +449,7 @@ fn a_life_is_known_before_its_bytes_are_taken_whenever_it_begins() {
         if calls > 0 && stepper.step(calls) == Stopped::Idle {
             break;
         }
-        rig.send(&ToLogger::Life { child: web, incarnation: 1 });
+        rig.send(&ToLogger::Life { child: web, incarnation: 1, seam: false });
         rig.write(web, Which::Out, b"later\n");
         assert_eq!(stepper.step(usize::MAX), Stopped::Idle);
         let told = rig.received();
@@ -517,12 +517,17 @@ fn a_logger_that_must_not_read_yet_reads_nothing() {
     rig.write(web, Which::Out, b"up\n");
     let logger = rig.spawn();
     let stepper = Stepper::seize(logger.pid);
-    rig.send(&ToLogger::Hello { foreground: false, width: 3, project: "shop".into() });
+    rig.send(&ToLogger::Hello {
+        foreground: false,
+        width: 3,
+        project: "shop".into(),
+        seams: logger_rig::seams(),
+    });
     rig.tell_stream(web);
     // It has seen both, and that the pipe has something.
     assert_eq!(stepper.step(usize::MAX), Stopped::Idle);
     stepper.release();
-    rig.send(&ToLogger::Life { child: web, incarnation: 5 });
+    rig.send(&ToLogger::Life { child: web, incarnation: 5, seam: false });
     rig.send(&ToLogger::Begin);
     assert_eq!(rig.receive(), FromLogger::ReadyLine { child: web, incarnation: 5 });
     logger.finish();
@@ -642,7 +647,7 @@ fn a_terminal_that_does_not_read_stops_nothing() {
     for _ in 0..2000 {
         rig.write(web, Which::Out, &line); // would never end if the logger waited for the screen
     }
-    rig.send(&ToLogger::Life { child: web, incarnation: 1 });
+    rig.send(&ToLogger::Life { child: web, incarnation: 1, seam: false });
     rig.send(&ToLogger::Death(death(web, 1, 1, 1)));
     assert_eq!(rig.receive(), FromLogger::Recorded { seq: 1, unwritten: 0 });
     logger.finish();

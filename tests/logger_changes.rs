@@ -57,7 +57,7 @@ fn an_instance_that_is_added_later_is_read_from_its_first_byte() {
     // It may have written before the logger hears of it.
     rig.write(added, Which::Out, b"early\n");
     rig.tell_stream(added);
-    rig.send(&ToLogger::Life { child: added, incarnation: 7 });
+    rig.send(&ToLogger::Life { child: added, incarnation: 7, seam: false });
     rig.write(added, Which::Out, b"listening\n");
     assert_eq!(rig.receive(), FromLogger::ReadyLine { child: added, incarnation: 7 });
     rig.write(added, Which::Err, b"late\n");
@@ -143,7 +143,7 @@ fn a_number_that_is_given_again_has_nothing_of_the_one_before() {
         rig.sources[0].ready = Some("listening".into());
         rig.tell_stream(one);
         rig.lives.insert(one, 6);
-        rig.send(&ToLogger::Life { child: one, incarnation: 6 });
+        rig.send(&ToLogger::Life { child: one, incarnation: 6, seam: false });
         // A death of the one before that is told too late.
         rig.send(&ToLogger::Death(death(one, "pool#1", 5)));
         assert_eq!(rig.receive(), FromLogger::Recorded { seq: 5, unwritten: 0 });
@@ -182,12 +182,22 @@ fn what_is_told_at_once_is_done_in_its_order() {
         let logger = rig.spawn();
         let stepper = Stepper::seize(logger.pid);
         if begun {
-            rig.send(&ToLogger::Hello { foreground: false, width: 6, project: "shop".into() });
+            rig.send(&ToLogger::Hello {
+                foreground: false,
+                width: 6,
+                project: "shop".into(),
+                seams: logger_rig::seams(),
+            });
             rig.send(&ToLogger::Begin);
         }
         assert_eq!(stepper.step(usize::MAX), Stopped::Idle);
         if !begun {
-            rig.send(&ToLogger::Hello { foreground: false, width: 6, project: "shop".into() });
+            rig.send(&ToLogger::Hello {
+                foreground: false,
+                width: 6,
+                project: "shop".into(),
+                seams: logger_rig::seams(),
+            });
         }
         rig.tell_stream(one);
         rig.send(&ToLogger::Death(death(one, "pool#1", 5)));
@@ -199,7 +209,7 @@ fn what_is_told_at_once_is_done_in_its_order() {
         rig.write(one, Which::Out, b"new: begins\n");
         rig.tell_stream(one);
         if gone {
-            rig.send(&ToLogger::Life { child: one, incarnation: 6 });
+            rig.send(&ToLogger::Life { child: one, incarnation: 6, seam: false });
         }
         if !begun {
             rig.send(&ToLogger::Begin);
@@ -245,7 +255,7 @@ fn events_of_a_name_are_its_newest_owners_when_the_one_before_is_forgotten() {
         let (gone, stays) = if first_gone == 0 { (one, two) } else { (two, one) };
         rig.send(&ToLogger::Gone { child: gone });
         assert_eq!(rig.receive(), FromLogger::Forgotten { child: gone });
-        rig.send(&ToLogger::Life { child: stays, incarnation: 2 });
+        rig.send(&ToLogger::Life { child: stays, incarnation: 2, seam: false });
         let event = |what| Event {
             seq: 1,
             time: Default::default(),
@@ -347,7 +357,7 @@ fn change_after(first: usize, second: Option<usize>, heard: bool) -> bool {
             rig.tell();
             rig.tell_stream(three);
             rig.lives.insert(three, 3);
-            rig.send(&ToLogger::Life { child: three, incarnation: 3 });
+            rig.send(&ToLogger::Life { child: three, incarnation: 3, seam: false });
             rig.gone.push(one);
             rig.send(&ToLogger::Gone { child: one });
             rig.sources[three as usize].present = true;
@@ -383,7 +393,7 @@ fn change_after(first: usize, second: Option<usize>, heard: bool) -> bool {
         if rig.gone.is_empty() {
             rig.exchange(one, "pool", reused);
             rig.tell_stream(one);
-            rig.send(&ToLogger::Life { child: one, incarnation: 4 });
+            rig.send(&ToLogger::Life { child: one, incarnation: 4, seam: false });
             rig.write(one, Which::Out, b"the new");
         }
     }
@@ -460,7 +470,7 @@ fn no_descriptor_and_no_memory_is_left_of_two_hundred_that_came_and_went() {
             false => assert_eq!(rig.source(&service, &service, 1 << 20, 5), child),
         }
         rig.tell_stream(child);
-        rig.send(&ToLogger::Life { child, incarnation: u64::from(n) + 1 });
+        rig.send(&ToLogger::Life { child, incarnation: u64::from(n) + 1, seam: false });
         rig.write(child, Which::Out, format!("{service} was here").as_bytes());
         rig.send(&ToLogger::Gone { child });
         assert_eq!(rig.receive(), FromLogger::Forgotten { child });

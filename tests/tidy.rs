@@ -19,6 +19,7 @@ const PURE: &[(&str, &[&str])] = &[
     ("src/ipc/registry.rs", &["ipc", "time"]),
     ("src/services/registry/book.rs", &["exit_code", "ipc", "time"]),
     ("src/ipc/codec.rs", &["ipc", "time"]),
+    ("src/ipc/seam.rs", &["ipc"]),
     ("src/driver/ring.rs", &["ipc", "supervisor", "time"]),
     ("src/driver/roster.rs", &["config", "supervisor", "time"]),
 ];

@@ -159,9 +159,8 @@ impl BlackBox {
 
     /// A copy that holds these cells only.
     fn copy(&self, cells: Range<usize>) -> io::Result<Image> {
-        let mut bytes = vec![0; cells.len() * 8];
-        memory::read_at(self.memory.as_fd(), &mut bytes, cells.start as u64 * 8)?;
-        let words = bytes.as_chunks::<8>().0.iter().map(|bytes| u64::from_le_bytes(*bytes)).collect();
+        let mut words = vec![0; cells.len()];
+        memory::read_words_at(self.memory.as_fd(), &mut words, cells.start as u64 * 8)?;
         Ok(Image { head: Vec::new(), first: cells.start, words })
     }
 }

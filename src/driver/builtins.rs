@@ -67,7 +67,7 @@ impl Program {
             null: Arc::new(File::options().read(true).write(true).open("/dev/null")?.into()),
             declarations: Arc::new(sealed(declared)?),
             telemetry: Arc::new(sealed_settings(telemetry)?),
-            intents: Arc::new(memory::zeroed("mainstay.logger", 64 << 10)?),
+            intents: Arc::new(memory::zeroed("mainstay.logger", 1 << 20)?),
             holding: [Arc::new(read), Arc::new(write)],
         })
     }
@@ -271,6 +271,7 @@ impl Driver {
             foreground: self.options.foreground,
             width: u32::try_from(self.roster.width(&self.core)).unwrap_or(16),
             project: self.rooms.project().name.clone(),
+            seams: self.sewing.seams,
         };
         self.logger.say(&hello, Vec::new());
         self.say_recent_changes();
@@ -289,7 +290,8 @@ impl Driver {
         for child in users {
             if let Some(life) = self.slots[child.0 as usize].life.as_ref().filter(|life| !life.reaped) {
                 let incarnation = life.incarnation.0;
-                self.logger.say(&ToLogger::Life { child: child.0, incarnation }, Vec::new());
+                let (child, seam) = (child.0, life.seam);
+                self.logger.say(&ToLogger::Life { child, incarnation, seam }, Vec::new());
             }
         }
         self.logger.say(&ToLogger::Begin, Vec::new());
@@ -338,7 +340,8 @@ impl Driver {
     }
 
     pub(super) fn say_life(&mut self, child: ChildId, incarnation: Incarnation) {
-        self.logger.say(&ToLogger::Life { child: child.0, incarnation: incarnation.0 }, Vec::new());
+        let life = ToLogger::Life { child: child.0, incarnation: incarnation.0, seam: false };
+        self.logger.say(&life, Vec::new());
         self.logger.press();
     }
 
@@ -403,7 +406,6 @@ impl Driver {
             None => self.logger.say_if_room(&death),
             Some(memory) => self.logger.say(&death, vec![memory.clone()]),
         }
-        // Else the next life's first words may be taken for its last ones.
         self.logger.press();
         self.deaths.push(Unrecorded { death, seq, blackbox: memory });
     }

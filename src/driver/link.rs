@@ -5,9 +5,7 @@
 //! fresh pair for each life ([`Link::renew`]), into which the driver says again what still holds.
 
 use crate::ipc::codec;
-use crate::sys::ready::{self, Want};
-use crate::sys::{clock, futex, socket};
-use crate::time::Duration;
+use crate::sys::socket;
 use std::collections::VecDeque;
 use std::io;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
@@ -18,11 +16,6 @@ const ROOM: usize = 20_000;
 
 /// Messages that came one after the other share a packet up to this length: each packet wakes the reader.
 const FULL: usize = 8 << 10;
-
-/// How long a built-in may take to make room before the start of a life whose first words count.
-const PATIENCE: Duration = Duration::from_millis(100);
-/// How often to try meanwhile.
-const AGAIN: Duration = Duration::from_micros(200);
 
 #[derive(Default)]
 struct Packet {
@@ -44,8 +37,6 @@ pub struct Link {
     spare: Vec<u8>,
     /// What waits must be said before anybody is started.
     pressing: bool,
-    /// It was waited for in vain.
-    is_stuck: bool,
     /// Messages that were dropped because too many waited.
     dropped: u64,
 }
@@ -55,16 +46,7 @@ impl Link {
     pub fn new() -> io::Result<Link> {
         let (ours, theirs) = socket::pair()?;
         let (waiting, spare) = (VecDeque::new(), Vec::new());
-        Ok(Link {
-            ours,
-            theirs: Arc::new(theirs),
-            waiting,
-            messages: 0,
-            spare,
-            pressing: false,
-            is_stuck: false,
-            dropped: 0,
-        })
+        Ok(Link { ours, theirs: Arc::new(theirs), waiting, messages: 0, spare, pressing: false, dropped: 0 })
     }
 
     /// Replaces the pair for the next life; what waited is forgotten.
@@ -73,7 +55,7 @@ impl Link {
         self.ours = ours;
         self.theirs = Arc::new(theirs);
         self.waiting.clear();
-        (self.messages, self.pressing, self.is_stuck) = (0, false, false);
+        (self.messages, self.pressing) = (0, false);
         Ok(())
     }
 
@@ -117,7 +99,7 @@ impl Link {
         }
     }
 
-    /// What was said last must be known before the first byte of the next life, whosever it is.
+    /// What was said last should be known before the first byte of the next life, whosever it is.
     pub fn press(&mut self) {
         self.pressing = true;
     }
@@ -126,23 +108,6 @@ impl Link {
     pub fn flush_before_start(&mut self) {
         if self.pressing || self.waiting.len() > 1 {
             self.flush();
-        }
-    }
-
-    /// The same before the start of a life whose first words are waited for: of that life the built-in must know before it reads
-    /// them. So this waits until a built-in that is far behind has made room: a bounded exception to never waiting,
-    /// since one that makes none within [`PATIENCE`] is not waited for again until it does.
-    pub fn flush_before_first_words(&mut self) {
-        let until = clock::now() + PATIENCE;
-        while self.flush() && !self.is_stuck {
-            let now = clock::now();
-            let room = Want { fd: self.ours.as_fd(), read: false, write: true };
-            let ready = ready::wait(&[room], Some(until.since(now)));
-            if ready.is_ok_and(|ready| ready[0]) {
-                // There may be room, and too many descriptors on their way.
-                futex::pause(AGAIN);
-            }
-            self.is_stuck = clock::now() >= until;
         }
     }
 
@@ -163,7 +128,6 @@ impl Link {
                 Err(_) => return true,
             }
         }
-        self.is_stuck = false;
         self.waiting.shrink_to(64);
         self.spare.shrink_to(FULL);
         false
@@ -196,6 +160,7 @@ impl Link {
 mod tests {
     use super::*;
     use crate::ipc::builtin::ToLogger;
+    use crate::ipc::seam::Seams;
 
     /// The packets that arrive: how many messages each has, and with how many descriptors.
     fn arrived(link: &Link) -> Vec<(usize, usize)> {
@@ -218,7 +183,8 @@ mod tests {
     }
 
     fn long(length: usize) -> ToLogger {
-        ToLogger::Hello { foreground: true, width: 0, project: "x".repeat(length) }
+        let seams = Seams::new([1, 2]);
+        ToLogger::Hello { foreground: true, width: 0, project: "x".repeat(length), seams }
     }
 
     #[test]
@@ -233,7 +199,7 @@ mod tests {
         link.say_if_room(&long(FULL));
         link.say_if_room(&gone(5));
         // Together they would be longer than a packet.
-        link.say_if_room(&long(codec::LIMIT - 20));
+        link.say_if_room(&long(codec::LIMIT - 40));
         link.say_if_room(&gone(6));
         assert!(!link.flush());
         assert_eq!(arrived(&link), [(2, 0), (1, 1), (2, 0), (1, 0), (1, 0), (1, 0)]);

@@ -49,7 +49,7 @@ impl Driver {
             self.happened.push_back(Event::StartFailed(child, incarnation));
             return;
         }
-        self.before_start(child, incarnation);
+        let seam = self.before_start(child, incarnation);
         self.ledger.intend(child, incarnation);
         self.make_blackbox(child, incarnation);
         self.remember_memory(child);
@@ -58,8 +58,8 @@ impl Driver {
             Ok(started) => {
                 self.ledger.began(child, started.pid, started.pidfd.as_fd(), at);
                 let pid = started.pid;
-                let life =
-                    Life { incarnation, pid, pidfd: started.pidfd, started: at, asked: false, reaped: false };
+                let pidfd = started.pidfd;
+                let life = Life { incarnation, pid, pidfd, started: at, seam, asked: false, reaped: false };
                 if let Err(error) = self.watch(Source::Exit(child.0), &life.pidfd, Interest::READABLE) {
                     self.warn(format!("cannot watch `{}` (pid {pid}): {error}", self.roster.instance(child)));
                 }
@@ -92,22 +92,25 @@ impl Driver {
         }
     }
 
-    /// What must be known before the first byte of output.
-    fn before_start(&mut self, child: ChildId, incarnation: Incarnation) {
+    /// What must be known before the first byte of output; whether a seam tells it from what was before.
+    fn before_start(&mut self, child: ChildId, incarnation: Incarnation) -> bool {
         match self.roster.builtin(child) {
             Some(Builtin::Logger) => self.greet_logger(child),
             Some(Builtin::Keeper) => self.greet_keeper(child),
             Some(Builtin::Registry) => self.greet_registry(child),
             Some(Builtin::Telemetry) => self.greet_telemetry(child),
             None => {
-                if matches!(self.ready_of(child), Ready::Output(_)) {
+                let pipes = self.slots[child.0 as usize].pipes.as_ref();
+                let seam = pipes.is_some_and(|pipes| self.sewing.sew(incarnation, pipes));
+                if !seam && matches!(self.ready_of(child), Ready::Output(_)) {
                     self.say_life(child, incarnation);
-                    self.logger.flush_before_first_words();
                 }
-                // The death before it, too.
+                // The death before it, too: the log reads better when that is known first.
                 self.logger.flush_before_start();
+                return seam;
             }
         }
+        false
     }
 
     fn fork(&mut self, child: ChildId, incarnation: Incarnation) -> Result<Started, StartError> {

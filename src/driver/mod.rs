@@ -17,6 +17,7 @@
 //! | `revise.rs` | another plan: the file read again, other numbers of instances |
 //! | `workshop.rs`, `stencil.rs` | what a program needs to be started; templates |
 //! | `builtins.rs`, `link.rs` | the built-ins as children, and the lines to them |
+//! | `seams.rs` | where in a pipe the words of one life end and those of the next begin |
 //! | `asleep.rs` | built-ins that are started when somebody wants something of them |
 //! | `flag_variables.rs` | flags in the environment of a life |
 //! | `audience.rs` | who is told of every life and its black box: keeper and telemetry |
@@ -49,6 +50,7 @@ mod revise;
 mod ring;
 mod rooms;
 mod roster;
+mod seams;
 mod setup;
 mod slot;
 mod stencil;
@@ -83,6 +85,7 @@ use mio::{Interest, Poll, Token};
 use revise::Revising;
 use ring::Ring;
 use roster::Roster;
+use seams::Sewing;
 use slot::Slot;
 use std::collections::{HashMap, VecDeque};
 use std::io;
@@ -208,6 +211,7 @@ pub struct Driver {
     clients: HashMap<u32, ConnectionId>,
     program: Program,
     logger: Link,
+    sewing: Sewing,
     keeper: Option<Link>,
     /// The lines to those that begin asleep, in the order of [`asleep::DOORS`]; `None`: it never ran.
     woken: [Option<Link>; asleep::DOORS.len()],

@@ -13,6 +13,7 @@ use super::readiness::Probes;
 use super::ring::Ring;
 use super::rooms::Rooms;
 use super::roster::{self, Builtin, Entry, Roster};
+use super::seams::Sewing;
 use super::slot::Slot;
 use super::stencil::Stencil;
 use super::watchdog::Memory;
@@ -142,6 +143,7 @@ impl Driver {
                 .and_then(Server::from_listener)
                 .map_err(system("listening on the control socket"))?,
             logger: Link::new().map_err(system("making the line to the logger"))?,
+            sewing: Sewing::new().map_err(system("preparing the pipes for output"))?,
             keeper: match keeps {
                 false => None,
                 true => Some(Link::new().map_err(system("making the line to the keeper"))?),

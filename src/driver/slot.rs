@@ -61,6 +61,8 @@ pub struct Life {
     /// Kept after reaping, while helpers of its process group are ended through it.
     pub pidfd: OwnedFd,
     pub started: Instant,
+    /// A seam in its pipes tells its words from those of the life before.
+    pub seam: bool,
     /// It was asked to stop.
     pub asked: bool,
     /// The main process is reaped; helpers are still there.

@@ -2,6 +2,7 @@
 //! supervisor keeps both ends of: what is sent while a built-in is dead waits for its next life.
 
 use super::control::{Event, What};
+use super::seam::Seams;
 use crate::time::Wall;
 use bincode::{Decode, Encode};
 
@@ -9,8 +10,8 @@ use bincode::{Decode, Encode};
 ///
 /// Order for each new life of the logger (and for an adopted one, after the supervisor's own death; all of
 /// it may be repeated): `Hello`, `Changed` as often as there was a change not long ago, every `Stream`, every unacknowledged `Death` and after it the `Life` of
-/// each instance that runs, then `Begin`. Later ones as they come: `Life` before the fork, `Death` after the
-/// reaping and before the next `Life`; `Stream` before the first `Life` of an instance that is added, `Gone` after
+/// each instance that runs, then `Begin`. Later ones as they come: `Death` after the reaping and before the next life begins,
+/// which the pipes tell themselves ([`Seams`]); `Life` where they could not; `Stream` before the first `Life` of an instance that is added, `Gone` after
 /// the last `Death` of one that is removed. An instance whose `Gone` was not answered yet is told to the next life
 /// of the logger like any other, and its `Gone` after it.
 #[derive(Clone, Debug, PartialEq, Eq, Encode, Decode)]
@@ -24,6 +25,8 @@ pub enum ToLogger {
         width: u32,
         /// The project.
         project: String,
+        /// How the lives of an instance are told apart in its pipes.
+        seams: Seams,
     },
     /// An instance that has output. With it come two descriptors: the read ends of stdout and stderr.
     /// Sent again to each life of the logger, and at any time: when an instance is added, or when something in it
@@ -43,7 +46,8 @@ pub enum ToLogger {
         /// Report the first line of each life that contains this text.
         ready: Option<String>,
     },
-    /// A life is about to begin: sent before the fork, so no output can overtake it. Sent again to each
+    /// A life has begun, or is about to: sent before the fork when its pipes were too full for a seam, so that it is known
+    /// at least; what the life before left in there is then told apart from its words only by when it is read. Sent again to each
     /// life of the logger for the instances that run; it re-arms [`FromLogger::ReadyLine`] (a second report
     /// of which changes nothing).
     Life {
@@ -51,6 +55,8 @@ pub enum ToLogger {
         child: u32,
         /// Which.
         incarnation: u64,
+        /// There was a seam before its words: if the logger has not met it yet, the life begins there.
+        seam: bool,
     },
     /// A life has ended: drain what it wrote, mark the end in its log, write its crash record when
     /// `crash` is not 0. With it comes its black box when it says so. Sent again to the next life of the logger until it was acknowledged.

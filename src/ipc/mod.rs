@@ -1,4 +1,4 @@
-//! What our processes say to each other: data ([`control`], [`flags`], [`registry`], [`builtin`], [`declared`]), bytes ([`codec`],
+//! What our processes say to each other: data ([`control`], [`flags`], [`registry`], [`builtin`], [`declared`], [`seam`]), bytes ([`codec`],
 //! [`frame`]), sockets ([`server`], [`client`]).
 
 pub mod builtin;
@@ -10,4 +10,5 @@ pub mod flags;
 pub mod frame;
 pub mod notify;
 pub mod registry;
+pub mod seam;
 pub mod server;

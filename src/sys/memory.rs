@@ -99,6 +99,20 @@ pub fn read_at(memory: BorrowedFd<'_>, bytes: &mut [u8], offset: u64) -> io::Res
     Ok(read)
 }
 
+/// Fills `words`, little-endian, with what is in it from byte `offset` on, a copy. What is not there stays as it is.
+///
+/// # Errors
+/// It cannot be read.
+pub fn read_words_at(memory: BorrowedFd<'_>, words: &mut [u64], offset: u64) -> io::Result<()> {
+    // SAFETY: the bytes of integers are bytes, and every value of those is an integer; `bytes` ends before `words` is used again.
+    let (_, bytes, _) = unsafe { words.align_to_mut::<u8>() };
+    read_at(memory, bytes, offset)?;
+    if cfg!(target_endian = "big") {
+        words.iter_mut().for_each(|word| *word = u64::from_le(*word));
+    }
+    Ok(())
+}
+
 /// Writes `bytes` at byte `offset`.
 ///
 /// # Errors

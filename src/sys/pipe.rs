@@ -8,7 +8,8 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags, open};
 use rustix::io::{Errno, ioctl_fionread};
 use rustix::pipe::{PipeFlags, SpliceFlags, fcntl_getpipe_size, fcntl_setpipe_size, pipe_with};
-use std::io;
+use std::ffi::CStr;
+use std::io::{self, Write};
 use std::os::fd::{AsFd, AsRawFd, OwnedFd};
 
 /// A new pipe, (read end, write end): non-blocking, closed on exec.
@@ -45,8 +46,19 @@ pub fn readable_one_of(ends: &[&dyn AsFd]) -> io::Result<()> {
 /// Non-blocking is a property of the description, which `end` may share with other processes: they must
 /// not find their end changed. Needs `/proc`.
 pub fn reopen_for_reading(end: impl AsFd) -> io::Result<OwnedFd> {
-    let path = format!("/proc/self/fd/{}", end.as_fd().as_raw_fd());
-    Ok(open(path, OFlags::RDONLY | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())?)
+    reopen(end, OFlags::RDONLY)
+}
+
+/// The same for its write end. Allocates nothing.
+pub fn reopen_for_writing(end: impl AsFd) -> io::Result<OwnedFd> {
+    reopen(end, OFlags::WRONLY)
+}
+
+fn reopen(end: impl AsFd, how: OFlags) -> io::Result<OwnedFd> {
+    let mut path = [0; 32];
+    write!(&mut path[..], "/proc/self/fd/{}\0", end.as_fd().as_raw_fd())?;
+    let path = CStr::from_bytes_until_nul(&path).map_err(io::Error::other)?;
+    Ok(open(path, how | OFlags::NONBLOCK | OFlags::CLOEXEC, Mode::empty())?)
 }
 
 /// How many bytes are waiting to be read.
@@ -85,7 +97,7 @@ fn none_is_zero(result: Result<usize, Errno>) -> io::Result<usize> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::io::{Read, Write};
+    use std::io::Read;
 
     #[test]
     fn a_look_takes_nothing_and_a_move_takes_exactly_what_was_asked() {

@@ -4,6 +4,7 @@
 
 use mainstay::ipc::builtin::{Death, FromLogger, ToLogger};
 use mainstay::ipc::codec;
+use mainstay::ipc::seam::Seams;
 use mainstay::services::logger::line::{Kind, Line, Which};
 use mainstay::services::logger::older;
 use mainstay::supervisor::Cause;
@@ -30,6 +31,11 @@ pub const WATCHDOG: Duration = Duration::from_secs(120);
 
 const LOGGER: &str = env!("CARGO_BIN_EXE_mainstay");
 
+/// How lives are told apart in pipes; what the random numbers are does not matter here.
+pub fn seams() -> Seams {
+    Seams::new([0x00ff_1234_5678_9abc, 0xdef0_0011_2233_4455])
+}
+
 /// An instance with output.
 pub struct Source {
     pub service: String,
@@ -54,6 +60,8 @@ pub struct Rig {
     holding: [Arc<OwnedFd>; 2],
     pub sources: Vec<Source>,
     pub lives: BTreeMap<u32, u64>,
+    /// Their lives are told apart by seams.
+    pub sewn: bool,
     pub deaths: Vec<Death>,
     /// Removed, and not forgotten yet.
     pub gone: Vec<u32>,
@@ -146,6 +154,7 @@ impl Rig {
             holding: [Arc::new(read), Arc::new(write)],
             sources: Vec::new(),
             lives: BTreeMap::new(),
+            sewn: false,
             deaths: Vec::new(),
             gone: Vec::new(),
             foreground: false,
@@ -183,6 +192,13 @@ impl Rig {
 
     pub fn write(&self, child: u32, which: Which, bytes: &[u8]) {
         (&self.sources[child as usize].write[which as usize]).write_all(bytes).unwrap();
+    }
+
+    /// Puts the seam before a life into both pipes.
+    pub fn sew(&self, child: u32, life: u64) {
+        for which in Which::BOTH {
+            self.write(child, which, &seams().before(life));
+        }
     }
 
     /// A logger that was told nothing yet.
@@ -228,7 +244,12 @@ impl Rig {
     /// What each life of the logger is told.
     pub fn tell(&self) {
         let width = self.sources.iter().map(|source| source.instance.len()).max().unwrap_or(0) as u32;
-        self.send(&ToLogger::Hello { foreground: self.foreground, width, project: "shop".into() });
+        self.send(&ToLogger::Hello {
+            foreground: self.foreground,
+            width,
+            project: "shop".into(),
+            seams: seams(),
+        });
         for (child, source) in (0..).zip(&self.sources) {
             if source.present {
                 self.tell_stream(child);
@@ -238,7 +259,7 @@ impl Rig {
             self.send(&ToLogger::Death(death.clone()));
         }
         for (&child, &incarnation) in &self.lives {
-            self.send(&ToLogger::Life { child, incarnation });
+            self.send(&ToLogger::Life { child, incarnation, seam: self.sewn });
         }
         for &child in &self.gone {
             self.send(&ToLogger::Gone { child });

@@ -31,7 +31,7 @@ impl<'a> Backwards<'a> {
         loop {
             // The newline at the very end belongs to the line that is looked for.
             let before_last = self.rest.len().saturating_sub(1).saturating_sub(searched);
-            if let Some(newline) = self.rest[..before_last].iter().rposition(|&byte| byte == b'\n') {
+            if let Some(newline) = memchr::memrchr(b'\n', &self.rest[..before_last]) {
                 self.hand_out(newline + 1, line);
                 return Ok(true);
             }

@@ -2,6 +2,7 @@
 
 use super::line::Which;
 use super::memory::Word;
+use memchr::{memmem, memrchr};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
 
@@ -37,8 +38,9 @@ pub(super) struct Child {
 pub(super) struct Awaited {
     /// Of which life.
     pub(super) life: u64,
-    /// The end of each stream's unfinished line: what could be the beginning of the text.
-    pub(super) tails: [Vec<u8>; 2],
+    /// The end of each stream's unfinished line: what could be the beginning of the text. `None`: what the stream holds is
+    /// still of a life before.
+    pub(super) tails: [Option<Vec<u8>>; 2],
 }
 
 impl Child {
@@ -50,7 +52,7 @@ impl Child {
     /// Whether these bytes, after what came before, have the awaited text in a line.
     pub(super) fn tells_ready(&self, which: Which, bytes: &[u8]) -> bool {
         let (Some(awaited), Some(text)) = (&self.awaited, &self.ready) else { return false };
-        let tail = &awaited.tails[which as usize];
+        let Some(tail) = &awaited.tails[which as usize] else { return false };
         // Text that crosses from the tail into the new bytes; it has no newline, so it is in one line.
         let joint = [tail, &bytes[..bytes.len().min(text.len().saturating_sub(1))]].concat();
         contains(&joint, text) || contains(bytes, text)
@@ -59,8 +61,8 @@ impl Child {
     /// Remembers of taken bytes what may be the beginning of the text.
     pub(super) fn remember(&mut self, which: Which, bytes: &[u8]) {
         let (Some(awaited), Some(text)) = (&mut self.awaited, &self.ready) else { return };
-        let tail = &mut awaited.tails[which as usize];
-        let line = match bytes.iter().rposition(|&byte| byte == b'\n') {
+        let Some(tail) = &mut awaited.tails[which as usize] else { return };
+        let line = match memrchr(b'\n', bytes) {
             Some(newline) => {
                 tail.clear();
                 &bytes[newline + 1..]
@@ -74,7 +76,7 @@ impl Child {
 }
 
 fn contains(bytes: &[u8], text: &[u8]) -> bool {
-    !text.is_empty() && bytes.windows(text.len()).any(|window| window == text)
+    !text.is_empty() && memmem::find(bytes, text).is_some()
 }
 
 #[cfg(test)]
@@ -93,7 +95,7 @@ mod tests {
             word: Word::default(),
             ready: Some(text.as_bytes().into()),
             armed: 1,
-            awaited: Some(Box::new(Awaited { life: 1, tails: Default::default() })),
+            awaited: Some(Box::new(Awaited { life: 1, tails: [None, Some(Vec::new())] })),
             pid: 0,
             shown: Default::default(),
         }

@@ -84,6 +84,12 @@ pub struct Line<'a> {
 pub const STAMP: usize = 24;
 
 impl<'a> Line<'a> {
+    /// Whose line it is, if it is one of ours: a quick look, for whoever passes over the lines of many.
+    pub fn instance_of(bytes: &'a [u8]) -> Option<&'a [u8]> {
+        let rest = bytes.get(STAMP..)?.strip_prefix(b" ")?;
+        Some(&rest[..memchr::memchr(b' ', rest)?])
+    }
+
     /// The line that these bytes are, without their newline; `None` when nothing of ours wrote them.
     pub fn parse(bytes: &'a [u8]) -> Option<Line<'a>> {
         let stamp = std::str::from_utf8(bytes.get(..STAMP)?).ok()?;

@@ -224,7 +224,7 @@ impl Memory {
         }
     }
 
-    /// Sets an instance's bits. Where the memory ends and cannot grow (64 KiB are enough for 7,680 instances)
+    /// Sets an instance's bits. Where the memory ends and cannot grow (1 MiB, of which only what is written takes memory, is enough for 130,560 instances)
     /// nothing is remembered: then a death of the logger costs later instances the mark of a rest, no byte.
     pub(super) fn set_word(&self, child: u32, bits: u64) -> io::Result<()> {
         match self.0.write_all_at(&bits.to_le_bytes(), WORDS + 8 * u64::from(child)) {

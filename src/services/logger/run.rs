@@ -198,7 +198,7 @@ impl Logger {
                 self.queued[child as usize * 2 + which as usize] = false;
                 match self.take(child, which)? {
                     Taken::Nothing => {}
-                    Taken::Bytes(_) => self.wake((child, which)),
+                    Taken::Bytes(_) | Taken::Seam(_) => self.wake((child, which)),
                     Taken::Held => self.held.push((child, which)),
                 }
             }
@@ -221,11 +221,30 @@ impl Logger {
         let mut tell_ready =
             |child, incarnation| channel.send_now(&FromLogger::ReadyLine { child, incarnation });
         let taken = state.take(child, which, &mut tell_ready)?;
-        if let (Taken::Bytes(bytes), Some(screen)) = (taken, screen) {
-            let now = clock::wall();
-            state.show(child, which, bytes, &mut |child, which, bytes| screen.show(child, which, bytes, now));
+        match (taken, screen) {
+            (Taken::Bytes(bytes), Some(screen)) => {
+                let now = clock::wall();
+                state.show(child, which, bytes, &mut |child, which, bytes| {
+                    screen.show(child, which, bytes, now)
+                });
+            }
+            (Taken::Seam(life), _) => self.pass(child, which, life)?,
+            _ => {}
         }
         Ok(taken)
+    }
+
+    /// Another life goes on in a pipe. The life before has no end in the log when its death was not told yet: then what
+    /// it left in the other pipe comes first, too.
+    fn pass(&mut self, child: u32, which: Which, life: u64) -> io::Result<()> {
+        let now = clock::wall();
+        if self.state.is_open_before(child, life) {
+            self.drain(child, life - 1, now)?;
+        }
+        if let (Some(screen), Some(child)) = (&mut self.screen, self.state.child_mut(child)) {
+            screen.end(child, now);
+        }
+        self.state.pass(child, which, life)
     }
 
     /// Says what is to be said, and waits for room when there is none.
@@ -289,7 +308,8 @@ impl Logger {
             }
             // Meant for the life before, which took what belongs to it; all of it is sent again.
             _ if !self.greeted => return Ok(()),
-            ToLogger::Hello { foreground, width, project: _ } => {
+            ToLogger::Hello { foreground, width, project: _, seams } => {
+                self.state.seams = Some(seams);
                 return self.hello(foreground, width as usize);
             }
             ToLogger::Begin => return self.begin(batch),
@@ -307,7 +327,7 @@ impl Logger {
                 Task::Stream(stream)
             }
             ToLogger::Gone { child } => Task::Gone(child),
-            ToLogger::Life { child, incarnation } => Task::Life { child, incarnation },
+            ToLogger::Life { child, incarnation, seam } => Task::Life { child, incarnation, seam },
             ToLogger::Death(death) => Task::Death(death, descriptors.into_iter().next()),
         };
         if self.begun { batch } else { &mut self.early }.push(task);
@@ -339,7 +359,7 @@ impl Logger {
         let mut tasks = batch.into_iter();
         while let Some(task) = tasks.next() {
             match task {
-                Task::Life { child, incarnation } => self.state.life(child, incarnation)?,
+                Task::Life { child, incarnation, seam } => self.state.life(child, incarnation, seam)?,
                 Task::Happened(event) => self.happened(&event)?,
                 Task::Death(death, blackbox) => {
                     let next = next_life(tasks.as_slice(), &death);
@@ -388,21 +408,21 @@ impl Logger {
     /// An instance writes no more: its last words, then nothing is left of it.
     fn leave(&mut self, child: u32) -> io::Result<()> {
         let now = clock::wall();
-        self.drain(child, now)?;
+        self.drain(child, u64::MAX, now)?;
         if let (Some(screen), Some(child)) = (&mut self.screen, self.state.child_mut(child)) {
             screen.end(child, now);
         }
         self.state.leave(child)
     }
 
-    fn drain(&mut self, child: u32, now: Wall) -> io::Result<()> {
+    fn drain(&mut self, child: u32, until: u64, now: Wall) -> io::Result<()> {
         let Logger { state, channel, screen, .. } = self;
         // It has to end: what cannot be told now waits in memory.
         let mut tell_ready = |child, incarnation| {
             channel.send(&FromLogger::ReadyLine { child, incarnation });
             true
         };
-        state.drain(child, &mut tell_ready, &mut |child, which, bytes| {
+        state.drain(child, until, &mut tell_ready, &mut |child, which, bytes| {
             if let Some(screen) = screen {
                 screen.show(child, which, bytes, now);
             }
@@ -446,7 +466,7 @@ impl Logger {
                 for which in Which::BOTH {
                     // As much as a pipe can hold: who writes on and on does not keep us.
                     for _ in 0..ROUNDS {
-                        if !matches!(self.take(child, which)?, Taken::Bytes(_)) {
+                        if !matches!(self.take(child, which)?, Taken::Bytes(_) | Taken::Seam(_)) {
                             break;
                         }
                     }
@@ -465,18 +485,18 @@ impl Logger {
 #[derive(Debug)]
 enum Task {
     Stream(Stream),
-    Life { child: u32, incarnation: u64 },
+    Life { child: u32, incarnation: u64, seam: bool },
     Death(Death, Option<OwnedFd>),
     Gone(u32),
     Happened(Event),
 }
 
-/// The newest life of the instance that died, if it was announced already.
+/// The newest life of the instance that died, if it was announced already and no seam is before it.
 fn next_life(later: &[Task], death: &Death) -> Option<u64> {
     // After that the number is another's.
     let same = later.iter().take_while(|task| !matches!(task, Task::Gone(child) if *child == death.child));
     let lives = same.filter_map(|task| match task {
-        Task::Life { child, incarnation } if *child == death.child => Some(*incarnation),
+        Task::Life { child, incarnation, seam: false } if *child == death.child => Some(*incarnation),
         _ => None,
     });
     lives.filter(|&life| life > death.incarnation).max()

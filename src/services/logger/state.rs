@@ -18,7 +18,9 @@ use super::line::Which;
 use super::memory::{self, Place, Word};
 use super::transfer::{MOST, Transfer};
 use crate::crash::{Changes, Names, Record, Store};
+use crate::ipc::seam::Seams;
 use crate::sys::pipe;
+use death::Pending;
 use logs::Logs;
 use std::collections::HashMap;
 use std::io;
@@ -46,8 +48,14 @@ pub(super) struct State {
     /// What should be told the supervisor about files; each trouble once ([`Complaint`]).
     pub(super) troubles: Vec<String>,
     crash_complaint: Complaint,
+    /// Deaths whose last words are still to be looked for.
+    pending: Vec<Pending>,
+    /// `Transfer::appended` when the first of them was told.
+    pending_since: u64,
     /// Records that are not written yet.
     records: Vec<Record>,
+    /// How the lives of an instance are told apart in its pipes.
+    pub(super) seams: Option<Seams>,
     /// Where the board is.
     runtime: PathBuf,
     /// Its flags, while deaths are recorded that have read some.
@@ -90,7 +98,10 @@ impl State {
             opened: 0,
             troubles: Vec::new(),
             crash_complaint: Complaint::default(),
+            pending: Vec::new(),
+            pending_since: 0,
             records: Vec::new(),
+            seams: None,
             runtime: runtime.to_owned(),
             names: None,
             changes: Changes::default(),

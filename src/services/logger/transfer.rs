@@ -42,6 +42,8 @@ pub(super) struct Transfer {
     nowhere: File,
     /// What the last [`Transfer::look`] saw.
     pub(super) seen: Vec<u8>,
+    /// Bytes that were appended to files, all together.
+    pub(super) appended: u64,
 }
 
 impl Transfer {
@@ -54,7 +56,7 @@ impl Transfer {
             pipe::set_capacity(&scratch.1, room)?;
         }
         let nowhere = OpenOptions::new().write(true).open("/dev/null")?;
-        Ok(Transfer { memory, holding, scratch, nowhere, seen: Vec::new() })
+        Ok(Transfer { memory, holding, scratch, nowhere, seen: Vec::new(), appended: 0 })
     }
 
     /// Looks at what `from` holds, without taking it; 0 when it is empty.
@@ -80,6 +82,7 @@ impl Transfer {
         text: &[u8],
     ) -> io::Result<Result<(), io::Error>> {
         self.memory.set_intent(Intent { step: Step::Appending, ..intent })?;
+        self.appended += text.len() as u64;
         Ok(file.append(text))
     }
 

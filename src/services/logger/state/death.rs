@@ -8,19 +8,31 @@ use super::super::words;
 use super::{State, Taken};
 use crate::blackbox::BlackBox;
 use crate::board::Board;
-use crate::crash::{self, Evidence, Names, Record, Unwritten};
+use crate::crash::{self, Change, Evidence, Names, Record, Unwritten};
 use crate::ipc::builtin::Death;
+use crate::ipc::seam;
 use crate::sys::{clock, pipe};
 use crate::time::Instant;
 use std::io;
 use std::os::fd::OwnedFd;
 
+/// So much may be written into logs before the last words of deaths are looked for: they are found from the end.
+const MUCH: u64 = 256 << 10;
+
+/// A death whose last words are to be looked for.
+#[derive(Debug)]
+pub(super) struct Pending {
+    death: Death,
+    evidence: Option<Evidence>,
+    changed: Vec<Change>,
+}
+
 impl State {
-    /// A life has ended: drains its pipes, marks the end, keeps what is known for [`State::record`].
+    /// A life has ended: takes its words out of its pipes, marks the end, keeps what is known for [`State::record`].
     ///
-    /// `next`: the instance's next life, when it was announced before the pipes could be drained. Then nobody can
-    /// tell which bytes are whose; readiness counts for the next life, since a life that is believed ready a
-    /// moment early does less harm than one that is never believed.
+    /// `next`: the instance's next life, when it was announced before the pipes could be drained and no seam is between the
+    /// two. Then nobody can tell which bytes are whose; readiness counts for the next life, since a life that is believed
+    /// ready a moment early does less harm than one that is never believed.
     pub(in super::super) fn death(
         &mut self,
         death: &Death,
@@ -29,23 +41,44 @@ impl State {
         tell_ready: &mut dyn FnMut(u32, u64) -> bool,
         shown: &mut dyn FnMut(&mut Child, Which, &[u8]),
     ) -> io::Result<()> {
-        let mut end = None;
         // Else its number is another's by now, who does not die of this.
         if self.child(death.child).is_some_and(|known| *known.instance == death.instance) {
             if let Some(next) = next {
-                self.arm(death.child, next);
+                self.arm(death.child, next, &Which::BOTH);
             }
-            self.drain(death.child, tell_ready, shown)?;
-            end = self.mark_end(death)?;
+            self.drain(death.child, death.incarnation, tell_ready, shown)?;
+            self.mark_end(death)?;
         }
         if death.crash != 0 && !self.crashes.has(death.crash).unwrap_or(false) {
-            let path = LogFile::new(&death.service, 0, 1).path(&self.logs);
-            let words = words::last(&path, &death.instance, death.incarnation, end).unwrap_or_default();
             let changed = self.changes.before(&death.service, death.at_ns);
             let evidence = blackbox.and_then(|memory| self.evidence(death, memory));
-            self.records.push(Record::new(death, line::stamp(death.time), evidence, changed, words));
+            if self.pending.is_empty() {
+                self.pending_since = self.transfer.appended;
+            }
+            self.pending.push(Pending { death: death.clone(), evidence, changed });
+        }
+        if self.transfer.appended - self.pending_since > MUCH {
+            self.find_words();
         }
         Ok(())
+    }
+
+    /// Finds the last words of those who died, all of one log in one search, and makes their records.
+    fn find_words(&mut self) {
+        let mut pending = std::mem::take(&mut self.pending);
+        let written = self.transfer.appended - self.pending_since;
+        pending.sort_by(|a, b| a.death.service.cmp(&b.death.service));
+        for of_one in pending.chunk_by_mut(|a, b| a.death.service == b.death.service) {
+            let path = LogFile::new(&of_one[0].death.service, 0, 1).path(&self.logs);
+            let lives = of_one.iter().map(|one| (&*one.death.instance, one.death.incarnation));
+            // What cannot be read has no words.
+            let words = words::last(&path, lives, written);
+            for (Pending { death, evidence, changed }, words) in of_one.iter_mut().zip(words) {
+                let (evidence, changed) = (evidence.take(), std::mem::take(changed));
+                self.records.push(Record::new(death, line::stamp(death.time), evidence, changed, words));
+            }
+        }
+        self.pending_since = self.transfer.appended;
     }
 
     /// What a black box says. One that cannot be read says nothing: the death is recorded all the same.
@@ -62,6 +95,8 @@ impl State {
     /// Writes the records of all deaths since the last call, in one append. How many could not be written.
     pub(in super::super) fn record(&mut self) -> u32 {
         self.names = None;
+        self.find_words();
+        self.records.sort_unstable_by_key(|record| record.number);
         let written = self.crashes.append(&std::mem::take(&mut self.records));
         let Err(Unwritten { count, error }) = written else { return 0 };
         if self.crash_complaint.is_news(clock::now()) {
@@ -71,24 +106,42 @@ impl State {
         count
     }
 
-    /// Takes what an instance's pipes hold now; not what is written meanwhile, which may never end.
+    /// Takes what an instance's lives up to this one have left in its pipes by now; not what is written meanwhile, which may
+    /// never end. Life by life, so that both streams of one come before both of the next.
     pub(in super::super) fn drain(
         &mut self,
         child: u32,
+        until: u64,
         tell_ready: &mut dyn FnMut(u32, u64) -> bool,
         shown: &mut dyn FnMut(&mut Child, Which, &[u8]),
     ) -> io::Result<()> {
-        for which in Which::BOTH {
-            let Some(known) = self.child(child) else { return Ok(()) };
-            let mut left = pipe::waiting(&known.pipes[which as usize])?;
-            while left > 0 {
-                self.look(child, which)?;
-                let Taken::Bytes(taken) = self.take(child, which, tell_ready)? else { break };
-                left = left.saturating_sub(taken as u64);
-                self.show(child, which, taken, shown);
+        let Some(known) = self.child(child) else { return Ok(()) };
+        let mut left = [pipe::waiting(&known.pipes[0])?, pipe::waiting(&known.pipes[1])?];
+        loop {
+            let mut seams = [None; 2];
+            for (which, left) in Which::BOTH.into_iter().zip(&mut left) {
+                while *left > 0 {
+                    self.look(child, which)?;
+                    match self.take(child, which, tell_ready)? {
+                        Taken::Bytes(taken) => {
+                            *left = left.saturating_sub(taken as u64);
+                            self.show(child, which, taken, shown);
+                        }
+                        Taken::Seam(life) => {
+                            seams[which as usize] = Some(life);
+                            break;
+                        }
+                        Taken::Nothing | Taken::Held => break,
+                    }
+                }
+            }
+            let next = seams.iter().flatten().copied().min();
+            let Some(life) = next.filter(|life| *life <= until) else { return Ok(()) };
+            for which in Which::BOTH.into_iter().filter(|which| seams[*which as usize] == Some(life)) {
+                self.pass(child, which, life)?;
+                left[which as usize] = left[which as usize].saturating_sub(seam::LENGTH as u64);
             }
         }
-        Ok(())
     }
 
     /// Hands the first `taken` of the bytes that were seen to `shown`.
@@ -104,17 +157,15 @@ impl State {
         }
     }
 
-    /// Marks the end of a life, once.
-    fn mark_end(&mut self, death: &Death) -> io::Result<Option<u64>> {
-        let Some(known) = self.children.get_mut(death.child as usize).and_then(Option::as_mut) else {
-            return Ok(None);
-        };
+    /// Marks the end of a life, once; not when the next one has begun in the log already.
+    fn mark_end(&mut self, death: &Death) -> io::Result<()> {
+        let Some(known) = self.child_mut(death.child) else { return Ok(()) };
         if known.awaited.as_ref().is_some_and(|awaited| awaited.life <= death.incarnation) {
             known.awaited = None;
         }
         let word = known.word;
         if word.life > death.incarnation || word.life == death.incarnation && word.ended {
-            return Ok(None);
+            return Ok(());
         }
         // The next life begins with a line of its own, whatever this one left unfinished.
         let word = Word { life: death.incarnation, ended: true, place: Default::default() };

@@ -9,17 +9,9 @@ use crate::sys::clock;
 use std::io;
 
 impl State {
-    /// Writes a mark into the log of an instance; `word`: what its word is afterwards. The end of the file
-    /// after it, when it could be written.
-    pub(in super::super) fn mark(
-        &mut self,
-        child: u32,
-        text: &str,
-        word: Option<Word>,
-    ) -> io::Result<Option<u64>> {
-        let Some(known) = self.children.get(child as usize).and_then(Option::as_ref) else {
-            return Ok(None);
-        };
+    /// Writes a mark into the log of an instance; `word`: what its word is afterwards.
+    pub(in super::super) fn mark(&mut self, child: u32, text: &str, word: Option<Word>) -> io::Result<()> {
+        let Some(known) = self.child(child) else { return Ok(()) };
         let (service, word) = (known.service, word.unwrap_or(known.word));
         let instance = known.instance.clone();
         let end = match self.end_of(service) {
@@ -30,8 +22,7 @@ impl State {
             Ok(end) => end,
             Err(error) => {
                 self.trouble(service, 0, &error);
-                self.set_word(child, word)?;
-                return Ok(None);
+                return self.set_word(child, word);
             }
         };
         self.text.clear();
@@ -56,11 +47,7 @@ impl State {
         }
         let file = &mut self.services[service].file;
         match self.transfer.append(intent, file, &self.text)? {
-            Ok(()) => {
-                let length = end.offset + self.text.len() as u64;
-                self.finish(service, child, intent, None)?;
-                Ok(Some(length))
-            }
+            Ok(()) => self.finish(service, child, intent, None),
             Err(error) => {
                 // The file is as it was, and so is whose line it ends with.
                 let open = self.services[service].open;
@@ -68,7 +55,7 @@ impl State {
                 let intent = Intent { words: [bits, None], ..intent };
                 self.finish(service, child, intent, open)?;
                 self.trouble(service, 0, &error);
-                Ok(None)
+                Ok(())
             }
         }
     }
@@ -100,34 +87,47 @@ impl State {
         self.finish(service, child, intent, None)
     }
 
-    /// A life begins, or is told again: its first line with the text is awaited.
-    pub(in super::super) fn life(&mut self, child: u32, incarnation: u64) -> io::Result<()> {
+    /// A life begins, or is told again: its first line with the text is awaited. `seam`: it begins where the pipes say so.
+    pub(in super::super) fn life(&mut self, child: u32, incarnation: u64, seam: bool) -> io::Result<()> {
         let Some(known) = self.child(child) else { return Ok(()) };
         if known.word.life < incarnation {
-            let word = Word { life: incarnation, ended: false, place: known.word.place };
-            self.mark(child, &words::life_mark(incarnation), Some(word))?;
+            if seam {
+                return Ok(());
+            }
+            self.begin_life(child, incarnation)?;
         }
-        self.arm(child, incarnation);
+        self.arm(child, incarnation, &Which::BOTH);
         Ok(())
     }
 
-    /// Awaits the text that tells readiness; once for each life.
-    pub(super) fn arm(&mut self, child: u32, incarnation: u64) {
+    /// Marks the beginning of a life.
+    pub(super) fn begin_life(&mut self, child: u32, incarnation: u64) -> io::Result<()> {
+        let Some(known) = self.child(child) else { return Ok(()) };
+        let word = Word { life: incarnation, ended: false, place: known.word.place };
+        self.mark(child, &words::life_mark(incarnation), Some(word))?;
+        Ok(())
+    }
+
+    /// Awaits the text that tells readiness in these streams; once for each life.
+    pub(super) fn arm(&mut self, child: u32, incarnation: u64, streams: &[Which]) {
         let path = self.child(child).map(|known| self.services[known.service].file.path(&self.logs));
         let (Some(known), Some(path)) = (self.child_mut(child), path) else { return };
-        if known.armed >= incarnation {
-            return;
+        if known.armed < incarnation {
+            known.armed = incarnation;
+            let awaited = || Box::new(Awaited { life: incarnation, tails: Default::default() });
+            known.awaited = known.ready.is_some().then(awaited);
         }
-        known.armed = incarnation;
-        if known.ready.is_none() {
-            return;
-        }
-        known.awaited = Some(Box::new(Awaited { life: incarnation, tails: Default::default() }));
-        // The beginning of the line may be in the file already, taken by a logger that is dead.
-        for which in Which::BOTH {
-            if known.word.life == incarnation && known.word.place[which as usize] != Place::LineStart {
-                let text = words::unfinished(&path, &known.instance, which).unwrap_or_default();
-                known.remember(which, &text);
+        for &which in streams {
+            let Some(awaited) = known.awaited.as_mut().filter(|awaited| awaited.life == incarnation) else {
+                return;
+            };
+            if awaited.tails[which as usize].is_none() {
+                awaited.tails[which as usize] = Some(Vec::new());
+                // The beginning of the line may be in the file already, taken by a logger that is dead.
+                if known.word.life == incarnation && known.word.place[which as usize] != Place::LineStart {
+                    let text = words::unfinished(&path, &known.instance, which).unwrap_or_default();
+                    known.remember(which, &text);
+                }
             }
         }
     }

@@ -4,6 +4,7 @@ use super::super::file::End;
 use super::super::line::{self, Kind, Start, Which};
 use super::super::memory::{Intent, Place, Word};
 use super::State;
+use crate::ipc::seam::{self, Next};
 use crate::sys::clock;
 use std::io;
 use std::os::fd::AsFd;
@@ -31,6 +32,8 @@ pub(in super::super) enum Taken {
     Nothing,
     /// So many bytes; there may be more. They are the first of `Transfer::seen`.
     Bytes(usize),
+    /// What follows in the pipe is of this life, and was not taken: see [`State::pass`].
+    Seam(u64),
     /// Readiness is in them, and could not be told: nothing was taken.
     Held,
 }
@@ -44,7 +47,7 @@ impl State {
         }
     }
 
-    /// Takes what [`State::look`] saw last, or less. `tell_ready` is asked to say that this life is ready,
+    /// Takes what [`State::look`] saw last, or less: never words of two lives. `tell_ready` is asked to say that this life is ready,
     /// before the line that says so is taken: killed in between, the next life of the logger sees the line again.
     pub(in super::super) fn take(
         &mut self,
@@ -52,6 +55,11 @@ impl State {
         which: Which,
         tell_ready: &mut dyn FnMut(u32, u64) -> bool,
     ) -> io::Result<Taken> {
+        match self.seams.map(|seams| seams.next(&self.transfer.seen)) {
+            Some(Next::Life(life)) => return Ok(Taken::Seam(life)),
+            Some(Next::Words(length)) => self.transfer.seen.truncate(length),
+            None => {}
+        }
         let seen = self.transfer.seen.len();
         let Some(known) = self.child_mut(child).filter(|_| seen > 0) else { return Ok(Taken::Nothing) };
         if let Some(life) = known.awaited.as_ref().map(|awaited| awaited.life)
@@ -186,13 +194,44 @@ impl State {
         Ok(())
     }
 
+    /// The words of a stream are those of this life from here on: takes the seam before them out of the pipe. What the
+    /// lives before have written should have been taken from both streams.
+    pub(in super::super) fn pass(&mut self, child: u32, which: Which, life: u64) -> io::Result<()> {
+        if self.is_open_before(child, life) {
+            // The log has no end of the life before yet, so it says where the next one begins.
+            self.begin_life(child, life)?;
+        }
+        let Some(mut word) = self.child(child).map(|known| known.word) else { return Ok(()) };
+        if word.life < life {
+            (word.life, word.ended) = (life, false);
+        }
+        word.place[which as usize] = Place::LineStart;
+        self.skip(child, which, seam::LENGTH, word)?;
+        self.arm(child, life, &[which]);
+        Ok(())
+    }
+
+    /// Whether a life before this one has begun whose end is not known yet.
+    pub(in super::super) fn is_open_before(&self, child: u32, life: u64) -> bool {
+        let word = self.child(child).map(|known| known.word).unwrap_or_default();
+        word.life > 0 && word.life < life && !word.ended
+    }
+
     /// Takes bytes out of their pipe without a file for them: a service never waits for our disk.
     fn drop_bytes(&mut self, child: u32, which: Which, bytes: usize, error: &io::Error) -> io::Result<()> {
-        let Some(known) = self.children.get(child as usize).and_then(Option::as_ref) else { return Ok(()) };
-        let service = known.service;
-        let mut word = known.word;
+        let Some(known) = self.child(child) else { return Ok(()) };
+        let (service, mut word) = (known.service, known.word);
         let finished = self.transfer.seen[bytes - 1] == b'\n';
         word.place[which as usize] = if finished { Place::LineStart } else { Place::MidLine };
+        self.skip(child, which, bytes, word)?;
+        self.trouble(service, bytes, error);
+        Ok(())
+    }
+
+    /// Takes bytes out of their pipe, and nothing is written; `word`: what the instance's word is afterwards.
+    fn skip(&mut self, child: u32, which: Which, bytes: usize, word: Word) -> io::Result<()> {
+        let Some(known) = self.child(child) else { return Ok(()) };
+        let service = known.service;
         let bits = Some((child, known.bits(word)));
         let intent = Intent {
             from: Some((child, which)),
@@ -202,9 +241,7 @@ impl State {
             ..Intent::default()
         };
         let open = self.services[service].open.filter(|&owner| owner != (child, which));
-        self.finish(service, child, intent, open)?;
-        self.trouble(service, bytes, error);
-        Ok(())
+        self.finish(service, child, intent, open)
     }
 
     pub(super) fn trouble(&mut self, service: usize, bytes: usize, error: &io::Error) {
