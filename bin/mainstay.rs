@@ -4,6 +4,7 @@ use mainstay::{cli, embed, run};
 use std::process::ExitCode;
 
 mainstay::before_main!(early);
+mainstay::own_unwinder!();
 
 /// Shells ask `flag on` in loops: it is answered before anything else is done.
 fn early() {

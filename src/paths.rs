@@ -14,10 +14,27 @@ use std::path::{Component, Path, PathBuf};
 /// The file that is searched for.
 pub const FILE_NAME: &str = "mainstay.toml";
 
+/// Every variable that decides about paths.
+pub const VARIABLES: [&str; 13] = [
+    "HOME",
+    "LOGS_DIRECTORY",
+    "MAINSTAY_CONFIG",
+    "MAINSTAY_LOGS_DIR",
+    "MAINSTAY_PROJECT",
+    "MAINSTAY_RUNTIME_DIR",
+    "MAINSTAY_STATE_DIR",
+    "RUNTIME_DIRECTORY",
+    "STATE_DIRECTORY",
+    "TMPDIR",
+    "XDG_CONFIG_HOME",
+    "XDG_RUNTIME_DIR",
+    "XDG_STATE_HOME",
+];
+
 /// What of the process decides about paths.
 #[derive(Clone, Debug, Default)]
 pub struct Environment {
-    /// Environment variables.
+    /// Environment variables; of these only [`VARIABLES`] matter.
     pub variables: BTreeMap<String, OsString>,
     /// Effective user id.
     pub uid: u32,
@@ -258,6 +275,7 @@ struct Finder<'a> {
 impl Finder<'_> {
     /// A variable that is set and not empty.
     fn variable(&self, name: &str) -> Option<&OsStr> {
+        debug_assert!(VARIABLES.contains(&name), "{name} is not among those that are looked at");
         self.environment.variables.get(name).map(OsString::as_os_str).filter(|value| !value.is_empty())
     }
 

@@ -290,13 +290,9 @@ pub fn remove_leftovers(folder: &Path, whose: &str) -> io::Result<()> {
 /// # Errors
 /// Those of `pread`; `UnexpectedEof` when it is shorter.
 pub fn read_words<const N: usize>(file: &File, at_word: usize) -> io::Result<[u64; N]> {
-    let mut words = [0; N];
-    let mut bytes = [0u8; 8];
-    for (n, word) in words.iter_mut().enumerate() {
-        file.read_exact_at(&mut bytes, 8 * (at_word + n) as u64)?;
-        *word = u64::from_le_bytes(bytes);
-    }
-    Ok(words)
+    let mut words = [[0; 8]; N];
+    file.read_exact_at(words.as_flattened_mut(), 8 * at_word as u64)?;
+    Ok(words.map(u64::from_le_bytes))
 }
 
 #[cfg(test)]
