@@ -158,8 +158,7 @@ impl Tree {
     /// From the damage until a reader that was there before has the right answer, one that comes anew has it, and the file
     /// stands again under both of its names.
     fn damaged(&self, table: Table, name: &str, damage: Damage, rounds: usize) {
-        let (path, kept) =
-            (self.place("run").join(table.file), self.place("run/.kept").join(table.file));
+        let (path, kept) = (self.place("run").join(table.file), self.place("run/.kept").join(table.file));
         let head = |path: &Path| {
             let mut head = [0; 16];
             File::open(path).and_then(|file| file.read_exact_at(&mut head, 0)).map(|()| head).ok()
@@ -285,5 +284,10 @@ fn spread(name: &str, mut took: Vec<Duration>) {
     took.sort_unstable();
     let millis = |at: usize| took[at].as_secs_f64() * 1e3;
     let last = took.len() - 1;
-    println!("{name:62} least {:6.2} ms, median {:6.2}, worst {:6.2}", millis(0), millis(last / 2), millis(last));
+    println!(
+        "{name:62} least {:6.2} ms, median {:6.2}, worst {:6.2}",
+        millis(0),
+        millis(last / 2),
+        millis(last)
+    );
 }

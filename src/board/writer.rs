@@ -324,3 +324,21 @@ impl Writer {
         self.standing.mapping.store(OWNER, std::process::id().into());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn b4_the_commit_counter_is_odd_while_a_change_runs_and_even_between_changes() {
+        let folder = tempfile::tempdir().unwrap();
+        let (mut writer, _) = Writer::create(folder.path(), &[], 0).unwrap();
+        let counter = |writer: &Writer| {
+            writer.standing.image.header.seal(COMMIT).open(writer.standing.mapping.load(COMMIT)).unwrap()
+        };
+        let before = counter(&writer);
+        assert!(before.is_multiple_of(2));
+        writer.bracketed(|writer| assert_eq!(counter(writer), before.wrapping_add(1)));
+        assert_eq!(counter(&writer), before.wrapping_add(2));
+    }
+}

@@ -206,13 +206,17 @@ mod tests {
             "name=\"a.b-c_d\"",
             "# a comment\r\n\r\n  name\t=  \"shop\"  # ours\r\nother = 1\r\n",
             "name = \"shop\"\nname = \"other\"\n",
-            "name = \"shop\"\n[broken\nname = 3",
             "name = \"\"\n",
         ] {
             let plain = plain_name(text.as_bytes()).map(str::to_owned);
             assert!(plain.is_some(), "{text}");
             assert_eq!(plain, parsed_name(text.as_bytes()), "{text}");
         }
+    }
+
+    #[test]
+    fn a_file_that_is_broken_further_down_keeps_its_name() {
+        assert_eq!(name_of(b"name = \"shop\"\n[broken\nname = 3").as_deref(), Some("shop"));
     }
 
     #[test]

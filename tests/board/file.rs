@@ -276,6 +276,33 @@ fn b8_a_directory_that_others_can_write_is_refused_by_writer_and_reader() {
 }
 
 #[test]
+fn b5_a_board_that_was_replaced_says_so_in_its_state_and_in_every_word() {
+    let scene = Scene::new();
+    let mut writer = scene.writer(&flags(3));
+    let (old, header) = (scene.words(), scene.header());
+    writer.declare(&flags(100)).unwrap();
+    assert_ne!(scene.header().incarnation, header.incarnation);
+    let body = |cell: usize| header.seal(cell).open(old.load(cell));
+    assert_eq!(body(STATE), Some(mainstay::board::layout::RETIRED));
+    for slot in 0..header.layout.slots {
+        assert_eq!(body(header.layout.word(slot)), Some(Body::Retired.to_bits()), "slot {slot}");
+    }
+}
+
+/// Whoever can set a link can let it lead anywhere: also to a sound board of the same owner.
+#[test]
+fn b8_a_link_is_no_board_whatever_it_leads_to() {
+    let (scene, other) = (Scene::new(), Scene::new());
+    let _writer = other.writer(&flags(3));
+    symlink(other.board(), scene.board()).unwrap();
+    assert_eq!(Board::open(scene.path()).read("flag-1").source, Source::Lost);
+    let (_, repairs) = Writer::create(scene.path(), &flags(3), 0).unwrap();
+    assert_eq!(repairs, [Repair::Replaced(Damage::Missing)]);
+    assert_ne!(scene.inode(), other.inode());
+    assert_eq!(Board::open(other.path()).read("flag-1").source, Source::Proven, "it is as it was");
+}
+
+#[test]
 fn b8_a_board_of_another_user_is_refused() {
     if !nix::unistd::geteuid().is_root() {
         return; // Only root can give a file away; CI runs as root.
