@@ -249,6 +249,10 @@ impl Supervisor {
     /// Stopped, then started; what was stopped by command before stays so, unless nothing else is in it.
     fn restart(&mut self, node: usize) {
         if self.nodes[node].retry.is_some() {
+            // It is tried again at the next deadline; what it needs may have been stopped meanwhile.
+            if self.shape.is_child(node) {
+                self.start(node);
+            }
             return;
         }
         let mut wanted = false;

@@ -105,11 +105,12 @@ impl Supervisor {
         }
     }
 
-    /// Whoever starts after `child` in its group would fall with it when it has ended: they wait until then.
+    /// Whoever starts after `child` in its group would fall with it when it has ended: they wait until then, also those
+    /// whose start is caused by another death meanwhile.
     fn hold_up_the_line(&mut self, child: usize) {
         let Some(group) = self.shape.parent(child) else { return };
         let falls = strategy::falls_from(self.tree.groups[group].strategy, self.shape.position(child));
-        if falls.is_some() && self.groups[group].line.first().is_some() {
+        if falls.is_some() {
             self.join_line(group, child);
         }
     }

@@ -287,3 +287,18 @@ fn who_would_fall_with_one_that_fails_does_not_start_before_that_has_ended() {
 fn who_gave_up_in_a_group_whose_work_is_done_is_not_wanted_again_when_the_cause_is_gone() {
     [4_294_967_359, 4_294_976_422, 4_294_983_808].into_iter().for_each(crate::run);
 }
+
+#[test]
+fn who_is_behind_one_that_fails_does_not_start_when_another_death_takes_it_down_meanwhile() {
+    [4_294_969_863, 4_294_971_193, 4_294_971_261, 4_294_975_895].into_iter().for_each(crate::run);
+}
+
+#[test]
+fn who_is_restarted_while_its_next_try_is_due_has_what_it_needs_started_with_it() {
+    crate::run(4_295_062_393);
+}
+
+#[test]
+fn a_group_behind_one_that_fails_goes_on_with_its_own_restarts() {
+    crate::run(4_294_982_871);
+}

@@ -412,7 +412,7 @@ impl Judge {
     }
 
     fn start_order(&self, child: usize, supervisor: &Supervisor) {
-        for (group, position) in self.map.chain(child_node(child)) {
+        for (depth, (group, position)) in self.map.chain(child_node(child)).enumerate() {
             for earlier in &self.map.tree.groups[group].after {
                 let tried =
                     |other: &usize| self.known[*other].tried || self.may_have_left(child_node(*other));
@@ -435,7 +435,14 @@ impl Judge {
                     let leaves = self.known[other].life.as_ref().is_some_and(|life| life.exited);
                     let inner = self.map.chain(child_node(other)).take_while(|(of, _)| *of != group);
                     let fell = inner.into_iter().any(|(of, _)| self.groups[of].fell);
-                    self.check(up || rests || leaves || fell, "A11, H04: the members before it are up first");
+                    // One that failed has not ended yet: until then a group behind it goes on with its own restarts, as a
+                    // supervisor does whose own has not taken it down.
+                    let fails = self.known[other].life.as_ref().is_some_and(|life| life.failed == Sure::Yes);
+                    let own = fails && depth > 0;
+                    self.check(
+                        up || rests || leaves || fell || own,
+                        "A11, H04: the members before it are up first",
+                    );
                 }
             }
         }

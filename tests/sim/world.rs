@@ -35,8 +35,10 @@ pub(crate) struct World {
     changes: bool,
     reloads: bool,
     rolls: bool,
-    /// Lives fail while they run, and somebody takes causes away. Drawn apart, so that other histories are as they were.
+    /// Lives fail while they run. Drawn apart, so that other histories are as they were.
     fails: Option<Random>,
+    /// And somebody takes causes away.
+    pardons: bool,
     actions: Vec<Action>,
 }
 
@@ -64,6 +66,7 @@ pub(crate) fn run(seed: u64, telling: bool) {
         reloads: !alone && random.one_in(2),
         rolls: !alone && random.one_in(2),
         fails: (seed >= FAILING).then(|| Random::new(!seed)),
+        pardons: !quiet,
         random,
         supervisor,
         now: Instant::from_nanos(1_000_000_000),
@@ -97,7 +100,7 @@ pub(crate) fn run(seed: u64, telling: bool) {
 impl World {
     /// One thing happens.
     fn step(&mut self) {
-        if self.fails.as_mut().is_some_and(|random| random.one_in(12)) {
+        if self.fails.as_mut().is_some_and(|random| random.one_in(12)) && self.pardons {
             self.pardon();
         }
         match self.random.below(12) {
