@@ -276,6 +276,11 @@ fn who_failed_for_the_first_time_and_is_in_the_new_file_has_been_there() {
     crate::run(936_591);
 }
 
+#[test]
+fn who_is_rolled_after_a_reload_starts_what_it_needs_by_the_new_tree() {
+    crate::run(4_295_222_140);
+}
+
 // Those in which lives fail while they run, and causes are taken away.
 
 #[test]

@@ -95,6 +95,10 @@ impl Judge {
         }
         self.falls.retain(|fall| !fall.doomed.is_empty());
         self.prune();
+        if self.rolls.iter().any(|roll| !roll.over) {
+            // Whose turn comes now starts what it needs by the new tree.
+            self.while_rolling();
+        }
         match new.roll {
             None => self.check(lives.is_empty(), "whose execution changed is restarted"),
             Some(number) => {
