@@ -308,8 +308,9 @@ impl Driver {
         let now = clock::now().as_nanos();
         let since = Instant::from_nanos(now.saturating_sub(2 * crash::SHORTLY.as_nanos() as u64));
         let is_change = |note: &Note| matches!(note, Note::Other(other) if crash::is_change(&other.1));
-        let changes = self.ring.since(since).filter(|entry| is_change(&entry.note)).take(crash::REMEMBERED);
-        let events: Vec<_> = changes.map(|entry| public::event(entry, &self.roster, &self.core)).collect();
+        let changes =
+            self.ring.since(since).filter(|(_, entry)| is_change(&entry.note)).take(crash::REMEMBERED);
+        let events: Vec<_> = changes.map(|change| public::event(change, &self.roster, &self.core)).collect();
         for event in events.into_iter().rev() {
             self.logger.say(&ToLogger::Changed(event), Vec::new());
         }

@@ -40,7 +40,7 @@ impl Followers {
         now: Instant,
         ring: &Ring,
         server: &mut Server,
-        mut public: impl FnMut(&Entry) -> Event,
+        mut public: impl FnMut((u64, &Entry)) -> Event,
     ) -> Vec<ConnectionId> {
         let mut over = Vec::new();
         self.0.retain_mut(|follower| {
@@ -71,7 +71,12 @@ enum Fed {
 }
 
 impl Follower {
-    fn feed(&mut self, ring: &Ring, server: &mut Server, public: &mut impl FnMut(&Entry) -> Event) -> Fed {
+    fn feed(
+        &mut self,
+        ring: &Ring,
+        server: &mut Server,
+        public: &mut impl FnMut((u64, &Entry)) -> Event,
+    ) -> Fed {
         let (missed, entries) = ring.after(self.seen);
         if missed > 0 && server.queued(self.connection) < QUEUE_LOW {
             self.seen += missed;
@@ -79,13 +84,12 @@ impl Follower {
                 return Fed::Gone;
             }
         }
-        for entry in entries {
-            if self.until.is_some_and(|last| entry.seq > last) || server.queued(self.connection) >= QUEUE_LOW
-            {
+        for (seq, entry) in entries {
+            if self.until.is_some_and(|last| seq > last) || server.queued(self.connection) >= QUEUE_LOW {
                 break;
             }
-            self.seen = entry.seq;
-            if server.send(self.connection, &Reply::Event(public(entry))).is_err() {
+            self.seen = seq;
+            if server.send(self.connection, &Reply::Event(public((seq, entry)))).is_err() {
                 return Fed::Gone;
             }
         }

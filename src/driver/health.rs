@@ -179,7 +179,7 @@ impl Driver {
     }
 
     fn run_check(&mut self, child: ChildId) -> Result<Step, String> {
-        let started = match &mut self.slot(child).check {
+        let started = match self.slot(child).check.as_deref_mut() {
             Some(Ok(launch)) => launch.start(&[], None).map_err(|error| error.to_string()),
             Some(Err(error)) => Err(error.to_string()),
             None => Err("there is no command".to_owned()),

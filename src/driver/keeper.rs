@@ -90,10 +90,10 @@ impl Driver {
             self.keeping.fed = Some(self.ring.oldest() - 1);
             ToKeeper::Missed { count: missed }
         } else {
-            let next = kept.find(|entry| self.is_about_lives(entry));
-            self.keeping.fed = Some(next.map_or(self.ring.newest().max(fed), |entry| entry.seq));
-            let Some(entry) = next else { return false };
-            ToKeeper::Happened(public::event(entry, &self.roster, &self.core))
+            let next = kept.find(|(_, entry)| self.is_about_lives(entry));
+            self.keeping.fed = Some(next.map_or(self.ring.newest().max(fed), |(seq, _)| seq));
+            let Some(next) = next else { return false };
+            ToKeeper::Happened(public::event(next, &self.roster, &self.core))
         };
         if let Some(link) = &mut self.keeper {
             link.say(&message, Vec::new());

@@ -45,7 +45,8 @@ impl Driver {
         }
         if let Err(error) = self.enter_in_ledger(child) {
             let errno = error.raw_os_error().unwrap_or(libc::EIO);
-            self.slot(child).error = Some(StartError::new(Step::Arguments, errno, "writing the ledger"));
+            self.slot(child).error =
+                Some(Box::new(StartError::new(Step::Arguments, errno, "writing the ledger")));
             self.happened.push_back(Event::StartFailed(child, incarnation));
             return;
         }
@@ -84,7 +85,7 @@ impl Driver {
                 let slot = self.slot(child);
                 // A group that somebody removed is made again for the next try.
                 slot.cgroup_used_up |= error.step == Step::Cgroup;
-                slot.error = Some(error);
+                slot.error = Some(Box::new(error));
                 slot.never_ready = None;
                 slot.fault = None;
                 self.happened.push_back(Event::StartFailed(child, incarnation));
@@ -158,7 +159,7 @@ impl Driver {
             self.logger.flush();
         }
         self.watch_no_more(child);
-        let signal = match self.slots[child.0 as usize].fault {
+        let signal = match self.slots[child.0 as usize].fault.as_deref() {
             // What it was doing is of interest.
             Some((Fault::Watchdog, _)) => libc::SIGABRT,
             _ => self.core.tree().children[child.0 as usize].stop_signal,
@@ -239,7 +240,7 @@ impl Driver {
             && self.slots[child.0 as usize].fault.is_none()
             && self.died_for_memory(child)
         {
-            self.slot(child).fault = Some((Fault::OutOfMemory, Box::default()));
+            self.slot(child).fault = Some(Box::new((Fault::OutOfMemory, Box::default())));
         }
         if let Some(life) = &mut self.slot(child).life {
             life.reaped = true;
@@ -277,7 +278,7 @@ impl Driver {
             self.slot(child).life = None;
         }
         (self.deaths.pid, self.deaths.usage, self.deaths.lived) = (pid, usage, lived);
-        if matches!(self.slots[child.0 as usize].fault, Some((Fault::OutOfMemory, _))) {
+        if matches!(self.slots[child.0 as usize].fault.as_deref(), Some((Fault::OutOfMemory, _))) {
             self.happened.push_back(Event::Failed { child, incarnation, ended: true });
         }
         self.tell(Event::Exited { child, incarnation, cause, leftovers });
@@ -410,7 +411,7 @@ impl Driver {
         asked: bool,
     ) {
         let slot = self.slot(child);
-        let fault = slot.fault.as_ref().filter(|_| !asked);
+        let fault = slot.fault.as_deref().filter(|_| !asked);
         let error = match (&slot.error, slot.never_ready, fault) {
             (_, Some(within), _) => {
                 format!("not ready within {}", crate::cli::duration::setting(public::nanos(within)))
@@ -425,6 +426,6 @@ impl Driver {
         };
         let at = clock::now();
         slot.away_since = slot.away_since.or(Some(at));
-        slot.ended = Some(Ended { cause, error, lived, at, time: clock::wall(), crash, asked, fault });
+        slot.has_ended(Ended { cause, error, lived, at, time: clock::wall(), crash, asked, fault });
     }
 }

@@ -431,6 +431,7 @@ impl Driver {
                 // What thousands needed at once is given back; what one restart needs is kept.
                 self.to_do.shrink_to(256);
                 self.deaths_to_tell.shrink_to(64);
+                self.actions.shrink_to(256);
                 break;
             }
             if clock::now() >= self.turn_ends {

@@ -1,6 +1,6 @@
 //! Notes of the ring in their public form, with names put in. Pure.
 
-use super::ring::{Entry, Fault, Note, Subject};
+use super::ring::{Entry, Fault, Nanos, Note, Subject};
 use super::roster::Roster;
 use crate::config::plan::Ready;
 use crate::ipc::builtin::{self, GroupMemory, Used};
@@ -14,8 +14,8 @@ use crate::time::Duration;
 use std::mem::take;
 
 /// The event that people and programs see.
-pub fn event(entry: &Entry, roster: &Roster, core: &Supervisor) -> Event {
-    event_in(&mut Room::default(), entry, roster, core)
+pub fn event(numbered: (u64, &Entry), roster: &Roster, core: &Supervisor) -> Event {
+    event_in(&mut Room::default(), numbered, roster, core)
 }
 
 /// What an event's texts are written into, so that the next needs no memory of its own.
@@ -37,7 +37,7 @@ impl Room {
 }
 
 /// As [`event`], in memory that was used before.
-pub fn event_in(room: &mut Room, entry: &Entry, roster: &Roster, core: &Supervisor) -> Event {
+pub fn event_in(room: &mut Room, (seq, entry): (u64, &Entry), roster: &Roster, core: &Supervisor) -> Event {
     let (service, instance, incarnation, child) = match entry.subject {
         Subject::Tree => ("", "", 0, None),
         Subject::Group(group) => (roster.group(group), "", 0, None),
@@ -50,7 +50,7 @@ pub fn event_in(room: &mut Room, entry: &Entry, roster: &Roster, core: &Supervis
         _ => service,
     };
     Event {
-        seq: entry.seq,
+        seq,
         time: entry.time,
         mono_ns: entry.at.as_nanos(),
         service: text_in(take(&mut room.service), service),
@@ -81,16 +81,15 @@ fn what(
             let command = child.map(|c| roster.of(c).command.to_string()).unwrap_or_default();
             What::Starting { pid: *pid, command }
         }
-        Note::Up { after } => What::Up { after_ns: nanos(*after) },
-        Note::Ready { after, away, info } => What::Ready {
-            after_ns: nanos(*after),
-            how: child.map(|c| how(&roster.of(c).ready)).unwrap_or_default(),
-            away_ns: nanos(*away),
-            info: info.as_deref().unwrap_or_default().to_owned(),
-        },
+        Note::Up { after } => What::Up { after_ns: after.get() },
+        Note::Ready { after, away } => ready(*after, *away, "", child, roster),
+        Note::ReadyWith(ready_with) => {
+            let (after, away, info) = &**ready_with;
+            ready(*after, *away, info, child, roster)
+        }
         Note::StartFailed(words) => What::StartFailed { error: words.0.clone(), hint: words.1.clone() },
         Note::NeverReady { within, detail } => {
-            What::NeverReady { within_ns: nanos(*within), detail: detail.to_string() }
+            What::NeverReady { within_ns: within.get(), detail: detail.to_string() }
         }
         Note::Stopping => What::Stopping,
         Note::Killing => What::Killing,
@@ -100,7 +99,7 @@ fn what(
                 signal: signal(*cause)
                     .map(|number| text_in(take(signal_room), &crate::sys::signal::name(number))),
                 core: matches!(cause, Cause::Signal(_, true)),
-                lived_ns: nanos(*lived),
+                lived_ns: lived.get(),
                 asked: *asked,
                 abnormal: *abnormal,
                 crash: u64::from(*crash),
@@ -114,7 +113,7 @@ fn what(
             }
         }
         Note::BackingOff { wait, attempt } => {
-            What::BackingOff { in_ns: nanos(*wait), attempt: *attempt, max: limit().map_or(0, |l| l.max) }
+            What::BackingOff { in_ns: wait.get(), attempt: *attempt, max: limit().map_or(0, |l| l.max) }
         }
         Note::Stopped => What::Stopped,
         Note::Finished => What::Finished,
@@ -129,10 +128,19 @@ fn what(
         Note::Removed => What::Removed,
         Note::GroupAutoShutdown(by) => What::GroupAutoShutdown { by: roster.instance(*by).to_owned() },
         Note::ShutdownErrors { cause, count } => What::ShutdownErrors { how: ended(*cause), count: *count },
-        Note::AllUp { after } => What::AllUp { after_ns: nanos(*after) },
+        Note::AllUp { after } => What::AllUp { after_ns: after.get() },
         Note::Unhealthy(found) => What::Unhealthy { in_a_row: found.0, detail: found.1.clone() },
         Note::ShuttingDown => What::ShuttingDown,
         Note::Other(other) => other.1.clone(),
+    }
+}
+
+fn ready(after: Nanos, away: Nanos, info: &str, child: Option<ChildId>, roster: &Roster) -> What {
+    What::Ready {
+        after_ns: after.get(),
+        how: child.map(|c| how(&roster.of(c).ready)).unwrap_or_default(),
+        away_ns: away.get(),
+        info: info.to_owned(),
     }
 }
 

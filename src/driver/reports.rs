@@ -43,7 +43,7 @@ impl Driver {
             }
             Report::AllUp => {
                 self.finished = None;
-                let after = now.since(self.unsettled);
+                let after = now.since(self.unsettled).into();
                 self.note(Subject::Tree, Note::AllUp { after });
                 if self.began == Beginning::Now {
                     self.began = Beginning::Over;
@@ -60,20 +60,23 @@ impl Driver {
             ChildReport::Up => {
                 self.count_restart(child, now);
                 self.begin_to_watch(child);
-                Note::Up { after: self.age(child, now) }
+                Note::Up { after: self.age(child, now).into() }
             }
             ChildReport::Ready { after } => {
-                let away = self.count_restart(child, now);
+                let (after, away) = (after.into(), self.count_restart(child, now).into());
                 self.probes.forget(child);
                 self.begin_to_watch(child);
-                Note::Ready { after, away, info: self.slot(child).info.take() }
+                match self.slot(child).info.take() {
+                    Some(info) => Note::ReadyWith(Box::new((after, away, info))),
+                    None => Note::Ready { after, away },
+                }
             }
             ChildReport::StartFailed => self.start_failed(child, incarnation),
             ChildReport::NeverReady { within } => {
                 let detail = self.what_was_seen(child);
                 self.probes.forget(child);
                 self.slot(child).never_ready = Some(within);
-                Note::NeverReady { within, detail: detail.into() }
+                Note::NeverReady { within: within.into(), detail: detail.into() }
             }
             ChildReport::Stopping => Note::Stopping,
             ChildReport::Killing => Note::Killing,
@@ -82,7 +85,7 @@ impl Driver {
                 self.unsettled = now;
                 let slot = self.slot(child);
                 let never_ready = slot.never_ready.is_some();
-                let fault = slot.fault.as_ref().map(|(fault, _)| *fault).filter(|_| !asked);
+                let fault = slot.fault.as_deref().map(|(fault, _)| *fault).filter(|_| !asked);
                 let crash = if never_ready || (abnormal && !asked) { self.crash_number() } else { 0 };
                 self.record_end(child, Some(cause), lived, crash, asked && !never_ready);
                 self.bury(child, incarnation);
@@ -91,7 +94,7 @@ impl Driver {
                 let restart = if goes_on { self.core.restarts(child, now) } else { 0 };
                 Note::Exited {
                     cause,
-                    lived,
+                    lived: lived.into(),
                     asked,
                     abnormal,
                     crash: crash as u32,
@@ -102,7 +105,7 @@ impl Driver {
                 }
             }
             ChildReport::BackingOff { until, attempt } => {
-                Note::BackingOff { wait: until.since(now), attempt }
+                Note::BackingOff { wait: until.since(now).into(), attempt }
             }
             ChildReport::Stopped => {
                 self.fall_asleep(child);
@@ -171,9 +174,9 @@ impl Driver {
     /// Numbers an event. Followers and the logger get it when the wake-up's work is done.
     pub(super) fn note(&mut self, subject: Subject, note: Note) {
         let told = self.is_worth_telling(subject, &note);
-        let entry = self.ring.push(clock::now(), clock::wall(), subject, note);
+        let numbered = self.ring.push(clock::now(), clock::wall(), subject, note);
         if told {
-            let event = public::event_in(&mut self.room, entry, &self.roster, &self.core);
+            let event = public::event_in(&mut self.room, numbered, &self.roster, &self.core);
             let said = ToLogger::Happened(event);
             self.logger.say_if_room(&said);
             if let ToLogger::Happened(event) = said {
@@ -203,9 +206,9 @@ impl Driver {
 
     pub(super) fn feed_followers(&mut self) {
         let (roster, core) = (&self.roster, &self.core);
-        let over = self
-            .followers
-            .feed(clock::now(), &self.ring, &mut self.server, |entry| public::event(entry, roster, core));
+        let over = self.followers.feed(clock::now(), &self.ring, &mut self.server, |numbered| {
+            public::event(numbered, roster, core)
+        });
         for connection in over {
             self.drop_client(connection);
         }

@@ -24,6 +24,23 @@ pub enum Subject {
     Group(GroupId),
 }
 
+/// A duration as it is kept here: half as large. 584 years are enough.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Nanos(u64);
+
+impl Nanos {
+    /// As a number.
+    pub fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl From<Duration> for Nanos {
+    fn from(duration: Duration) -> Nanos {
+        Nanos(u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX))
+    }
+}
+
 /// Why a death is abnormal whatever its status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fault {
@@ -43,23 +60,24 @@ pub enum Note {
         pid: u32,
     },
     Up {
-        after: Duration,
+        after: Nanos,
     },
     Ready {
-        after: Duration,
-        away: Duration,
-        info: Option<Box<str>>,
+        after: Nanos,
+        away: Nanos,
     },
+    /// As [`Note::Ready`], and what it said with that.
+    ReadyWith(Box<(Nanos, Nanos, Box<str>)>),
     StartFailed(Box<(String, String)>),
     NeverReady {
-        within: Duration,
+        within: Nanos,
         detail: Box<str>,
     },
     Stopping,
     Killing,
     Exited {
         cause: Cause,
-        lived: Duration,
+        lived: Nanos,
         asked: bool,
         abnormal: bool,
         crash: u32,
@@ -69,7 +87,7 @@ pub enum Note {
         fault: Option<Fault>,
     },
     BackingOff {
-        wait: Duration,
+        wait: Nanos,
         attempt: u32,
     },
     Stopped,
@@ -86,7 +104,7 @@ pub enum Note {
         count: u32,
     },
     AllUp {
-        after: Duration,
+        after: Nanos,
     },
     /// A health check failed: how many in a row, and what was found.
     Unhealthy(Box<(u32, String)>),
@@ -95,10 +113,9 @@ pub enum Note {
     Other(Box<(String, What)>),
 }
 
-/// One event.
+/// One event. Its number follows from its place.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Entry {
-    pub seq: u64,
     pub time: Wall,
     pub at: Instant,
     pub subject: Subject,
@@ -127,29 +144,30 @@ impl Ring {
         self.next - self.entries.len() as u64
     }
 
-    /// Appends an event, forgetting the oldest when the ring is full.
-    pub fn push(&mut self, at: Instant, time: Wall, subject: Subject, note: Note) -> &Entry {
+    /// Appends an event, forgetting the oldest when the ring is full. Returns its number too.
+    pub fn push(&mut self, at: Instant, time: Wall, subject: Subject, note: Note) -> (u64, &Entry) {
         if self.entries.len() == CAPACITY {
             self.entries.pop_front();
         }
         let seq = self.next;
         self.next += 1;
-        self.entries.push_back(Entry { seq, time, at, subject, note });
-        self.entries.back().expect("an entry was just pushed")
+        self.entries.push_back(Entry { time, at, subject, note });
+        (seq, self.entries.back().expect("an entry was just pushed"))
     }
 
-    /// The kept events from this moment on, the newest first.
-    pub fn since(&self, moment: Instant) -> impl Iterator<Item = &Entry> {
-        self.entries.iter().rev().take_while(move |entry| entry.at >= moment)
+    /// The kept events from this moment on, each with its number, the newest first.
+    pub fn since(&self, moment: Instant) -> impl Iterator<Item = (u64, &Entry)> {
+        let numbered = (self.oldest()..self.next).rev().zip(self.entries.iter().rev());
+        numbered.take_while(move |(_, entry)| entry.at >= moment)
     }
 
-    /// The first kept event after the number `after`, and how many between are gone.
-    pub fn after(&self, after: u64) -> (u64, impl Iterator<Item = &Entry>) {
+    /// The kept events after the number `after`, each with its own, and how many between are gone.
+    pub fn after(&self, after: u64) -> (u64, impl Iterator<Item = (u64, &Entry)>) {
         let oldest = self.oldest();
         let wanted = after.saturating_add(1);
         let missed = oldest.saturating_sub(wanted);
         let skip = wanted.saturating_sub(oldest).min(self.entries.len() as u64) as usize;
-        (missed, self.entries.range(skip..))
+        (missed, (oldest + skip as u64..).zip(self.entries.range(skip..)))
     }
 }
 
@@ -168,7 +186,7 @@ mod tests {
     fn check(count: u64, after: u64, missed: u64, first: Option<u64>) {
         let ring = filled(count);
         let (lost, mut rest) = ring.after(after);
-        assert_eq!((lost, rest.next().map(|e| e.seq)), (missed, first), "{count} events, after {after}");
+        assert_eq!((lost, rest.next().map(|(seq, _)| seq)), (missed, first), "{count} events, after {after}");
     }
 
     #[test]
@@ -193,11 +211,11 @@ mod tests {
     fn numbers_go_on_where_an_earlier_supervisor_stopped() {
         let mut ring = Ring::new(41);
         assert_eq!(ring.newest(), 40);
-        assert_eq!(ring.push(Instant::ZERO, Wall(0), Subject::Tree, Note::ShuttingDown).seq, 41);
+        assert_eq!(ring.push(Instant::ZERO, Wall(0), Subject::Tree, Note::ShuttingDown).0, 41);
     }
 
     #[test]
     fn an_entry_is_small() {
-        assert!(std::mem::size_of::<Entry>() <= 104, "{}", std::mem::size_of::<Entry>());
+        assert!(std::mem::size_of::<Entry>() <= 64, "{}", std::mem::size_of::<Entry>());
     }
 }

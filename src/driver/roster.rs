@@ -14,6 +14,7 @@ use crate::supervisor::Supervisor;
 use crate::supervisor::spec::{Backoff, Child, ChildId, Group, GroupId, Intensity, Node, OnLimit, Tree};
 use crate::time::Duration;
 use std::collections::{BTreeSet, HashMap};
+use std::ops::Deref;
 use std::sync::Arc;
 use wildmatch::WildMatch;
 
@@ -149,6 +150,15 @@ pub struct Entry {
     /// Where it stands in lists: in the order of the file, what was added later behind.
     rank: u64,
     builtin: Option<Builtin>,
+    /// What it executes, shortened for a line.
+    pub command: Box<str>,
+    /// The same for most instances: they share it.
+    traits: Arc<Traits>,
+}
+
+/// How an instance is looked after.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Traits {
     /// How it reports readiness.
     pub ready: Ready,
     /// How it is asked whether it is healthy.
@@ -161,8 +171,14 @@ pub struct Entry {
     pub condition: Option<Condition>,
     /// Its lives have black boxes.
     pub blackbox: bool,
-    /// What it executes, shortened for a line.
-    pub command: Box<str>,
+}
+
+impl Deref for Entry {
+    type Target = Traits;
+
+    fn deref(&self) -> &Traits {
+        &self.traits
+    }
 }
 
 impl Entry {
@@ -184,13 +200,15 @@ impl Entry {
             instance,
             rank: 0,
             builtin: None,
-            ready: program.ready.clone(),
-            health: program.health.clone().map(Arc::new),
-            watchdog: program.watchdog,
-            log: program.log.clone(),
-            condition: program.condition.clone(),
-            blackbox: program.blackbox,
             command: line(&program.argv).into(),
+            traits: Arc::new(Traits {
+                ready: program.ready.clone(),
+                health: program.health.clone().map(Arc::new),
+                watchdog: program.watchdog,
+                log: program.log.clone(),
+                condition: program.condition.clone(),
+                blackbox: program.blackbox,
+            }),
         }
     }
 
@@ -202,13 +220,8 @@ impl Entry {
             instance: name,
             rank: 0,
             builtin: Some(builtin),
-            ready: Ready::Notify,
-            health: None,
-            watchdog: None,
-            log: Log::Inherit,
-            condition: None,
-            blackbox: false,
             command: builtin.name().into(),
+            traits: Arc::new(Traits { ready: Ready::Notify, log: Log::Inherit, ..Traits::default() }),
         }
     }
 }
@@ -233,7 +246,9 @@ fn line(argv: &[String]) -> String {
 /// The instances of a service.
 enum Members {
     One(u32),
-    More(BTreeSet<u32>),
+    /// Boxed, because few services have more than one.
+    #[allow(clippy::box_collection)]
+    More(Box<BTreeSet<u32>>),
 }
 
 /// Everybody's names.
@@ -241,6 +256,8 @@ enum Members {
 pub struct Roster {
     builtins: Vec<(Builtin, ChildId)>,
     entries: Vec<Entry>,
+    /// Those of the newest entry: the next often has the same.
+    newest: Arc<Traits>,
     /// The instances of each service.
     services: HashMap<Arc<str>, Members>,
     /// Names of groups, by number.
@@ -279,9 +296,13 @@ impl Roster {
                 if let Members::One(other) = *one
                     && other != child.0
                 {
-                    *one = Members::More(BTreeSet::from([other, child.0]));
+                    *one = Members::More(Box::new(BTreeSet::from([other, child.0])));
                 }
             }
+        }
+        match self.newest == entry.traits {
+            true => entry.traits = self.newest.clone(),
+            false => self.newest = entry.traits.clone(),
         }
         if let Some(builtin) = entry.builtin
             && self.child_of(builtin).is_none()
@@ -408,7 +429,7 @@ impl Roster {
         match self.services.get(pattern) {
             None => {}
             Some(Members::One(one)) => drop(found.insert(*one)),
-            Some(Members::More(all)) => found.extend(all),
+            Some(Members::More(all)) => found.extend(all.iter()),
         }
         if pattern.contains(['*', '?']) {
             let glob = WildMatch::new(pattern);

@@ -12,12 +12,12 @@ use crate::sys::log_pipe::LogPipe;
 use crate::time::{Duration, Instant, Wall};
 use std::os::fd::OwnedFd;
 
-/// One instance.
+/// One instance. There may be thousands: what most of them never have is elsewhere.
 pub struct Slot {
     /// How it is started; an error when it cannot be prepared (an unknown user, say): the same each time.
     pub launch: Result<Launch, StartError>,
     /// How the command of its health check is started, if it has one.
-    pub check: Option<Result<Launch, StartError>>,
+    pub check: Option<Box<Result<Launch, StartError>>>,
     /// Where its output goes; `None` when it has no pipes.
     pub pipes: Option<[LogPipe; 2]>,
     /// Its cgroup, when cgroups are used.
@@ -32,15 +32,15 @@ pub struct Slot {
     /// The present life, until nothing of it is left.
     pub life: Option<Life>,
     /// How the newest life ended.
-    pub ended: Option<Ended>,
+    pub ended: Option<Box<Ended>>,
     /// When the newest life ended, while it is not up again.
     pub away_since: Option<Instant>,
     /// Why the newest start failed.
-    pub error: Option<StartError>,
+    pub error: Option<Box<StartError>>,
     /// The life is being ended because it was not ready in time.
     pub never_ready: Option<Duration>,
     /// Why the present life's end is abnormal whatever its status, with what was found.
-    pub fault: Option<(Fault, Box<str>)>,
+    pub fault: Option<Box<(Fault, Box<str>)>>,
     /// What it said with its readiness, until that is told.
     pub info: Option<Box<str>>,
     /// The black box of the newest life, also when that has ended.
@@ -110,6 +110,14 @@ impl Slot {
         }
     }
 
+    /// How its newest life ended, from now on. Asks for memory only the first time.
+    pub fn has_ended(&mut self, how: Ended) {
+        match &mut self.ended {
+            Some(ended) => **ended = how,
+            None => self.ended = Some(Box::new(how)),
+        }
+    }
+
     /// Sees that there is a control group for the next life, which is empty now. Without one the life is
     /// followed by process group and session.
     pub fn find_cgroup(&mut self, tree: Option<&Tree>, instance: &str) {
@@ -132,5 +140,15 @@ impl Slot {
     /// The present life if it is this one.
     pub fn life_of(&self, incarnation: Incarnation) -> Option<&Life> {
         self.life.as_ref().filter(|life| life.incarnation == incarnation)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_is_small() {
+        assert!(std::mem::size_of::<Slot>() <= 320, "{}", std::mem::size_of::<Slot>());
     }
 }

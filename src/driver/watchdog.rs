@@ -83,7 +83,7 @@ impl Driver {
         self.watch_no_more(child);
         let slot = self.slot(child);
         if slot.life_of(incarnation).is_some_and(|life| !life.reaped && !life.asked) && slot.fault.is_none() {
-            slot.fault = Some((fault, words.into()));
+            slot.fault = Some(Box::new((fault, words.into())));
             self.tell(Event::Failed { child, incarnation, ended: false });
         }
     }

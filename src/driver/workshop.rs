@@ -82,7 +82,7 @@ pub struct Prepared {
     /// Where its output goes.
     pub pipes: Option<[LogPipe; 2]>,
     /// How the command of its health check is started, if it has one.
-    pub check: Option<Result<Launch, StartError>>,
+    pub check: Option<Box<Result<Launch, StartError>>>,
     /// What is known of it.
     pub entry: Entry,
 }
@@ -133,13 +133,13 @@ impl Workshop {
     }
 
     /// As the service itself, but another command, and not as one of its lives.
-    fn check(&self, what: &plan::Program, program: &Program) -> Option<Result<Launch, StartError>> {
+    fn check(&self, what: &plan::Program, program: &Program) -> Option<Box<Result<Launch, StartError>>> {
         let Some(Check::Exec(argv)) = what.health.as_ref().map(|health| &health.how) else { return None };
         let what = plan::Program { argv: argv.clone(), watchdog: None, ..what.clone() };
         let mut request = request(&what, &self.environments, &self.inherited);
         request.numbers.clear();
         request.descriptors = (0..3).map(|number| (number, program.null())).collect();
-        Some(Launch::new(request))
+        Some(Box::new(Launch::new(request)))
     }
 }
 

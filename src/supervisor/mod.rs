@@ -245,6 +245,9 @@ impl Supervisor {
         }
         self.conclude();
         actions.append(&mut self.actions);
+        // What thousands needed at once is given back; what one restart needs is kept.
+        self.actions.shrink_to(256);
+        self.work.shrink_to(256);
         answer
     }
 

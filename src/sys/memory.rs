@@ -137,8 +137,8 @@ pub fn sealed(name: &str, bytes: &[u8]) -> io::Result<OwnedFd> {
     Ok(memory)
 }
 
-/// Gives back what was needed only to begin: freed pieces of the heap, and the pages of our own code, of which
-/// those that are used come back from the page cache at their next use.
+/// Gives back what was needed only to begin: freed pieces of the heap, the pages of the stack that nobody stands on, and the
+/// pages of our own code, of which those that are used come back from the page cache at their next use.
 ///
 /// For a process that will run for long after a large beginning. Costs a few hundred page faults.
 pub fn trim() {
@@ -152,17 +152,43 @@ pub fn trim() {
         return;
     };
     let program = program.to_string_lossy();
-    // "55c3-55c4 r-xp 00000000 fe:00 1234   /usr/bin/mainstay"
+    for line in maps.lines().filter(|line| line.ends_with(" [stack]")) {
+        if let Some((start, end)) = range(line) {
+            trim_stack(start, end);
+        }
+    }
     for line in maps.lines().filter(|line| line.contains(" r-xp ") && line.ends_with(&*program)) {
-        let Some((start, rest)) = line.split_once('-') else { continue };
-        let end = rest.split(' ').next().unwrap_or_default();
-        let (Ok(start), Ok(end)) = (usize::from_str_radix(start, 16), usize::from_str_radix(end, 16)) else {
-            continue;
-        };
+        let Some((start, end)) = range(line) else { continue };
         // SAFETY: pages of a file, private, never writable, so never different from the file; the kernel
         // refuses writing to a file that is being executed. What is used again is mapped again.
         let _ =
             unsafe { rustix::mm::madvise(start as *mut _, end - start, rustix::mm::Advice::LinuxDontNeed) };
+    }
+}
+
+/// Of a line like "55c3-55c4 r-xp 00000000 fe:00 1234   /usr/bin/mainstay": from where to where.
+fn range(line: &str) -> Option<(usize, usize)> {
+    let (start, rest) = line.split_once('-')?;
+    let end = rest.split(' ').next()?;
+    Some((usize::from_str_radix(start, 16).ok()?, usize::from_str_radix(end, 16).ok()?))
+}
+
+/// Gives back what lies below us on the main thread's stack, if that is who we are: reading a command line and a file
+/// takes some hundred KiB of it once.
+#[inline(never)]
+fn trim_stack(start: usize, end: usize) {
+    /// More than what is called from here, and a signal handler, may stand on meanwhile.
+    const NEAR: usize = 64 << 10;
+    let here = 0_u8;
+    let here = std::ptr::from_ref(&here).addr();
+    let page = rustix::param::page_size();
+    let until = here.saturating_sub(NEAR) & !(page - 1);
+    if start < here && here < end && start < until {
+        // SAFETY: the mapping that the kernel names `[stack]` holds the main thread's stack and nothing else, and we are on it.
+        // It grows downwards on every architecture that we run on, so what is further below than a callee reaches is in use by
+        // nobody; it reads as zeros from now on, as it did before it was first used.
+        let _ =
+            unsafe { rustix::mm::madvise(start as *mut _, until - start, rustix::mm::Advice::LinuxDontNeed) };
     }
 }
 
