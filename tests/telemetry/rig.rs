@@ -399,13 +399,6 @@ impl Service {
         }
     }
 
-    /// Everything in the box was written where it belongs, or counted.
-    pub fn is_drained(&self) -> bool {
-        let heads = self.memory.heads().unwrap();
-        let drained = heads.drained();
-        (drained.spans_written, drained.events_written) == (heads.finished_next(), heads.events_next())
-    }
-
     /// How many records were written into the box so far, whatever became of them.
     pub fn sent(&self) -> u64 {
         let heads = self.memory.heads().unwrap();

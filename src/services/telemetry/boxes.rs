@@ -280,7 +280,8 @@ impl Known {
         Ok(Look::More { pressing })
     }
 
-    /// True: somebody is writing, and is waited for.
+    /// True: somebody is writing, and is waited for. Tickets are the service's to write, up to the greatest number and on
+    /// from 0: they wrap.
     fn take_spans(&mut self, news: &Image, most: &mut usize, with: &mut Taking<'_>) -> bool {
         let next = news.finished_next();
         let mut spans = news.finished_spans(self.taken.spans).into_iter().peekable();
@@ -294,17 +295,17 @@ impl Known {
                     with.batch.missed(with.now, &self.life, 0, 1);
                 }
                 Step::Lost(count) => {
-                    self.taken.spans += count;
+                    self.taken.spans = self.taken.spans.wrapping_add(count);
                     with.batch.missed(with.now, &self.life, count, 0);
                     while spans.next_if(|span| span.ticket < self.taken.spans).is_some() {}
                 }
                 Step::Torn(count) => {
-                    self.taken.spans += count;
+                    self.taken.spans = self.taken.spans.wrapping_add(count);
                     with.batch.missed(with.now, &self.life, 0, count);
                 }
                 Step::Take => {
                     let Some(span) = spans.next() else { break };
-                    self.taken.spans += 1;
+                    self.taken.spans = span.ticket + 1;
                     *most -= 1;
                     let place = span.ticket << 1;
                     with.judge(&self.life, place, Record::Span(span_of(span, with.epoch)));
@@ -331,12 +332,12 @@ impl Known {
                 }
                 Step::Lost(count) => {
                     lost = true;
-                    self.taken.events += count;
+                    self.taken.events = self.taken.events.wrapping_add(count);
                     with.batch.missed(with.now, &self.life, count, 0);
                     while events.next_if(|event| event.ticket < self.taken.events).is_some() {}
                 }
                 Step::Torn(count) => {
-                    self.taken.events += count;
+                    self.taken.events = self.taken.events.wrapping_add(count);
                     // What is left of a long event whose beginning was overwritten was lost with it.
                     let (lost, torn) = if lost { (count, 0) } else { (0, count) };
                     with.batch.missed(with.now, &self.life, lost, torn);
@@ -413,3 +414,6 @@ fn attributes(of: Vec<(String, String)>, thread: u32) -> Vec<(String, Value)> {
     }
     all
 }
+
+#[cfg(test)]
+mod tests;
