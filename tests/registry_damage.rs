@@ -284,11 +284,9 @@ fn in_twenty_rounds_neither_memory_nor_mappings_nor_descriptors_nor_files_grow()
     let (before, own_before, files_before) = (used(registry), used(std::process::id() as i32), files());
     (0..20).for_each(|_| round(&mut watch));
     let (after, own_after) = (used(registry), used(std::process::id() as i32));
-    assert_eq!(
-        (after.1, after.2, files()),
-        (before.1, before.2, files_before),
-        "mappings, descriptors, files"
-    );
+    assert_eq!((after.2, files()), (before.2, files_before), "descriptors, files");
+    // The kernel joins neighbours or does not, so one more or less says nothing; what stays behind would be one a round.
+    assert!(after.1 < before.1 + 10, "mappings: {before:?} {after:?}");
     assert!(after.0 <= before.0 + 1024, "{before:?} {after:?}");
     assert!(own_after.0 <= own_before.0 + 1024, "{own_before:?} {own_after:?}");
     rig.project.shutdown();
