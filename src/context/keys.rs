@@ -13,13 +13,11 @@ pub(super) struct Keys {
     /// When each was last changed, so that only what differs is written again. 0: never.
     changed: [u32; KEY_COUNT],
     clock: u32,
-    /// How many found no room.
-    refused: u32,
 }
 
 impl Keys {
     pub(super) const fn new() -> Keys {
-        Keys { entries: [Entry::EMPTY; KEY_COUNT], changed: [0; KEY_COUNT], clock: 0, refused: 0 }
+        Keys { entries: [Entry::EMPTY; KEY_COUNT], changed: [0; KEY_COUNT], clock: 0 }
     }
 
     /// Sets one; says which place it has. `None`: there was no room for another key.
@@ -37,10 +35,7 @@ impl Keys {
                 free = Some(at);
             }
         }
-        let Some(at) = free else {
-            self.refused = self.refused.saturating_add(1);
-            return None;
-        };
+        let at = free?;
         self.put(at, entry);
         Some(at)
     }
@@ -62,11 +57,14 @@ impl Keys {
     /// Puts back what stood in `before`; says which places have changed by that.
     pub(super) fn restore(&mut self, before: &Keys) -> [bool; KEY_COUNT] {
         let different = std::array::from_fn(|at| self.changed[at] != before.changed[at]);
-        let clock = self.clock;
         *self = *before;
-        // Never the same number twice for two values.
-        self.clock = clock;
         different
+    }
+
+    /// Takes over another thread's. Its numbers are of its own clock: all of them are new here.
+    pub(super) fn take_over(&mut self, of: &Keys) {
+        self.clock = self.clock.wrapping_add(1).max(1);
+        (self.entries, self.changed) = (of.entries, [self.clock; KEY_COUNT]);
     }
 
     /// What stands in this place; `None`: nothing.

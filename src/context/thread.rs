@@ -147,7 +147,8 @@ impl State {
 
     /// Takes over what another thread carries here, in place of what there was.
     pub(super) fn install(&mut self, keys: Keys, operation: Option<Doing>) {
-        (self.keys, self.operation) = (keys, operation);
+        self.keys.take_over(&keys);
+        self.operation = operation;
         if let Some(lane) = self.lane() {
             self.show_all(lane);
         }
