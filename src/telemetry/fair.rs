@@ -49,16 +49,13 @@ impl Ceiling {
         if source.kept < source.quota { source.share } else { 0.0 }
     }
 
-    /// Something was kept for this service after [`Ceiling::ask`] gave it a share; false: there is no room after all.
+    /// Something is to be kept for this service, which [`Ceiling::ask`] has just given a share; false: there is no room after
+    /// all.
     pub fn keep(&mut self, service: u64) -> bool {
         if self.kept >= self.per_second.saturating_mul(2) {
             return false;
         }
-        let source = self.source(service);
-        if source.kept >= source.quota {
-            return false;
-        }
-        source.kept += 1;
+        self.source(service).kept += 1;
         self.kept += 1;
         true
     }
@@ -159,6 +156,20 @@ mod tests {
         ] {
             assert_eq!(level(budget, demands.iter().copied()), expected, "{demands:?}");
         }
+    }
+
+    #[test]
+    fn however_many_newcomers_there_are_a_second_keeps_at_most_twice_the_ceiling() {
+        let mut ceiling = Ceiling::new(10);
+        let kept = (1..=100).filter(|service| ceiling.ask(at(0), *service) > 0.0 && ceiling.keep(*service));
+        assert_eq!(kept.count(), 20);
+    }
+
+    #[test]
+    fn what_was_asked_for_long_ago_says_nothing_about_now() {
+        let mut ceiling = Ceiling::new(10);
+        assert_eq!((0..1000).filter(|_| ceiling.ask(at(0), 1) > 0.0 && ceiling.keep(1)).count(), 10);
+        assert_eq!(ceiling.ask(at(5000), 1), 1.0);
     }
 
     #[test]

@@ -294,6 +294,19 @@ mod tests {
         assert!(backoff(1, 1023) < backoff(1, 0) && backoff(1, 1023) > Duration::from_millis(370));
     }
 
+    #[test]
+    fn of_what_a_collector_says_a_line_is_told() {
+        let text = "x".repeat(TOLD + 1);
+        let answer = format!("HTTP/1.1 400 Bad\r\nContent-Length: {}\r\n\r\n{text}", text.len());
+        check(&answer, refused(&format!("it answers 400: {}", &text[..TOLD])));
+    }
+
+    #[test]
+    fn a_chunk_that_is_longer_than_anything_is_none() {
+        let answer = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nffffffffffffffff\r\nx";
+        check(answer, again("its answer ends early", None));
+    }
+
     proptest! {
         #[test]
         fn no_answer_makes_the_reader_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400), ended in any::<bool>()) {

@@ -464,6 +464,15 @@ mod tests {
         let mut out = Vec::new();
         lines(&batch, &summary, "shop", 0, &mut out);
         assert_eq!(Summary::read(&out), Some(summary));
+        // A service may say the same words: what is told by another scope, or under another name, is none.
+        let text = String::from_utf8(out).unwrap();
+        for (own, other) in [
+            (format!("\"name\":\"{SCOPE}\""), "\"name\":\"mainstay\""),
+            (format!("\"{}\"", Summary::NAME), "\"x\""),
+        ] {
+            assert!(text.contains(&own), "{text}");
+            assert_eq!(Summary::read(text.replacen(&own, other, 1).as_bytes()), None);
+        }
     }
 
     proptest! {

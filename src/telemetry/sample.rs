@@ -128,6 +128,12 @@ mod tests {
     }
 
     #[test]
+    fn what_one_service_says_in_its_first_second_is_kept_up_to_the_ceiling() {
+        let mut sampler = Sampler::new(&Settings { per_second: 100, ..settings(WHOLE, &[]) });
+        assert_eq!(kept(&mut sampler, "request", 1000), 100);
+    }
+
+    #[test]
     fn the_first_pattern_that_matches_decides_and_else_the_rate_of_all() {
         let rules = [("http.health", 0), ("http.*", 50_000), ("*", 1_000)];
         let mut sampler = Sampler::new(&settings(WHOLE, &rules));

@@ -88,9 +88,8 @@ fn last_summary(file: &File, end: u64) -> io::Result<Option<(Summary, u64)>> {
         let mut rest = &bytes[..bytes.iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1)];
         while let Some(line_end) = rest.len().checked_sub(1) {
             let line = rest[..line_end].iter().rposition(|byte| *byte == b'\n').map_or(0, |at| at + 1);
-            if (line > 0 || begin == 0)
-                && let Some(summary) = Summary::read(&rest[line..line_end])
-            {
+            // The first one may be cut off at its beginning: then it is no object.
+            if let Some(summary) = Summary::read(&rest[line..line_end]) {
                 return Ok(Some((summary, begin + rest.len() as u64)));
             }
             rest = &rest[..line];
