@@ -9,6 +9,7 @@
 //! [`KEPT`], if anything was written into them. What must be let go is counted, and told.
 
 use super::Driver;
+use super::boxes::OWN_PAGE;
 use super::roster::Builtin;
 use crate::ipc::builtin::{ToKeeper, ToTelemetry, Told};
 use crate::supervisor::spec::{ChildId, Incarnation};
@@ -163,9 +164,9 @@ impl Driver {
     fn keep_for_telemetry(&mut self, child: ChildId, incarnation: Incarnation, pid: u32) {
         let slot = &self.slots[child.0 as usize];
         let Some(of) = slot.blackbox.as_ref().filter(|of| of.incarnation == incarnation) else { return };
-        // Its header was written by us, and takes one page.
-        let page = rustix::param::page_size() as u64;
-        if !self.telemetry_wanted || memory::touched(of.memory.as_fd()).is_ok_and(|touched| touched <= page) {
+        if !self.telemetry_wanted
+            || memory::touched(of.memory.as_fd()).is_ok_and(|touched| touched <= OWN_PAGE)
+        {
             return;
         }
         let kept = Kept {

@@ -21,6 +21,10 @@ const OF_THE_DEAD: usize = 256;
 /// way to the keeper.
 pub const KEPT_FREE: u64 = OF_THE_DEAD as u64 + 64;
 
+/// The header was written by us: so much of a box that says nothing takes memory. The counters stand beside it, so a life that
+/// only counted has said nothing either. Larger pages hold contexts, too: there every box counts as written to.
+pub(super) const OWN_PAGE: u64 = 4096;
+
 /// The descriptor at which a life finds its black box: below those that are lent at a start (so it is in nobody's
 /// way), above those that programs and shells number themselves.
 pub const BLACKBOX: i32 = 15;
@@ -145,10 +149,8 @@ impl Driver {
         let Some(of) = slot.blackbox.as_ref().filter(|of| of.incarnation == incarnation && crash != 0) else {
             return (BoxOf::None, None);
         };
-        // Its header was written by us, and takes one page.
-        let page = rustix::param::page_size() as u64;
         match memory::touched(of.memory.as_fd()) {
-            Ok(touched) if touched <= page => (BoxOf::Untouched, None),
+            Ok(touched) if touched <= OWN_PAGE => (BoxOf::Untouched, None),
             _ if self.deaths.boxes() >= OF_THE_DEAD => (BoxOf::LetGo, None),
             _ => (BoxOf::Here, Some(of.memory.clone())),
         }

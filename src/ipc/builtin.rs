@@ -193,7 +193,7 @@ pub enum BoxOf {
     /// It had none: it did not want one, or there were no descriptors left for it.
     #[default]
     None,
-    /// Nothing was written into it.
+    /// Nothing was written into it, but for counters of successes and errors perhaps.
     Untouched,
     /// It comes with the message.
     Here,

@@ -99,6 +99,10 @@ impl Names {
 
     /// Who has this name, with all that was said of it. `None`: nobody.
     ///
+    /// As the table says: of a process that has ended a moment ago, or while the registry was being restarted, it may still
+    /// tell. It is not looked at here, because it may live where this process cannot see it (another pid namespace); [`open`]
+    /// looks at it.
+    ///
     /// # Errors
     /// The table is lost, and nobody answers.
     pub fn lookup(&self, name: &str) -> Result<Option<Entry>, Error> {

@@ -86,4 +86,24 @@ mod tests {
             child.wait().unwrap();
         }
     }
+
+    #[test]
+    fn what_a_process_had_open_is_closed_before_its_end_can_be_seen() {
+        for _ in 0..20 {
+            let mut child = Command::new("sh")
+                .arg("-c")
+                .arg("exec cat 7</dev/null 8</dev/null")
+                .stdin(Stdio::piped())
+                .spawn()
+                .unwrap();
+            let (pidfd, open) =
+                (pidfd::open(child.id()).unwrap().unwrap(), format!("/proc/{}/fd", child.id()));
+            drop(child.stdin.take());
+            let ended = crate::sys::ready::Want { fd: pidfd.as_fd(), read: true, write: false };
+            crate::sys::ready::wait(&[ended], None).unwrap();
+            assert!(pidfd::peek(&pidfd).unwrap().is_some(), "it is not reaped");
+            assert_eq!(std::fs::read_dir(open).map_or(0, Iterator::count), 0);
+            child.wait().unwrap();
+        }
+    }
 }
