@@ -190,6 +190,15 @@ mod tests {
     }
 
     #[test]
+    fn a_log_that_could_not_be_written_is_written_anew_before_anything_follows_the_half_of_a_line() {
+        let path = PathBuf::from("/dev/full");
+        let file = File::options().append(true).open(&path).unwrap();
+        let mut log = Log { path, file: Some(file), lines: 0 };
+        assert!(!log.needs_renewal(1) && !log.added(&numbered("a", 1)));
+        assert!(log.needs_renewal(1) && !log.added(&numbered("b", 2)));
+    }
+
+    #[test]
     fn torn_or_damaged_at_any_byte_what_stands_before_is_recalled() {
         let folder = tempfile::tempdir().unwrap();
         let mut log = Log::new(folder.path());

@@ -199,6 +199,33 @@ mod counted {
         }
 
         #[test]
+        fn a_counter_that_has_jumped_is_not_believed_any_more() {
+            let known = BELIEVED.load(Ordering::Relaxed);
+            let old = Anchor { tick: (1 << 32) * 4 / 10, ..anchor(1_000, 5_000_000) };
+            // 20 ms by one, 10 by the other.
+            let jumped = next(old, 1_000 + 50_000_000, 15_000_000, 0);
+            assert_eq!((jumped.reach, jumped.nanos, BELIEVED.load(Ordering::Relaxed)), (0, 0, NO));
+            BELIEVED.store(known, Ordering::Relaxed);
+            let went_on = next(old, 1_000 + 25_000_000, 15_000_000, 0);
+            assert_eq!((went_on.ticks, went_on.reach), (25_001_000, 200_000_000));
+        }
+
+        #[test]
+        fn an_anchor_that_is_too_old_is_not_gone_by() {
+            if !believed() {
+                assert_eq!(ANCHOR.get().reach, 0, "and there is none");
+                return;
+            }
+            ANCHOR.set(Anchor {
+                ticks: counter().wrapping_sub(1_000),
+                reach: 1_000,
+                tick: 1,
+                ..anchor(0, 5)
+            });
+            assert!(now() >= Instant::from_nanos(1_000_000_000), "by the anchor it was 5 ns");
+        }
+
+        #[test]
         fn both_scales_agree() {
             let mut last = 0;
             let start = clock::now();

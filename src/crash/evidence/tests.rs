@@ -2,7 +2,11 @@
 
 use super::*;
 use crate::blackbox::layout::{CELLS, HEADER};
+use crate::blackbox::text::Packed;
+use crate::blackbox::{Ids, Moment, Noter};
+use crate::sys::own;
 use proptest::prelude::*;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 const S: u64 = 1_000_000_000;
 
@@ -95,4 +99,96 @@ proptest! {
         let record = crate::crash::Record { doing: evidence.doing, context: evidence.context, events: evidence.events, ..Default::default() };
         prop_assert!(serde_json::to_string(&record).unwrap().len() < 512 << 10);
     }
+}
+
+/// A box into which a life has written this.
+fn written(write: impl FnOnce(&Noter<'_>)) -> Image {
+    let cells: Vec<AtomicU64> = (0..CELLS).map(|_| AtomicU64::new(0)).collect();
+    HEADER.iter().zip(&cells).for_each(|(word, cell)| cell.store(*word, Ordering::Relaxed));
+    let cells: Box<[AtomicU64; CELLS]> = cells.into_boxed_slice().try_into().unwrap();
+    write(&Noter::new(&cells).unwrap());
+    Image::from_words(cells.iter().map(|cell| cell.load(Ordering::Relaxed)).collect())
+}
+
+fn told(image: &Image) -> Evidence {
+    Evidence::of(image, died(), || None)
+}
+
+fn finish(noter: &Noter<'_>, span: u64, parent: u64, until: u64, status: Status) {
+    let slot = noter.slot(own::thread(), 0).unwrap();
+    slot.open(Ids { span, parent, trace: 1 }, Instant::from_nanos(50 * S), &Packed::new(&span.to_string()));
+    slot.change(|_, is| *is = status);
+    noter.finish(slot, Instant::from_nanos(until));
+}
+
+fn panicked(noter: &Noter<'_>, span: u64, at: u64) {
+    let moment =
+        Moment { at: Instant::from_nanos(at), thread: 7, kind: blackbox::Kind::Panic, span, trace: 1 };
+    noter.event(moment, &Packed::new("panic"));
+}
+
+#[test]
+fn as_much_is_told_as_there_is_room_for_and_the_rest_is_counted() {
+    let image = written(|noter| {
+        for n in 0..40u64 {
+            let ids = Ids { span: n + 1, ..Ids::default() };
+            noter.slot(own::thread(), 0).unwrap().open(ids, Instant::from_nanos(n), &Packed::new("s"));
+            noter.event(Moment::default(), &Packed::new(&n.to_string()));
+            assert!(noter.lane(own::thread(), &[0; 16]).is_some());
+        }
+        (1..=70).for_each(|n| assert!(noter.note(crate::flags::mix(n), 1, 1, Instant::from_nanos(n))));
+    });
+    let evidence = told(&image);
+    assert_eq!((evidence.doing.len(), evidence.context.len()), (SPANS, CONTEXTS));
+    assert_eq!((evidence.events.len(), evidence.flags.len()), (EVENTS, FLAGS));
+    let (oldest, newest) = (&evidence.events[0].name, &evidence.events[EVENTS - 1].name);
+    assert_eq!((oldest.as_str(), newest.as_str()), ("20", "39"));
+    assert_eq!(evidence.unsaid, Unsaid { left_out: (40 - 32) + (40 - 16) + (70 - 64), ..Unsaid::default() });
+}
+
+#[test]
+fn a_panic_has_unwound_what_failed_with_it_just_before_the_death_and_nothing_else() {
+    const MS: u64 = 1_000_000;
+    for (panic, until, status, unwound) in [
+        (99 * S, 99 * S + MS, Status::Error, true),
+        // Events are coarse.
+        (99 * S, 99 * S - 10 * MS, Status::Error, true),
+        (99 * S, 99 * S - 100 * MS, Status::Error, false),
+        (99 * S, 99 * S + MS, Status::Ok, false),
+        (94 * S, 94 * S + MS, Status::Error, false),
+    ] {
+        let image = written(|noter| {
+            finish(noter, 5, 0, until, status);
+            panicked(noter, 5, panic);
+        });
+        let doing = told(&image).doing;
+        assert_eq!(doing.len(), usize::from(unwound), "{panic} {until} {status:?}");
+        assert!(doing.iter().all(|span| span.unwound));
+    }
+}
+
+#[test]
+fn ended_spans_that_are_parts_of_each_other_are_told_once() {
+    let image = written(|noter| {
+        finish(noter, 5, 6, 99 * S, Status::Error);
+        finish(noter, 6, 5, 99 * S, Status::Error);
+        panicked(noter, 5, 99 * S);
+    });
+    assert_eq!(told(&image).doing.len(), 2);
+}
+
+#[test]
+fn a_span_that_ended_after_the_death_was_open_then_and_is_told_once() {
+    let image = written(|noter| finish(noter, 5, 0, 101 * S, Status::Ok));
+    let [span] = &told(&image).doing[..] else { panic!("it is told") };
+    assert_eq!((span.open_ns, span.unwound), (50 * S, false));
+    let ended_before = written(|noter| finish(noter, 5, 0, 99 * S, Status::Ok));
+    assert_eq!(told(&ended_before).doing, []);
+    // Whoever is killed between the two leaves it open and finished.
+    let both = written(|noter| {
+        finish(noter, 5, 0, 101 * S, Status::Ok);
+        let ids = Ids { span: 5, ..Ids::default() };
+        noter.slot(own::thread(), 0).unwrap().open(ids, Instant::from_nanos(50 * S), &Packed::new("5"));
+    });
+    assert_eq!(told(&both).doing.len(), 1);
 }

@@ -343,6 +343,19 @@ mod tests {
     }
 
     #[test]
+    fn there_are_65_536_names_and_not_one_more() {
+        let mut book = Book::default();
+        for at in 0..NAMES_MAX {
+            added(&mut book, entry(&at.to_string(), 1, &[]));
+        }
+        assert_eq!(book.register(entry("one-more", 1, &[])).unwrap_err().code, 1);
+        // One that is there may have other metadata.
+        added(&mut book, entry("7", 1, &[("k", "v")]));
+        book.unregister("7", 0).unwrap();
+        added(&mut book, entry("one-more", 1, &[]));
+    }
+
+    #[test]
     fn beyond_its_room_the_book_says_that_it_is_full() {
         let mut book = Book::default();
         let value = "x".repeat(META_MAX - 1);
