@@ -159,7 +159,7 @@ pub enum What {
     },
     /// A rolling restart is over.
     Rolled {
-        /// Which one ([`Reply::Rolling`]).
+        /// Which one ([`Reply::Rolling`](super::Reply::Rolling)).
         roll: u32,
         /// Restarted, and as good as they get.
         done: u32,
