@@ -11,7 +11,7 @@ use mainstay::ipc::flags::Request;
 use mainstay::registry::{self, Happened, Names};
 use mainstay::services::keeper::client;
 use mainstay::sys::socket::{self, Kind};
-use mainstay::sys::{clock, pipe};
+use mainstay::sys::{clock, futex, pipe};
 use mainstay::time::Instant;
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
@@ -25,6 +25,11 @@ use std::time::Duration;
 
 /// Longer than anything takes.
 const WITHIN: Duration = Duration::from_secs(60);
+/// Between two accidents, so that neither is the same again: whoever tries again waits longer each time, until that is
+/// long ago.
+const REST: Duration = Duration::from_millis(100);
+/// The same for a built-in that is killed: the supervisor forgets a death after one second.
+const LONG_REST: Duration = Duration::from_millis(1100);
 
 const FILE: &str = "name = \"bench\"\n[defaults]\nrestart = { max = 1000, within = \"1s\" }\n\
                     [service.says]\ncommand = [\"sh\", \"-c\", \"exec cat <> words\"]\n[flag.x]\ndefault = true\n";
@@ -38,7 +43,8 @@ fn main() {
         }
     }
     for builtin in ["keeper", "registry", "telemetry", "logger"] {
-        tree.killed(builtin, rounds);
+        tree.killed(builtin, "now and then", rounds, LONG_REST);
+        tree.killed(builtin, "again and again", rounds, Duration::ZERO);
     }
     tree.deaths(rounds);
 }
@@ -133,12 +139,7 @@ impl Tree {
     }
 
     fn pid(&self, instance: &str) -> Pid {
-        let status = self.mainstay(&["status", "--all", "--json"]);
-        let found = status.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
-        let mut services =
-            found.flat_map(|value| value["services"].as_array().cloned().unwrap_or_else(|| vec![value]));
-        let service = services.find(|service| service["instance"] == instance).expect("it is in the tree");
-        Pid::from_raw(service["pid"].as_i64().expect("it has a pid") as i32)
+        Pid::from_raw(self.mainstay(&["pid", instance]).trim().parse().expect("it has one"))
     }
 
     fn give(&self, name: &str, pid: u32) {
@@ -167,6 +168,7 @@ impl Tree {
         let whole = head(&path).expect("it stands");
         let (mut read, mut anew, mut stands) = (Vec::new(), Vec::new(), Vec::new());
         for _ in 0..rounds {
+            futex::pause(REST);
             let began = clock::now();
             damage(&path, &kept);
             until(name, || (table.is_right)(self));
@@ -186,11 +188,12 @@ impl Tree {
     }
 
     /// From SIGKILL to an answer of the next life.
-    fn killed(&self, builtin: &str, rounds: usize) {
+    fn killed(&self, builtin: &str, how: &str, rounds: usize, rest: Duration) {
         let mut took = Vec::new();
         for round in 0..rounds {
             let pid = self.pid(&format!("mainstay.{builtin}"));
             let word = format!("round {round} of {builtin}");
+            futex::pause(rest);
             let began = clock::now();
             kill(pid, Signal::SIGKILL).expect("it lives");
             match builtin {
@@ -205,7 +208,7 @@ impl Tree {
             took.push(since(began));
             assert_ne!(self.pid(&format!("mainstay.{builtin}")), pid, "it was another life");
         }
-        spread(&format!("{builtin} killed: answers"), took);
+        spread(&format!("{builtin} killed {how}: answers"), took);
     }
 
     fn ask_keeper(&self) {
@@ -225,8 +228,11 @@ impl Tree {
     /// From the death of a process until its name is not found, and a watcher has heard of it.
     fn deaths(&self, rounds: usize) {
         let mut watch = self.names.watch("victim");
+        // It connects with the first question.
+        while watch.next(None).expect("the registry lives") != Some(Happened::Here) {}
         let (mut gone, mut heard) = (Vec::new(), Vec::new());
         for _ in 0..rounds {
+            futex::pause(REST);
             let mut victim = Sleeper::start();
             self.give("victim", victim.0.id());
             let began = clock::now();

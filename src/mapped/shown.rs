@@ -177,8 +177,9 @@ impl Shown {
         self.pause.store((2 * pause).min(TRY_MOST.as_nanos() as u64), Ordering::Relaxed);
         let changed = self.attach();
         if changed {
-            // It helped, so the next trouble is another one: try at once.
+            // It helped, so the next trouble is another one: try at once, and soon again.
             self.next_try.store(now, Ordering::Relaxed);
+            self.pause.store(TRY_LEAST.as_nanos() as u64, Ordering::Relaxed);
         }
         changed
     }

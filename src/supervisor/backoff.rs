@@ -64,7 +64,7 @@ mod tests {
             waits(&policy, 12),
             [0, 100, 200, 400, 800, 1600, 3200, 6400, 12_800, 25_600, 30_000, 30_000]
         );
-        assert_eq!(waits(&Backoff::BUILT_IN, 10), [0, 1, 2, 4, 8, 16, 32, 64, 100, 100]);
+        assert_eq!(waits(&Backoff::BUILT_IN, 10), [0, 1, 2, 4, 8, 16, 32, 50, 50, 50]);
         assert_eq!(waits(&Backoff::NONE, 3), [0, 0, 0]);
     }
 

@@ -124,12 +124,13 @@ impl Backoff {
         jitter: 0.0,
         forget: Duration::ZERO,
     };
-    /// Built-in services: at once, then 1 ms doubling to 100 ms, forgotten after 1 s.
+    /// Built-in services: at once, then 1 ms doubling to 50 ms, forgotten after 1 s. Whoever is killed again and again is
+    /// back within 100 ms, too.
     pub const BUILT_IN: Backoff = Backoff {
         first: Duration::ZERO,
         base: Duration::from_millis(1),
         factor: 2.0,
-        max: Duration::from_millis(100),
+        max: Duration::from_millis(50),
         jitter: 0.0,
         forget: Duration::from_secs(1),
     };

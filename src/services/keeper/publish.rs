@@ -15,6 +15,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::path::{Path, PathBuf};
 
+/// Whoever breaks it as often in one look is not followed further: the next look is soon.
+const REPAIRS: usize = 8;
+
 /// The board of one runtime directory.
 #[derive(Debug)]
 pub(super) struct Publisher {
@@ -193,8 +196,13 @@ impl Publisher {
                 none.insert(writer)
             }
         };
-        if self.behind || !repairs.is_empty() {
+        let mut is_new = self.behind || !repairs.is_empty();
+        while is_new && repairs.len() < REPAIRS {
             watch(self.watch.as_ref(), writer);
+            // What was done to it before it was watched woke nobody.
+            let late = writer.look()?;
+            is_new = !late.is_empty();
+            repairs.extend(late);
         }
         self.behind = false;
         Ok(repairs.iter().map(ToString::to_string).collect())
