@@ -125,7 +125,7 @@ impl Tree {
         self.folder.path().join(name)
     }
 
-    fn mainstay(&self, words: &[&str]) -> String {
+    fn command(&self, words: &[&str]) -> Command {
         let mut command = Command::new(env!("CARGO_BIN_EXE_mainstay"));
         command.args(words).current_dir(self.folder.path()).env_remove("MAINSTAY_RUNTIME_DIR");
         for (variable, name) in
@@ -133,13 +133,24 @@ impl Tree {
         {
             command.env(variable, self.place(name));
         }
-        let output = command.stderr(Stdio::inherit()).output().expect("mainstay can be started");
+        command
+    }
+
+    fn mainstay(&self, words: &[&str]) -> String {
+        let output = self.command(words).stderr(Stdio::inherit()).output().expect("mainstay can be started");
         assert!(output.status.success(), "{words:?}");
         String::from_utf8_lossy(&output.stdout).into_owned()
     }
 
     fn pid(&self, instance: &str) -> Pid {
-        Pid::from_raw(self.mainstay(&["pid", instance]).trim().parse().expect("it has one"))
+        let mut pid = None;
+        until("its next life", || {
+            let output = self.command(&["pid", instance]).stderr(Stdio::null()).output();
+            let said = output.expect("mainstay can be started").stdout;
+            pid = String::from_utf8_lossy(&said).trim().parse().ok();
+            pid.is_some()
+        });
+        Pid::from_raw(pid.expect("it was found"))
     }
 
     fn give(&self, name: &str, pid: u32) {
