@@ -3,7 +3,7 @@
 use super::*;
 use crate::blackbox::layout::{BELL, CELLS, EVENT_HEAD, FINISHED_HEAD};
 use crate::blackbox::text::Packed;
-use crate::blackbox::{Moment, Noter};
+use crate::blackbox::{Ids, Moment, Noter, Status};
 use crate::sys::mapped::Mapped;
 use crate::sys::memory;
 use crate::telemetry::{Counts, Settings, Summary};
@@ -275,4 +275,33 @@ fn a_batch_that_is_full_takes_nothing_more() {
     assert_eq!((rig.take().taken, rig.take().taken), (5, 5));
     let places: Vec<u64> = rig.batch.places().values().map(|place| place.events).collect();
     assert_eq!(places, [4, 1]);
+}
+
+#[test]
+fn what_stands_at_the_greatest_tickets_is_counted_once() {
+    for head in (0..6).map(|before| u64::MAX - before) {
+        let (mut rig, of) = (Rig::new(), Life::new());
+        rig.tell(1, 1, 7, &of);
+        [EVENT_HEAD, FINISHED_HEAD].into_iter().for_each(|cell| of.write(cell, head));
+        rig.boxes.look_at((1, 1));
+        rig.take_all();
+        let cells = Mapped::<CELLS>::new(of.0.as_fd()).unwrap();
+        let noter = Noter::new(&cells).unwrap();
+        let mut long = Packed::new("long");
+        (0..4).for_each(|key| long.add(&key.to_string(), &"x".repeat(80)));
+        noter.event(Moment::default(), &long);
+        of.events(3);
+        let now = Instant::from_nanos(2);
+        (0..3).for_each(|_| noter.finish_unplaced(1, Ids::default(), "span", Status::Ok, now, now));
+        rig.boxes.look_at((1, 1));
+        for _ in 0..3 {
+            rig.take();
+            rig.now = rig.now + PATIENCE;
+        }
+        assert!(rig.boxes.is_quiet(), "from {head}");
+        let counts = rig.take();
+        let places = of.word(EVENT_HEAD).wrapping_sub(head) + of.word(FINISHED_HEAD).wrapping_sub(head);
+        // And one lie for each ring, which jumped.
+        assert_eq!(counts.taken + counts.torn + counts.lost, places + 2, "from {head}: {counts:?}");
+    }
 }
