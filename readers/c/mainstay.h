@@ -218,7 +218,8 @@ static inline uint64_t mainstay_proof_(uint64_t start, const uint64_t *cells, si
         start += (uint64_t)product ^ (uint64_t)(product >> 64);
     }
     if (count % 2 == 1) start += mainstay_mix_(cells[count - 1] ^ mainstay_factor_(count));
-    return mainstay_mix_(start ^ count);
+    start ^= count;
+    return (start ^ start >> 32) * UINT64_C(0x94d049bb133111eb);
 }
 
 static inline uint64_t mainstay_check_(uint64_t incarnation, uint64_t cell, const uint64_t *cells, size_t count) {
@@ -298,7 +299,7 @@ static inline bool mainstay_header_(mainstay_board *next, const struct stat *loo
     next->cells = MAINSTAY_HEADER_ + 1;
     mainstay_load_many_(next, 0, MAINSTAY_HEADER_, head);
     uint64_t slots = head[4], index = 4096 + 8 * slots, names = index + 16 * slots, arena = names + 288 * slots;
-    if (memcmp(head, "mainstay", 8) != 0 || head[1] != UINT64_C(0x0102030400000003) || head[2] == 0) return false;
+    if (memcmp(head, "mainstay", 8) != 0 || head[1] != UINT64_C(0x0102030400000004) || head[2] == 0) return false;
     if (slots < 64 || slots > 131072 || (slots & (slots - 1)) != 0) return false;
     if (head[10] > (UINT64_C(64) << 20) || head[10] % 8 != 0 || head[3] != arena + head[10] || head[3] > (UINT64_C(64) << 20))
         return false;
@@ -428,7 +429,7 @@ static inline bool mainstay_recover_(mainstay_board *board, uint64_t now) {
 
 enum { MAINSTAY_BOX_BYTES_ = 524288, MAINSTAY_BOX_OVERFLOWS_ = 16, MAINSTAY_BOX_COUNTERS_ = 128, MAINSTAY_BOX_SEEN_ = 512 };
 
-#define MAINSTAY_BOX_VERSION_ UINT64_C(0x0102030400000002)
+#define MAINSTAY_BOX_VERSION_ UINT64_C(0x0102030400000003)
 
 /* "What proves a record" in docs/blackbox.md. */
 static inline uint64_t mainstay_box_proof_(uint64_t place, const uint64_t *cells, size_t count) {

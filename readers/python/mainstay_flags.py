@@ -89,7 +89,8 @@ def _prove(start, cells):
         start += product & _64 ^ product >> 64
     if len(cells) % 2:
         start += _mix(cells[-1] ^ _FACTORS[len(cells)])
-    return _mix((start & _64) ^ len(cells))
+    start = (start & _64) ^ len(cells)
+    return (start ^ start >> 32) * 0x94D0_49BB_1331_11EB & _64
 
 
 def _key(incarnation, cell):
@@ -206,7 +207,7 @@ class _View:
         arena = names + 288 * slots
         if head[10] % 8 or head[10] > 64 << 20 or arena + head[10] > 64 << 20 or look.st_size != arena + head[10]:
             raise _Lost
-        right = [int.from_bytes(b"mainstay", "little"), 0x0102_0304_0000_0003, head[2], arena + head[10], slots]
+        right = [int.from_bytes(b"mainstay", "little"), 0x0102_0304_0000_0004, head[2], arena + head[10], slots]
         right += [2 * slots, 4096, index, names, arena, head[10], 0, head[12], look.st_ino, 0]
         right.append(_prove(_key(head[2], 0), right))
         if list(head) != right:
@@ -655,7 +656,7 @@ class Flag:
 
 # --- the black box: which value this process has seen -------------------------------------------------------------
 
-_BOX_VERSION = 0x0102_0304_0000_0002
+_BOX_VERSION = 0x0102_0304_0000_0003
 _BOX_BYTES = 524288
 
 

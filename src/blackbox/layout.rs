@@ -7,7 +7,7 @@ use crate::mapped::proof::{FACTORS, Prover, prove};
 /// "mainbox" and a zero, as its bytes stand in the memory.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"mainbox\0");
 /// Version 2; the upper half shows the byte order.
-pub const VERSION: u64 = 0x0102_0304_0000_0002;
+pub const VERSION: u64 = 0x0102_0304_0000_0003;
 
 /// Size of a box. Pages that nobody writes to take no memory.
 pub const BYTES: usize = 512 << 10;

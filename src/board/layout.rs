@@ -17,7 +17,7 @@ pub const KEPT_BOARD: &str = ".kept/board";
 /// "mainstay", as its bytes stand in the file.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"mainstay");
 /// Version 3; the upper half shows the byte order.
-pub const VERSION: u64 = 0x0102_0304_0000_0003;
+pub const VERSION: u64 = 0x0102_0304_0000_0004;
 
 /// Cells of the header that never change; the last is their check.
 pub const HEADER_CELLS: usize = 16;

@@ -16,7 +16,7 @@ pub const KEPT_TABLE: &str = ".kept/registry";
 /// "registry", as its bytes stand in the file.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"registry");
 /// Version 2; the upper half shows the byte order.
-pub const VERSION: u64 = 0x0102_0304_0000_0002;
+pub const VERSION: u64 = 0x0102_0304_0000_0003;
 
 /// LIVE or RETIRED, sealed.
 pub const STATE: usize = 16;
