@@ -11,8 +11,8 @@ const PURE: &[(&str, &[&str])] = &[
     ("src/mapped/proof.rs", &["flags"]),
     // Of `mapped` the proofs, which are the line above.
     ("src/blackbox/layout.rs", &["blackbox", "flags", "mapped", "time"]),
+    ("src/blackbox/text.rs", &["blackbox", "flags", "mapped", "time"]),
     ("src/blackbox/record.rs", &["blackbox", "flags", "time"]),
-    ("src/blackbox/text.rs", &["blackbox", "flags", "time"]),
     ("src/blackbox/said.rs", &["blackbox", "flags", "time"]),
     ("src/telemetry", &["flags", "telemetry", "time"]),
     ("src/config", &["config", "flags", "supervisor", "telemetry", "time"]),

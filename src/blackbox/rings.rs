@@ -11,7 +11,7 @@ use super::record::{
 };
 use super::said::{Kind, Status};
 use super::slots::{Ids, Slot};
-use super::text::{Marks, Packed};
+use super::text::{Bare, Marks, Packed};
 use super::writer::Noter;
 use super::{areas, layout};
 use crate::time::Instant;
@@ -40,27 +40,35 @@ impl Noter<'_> {
     /// Writes an event. What it is called and what is said with it is `text`.
     #[inline]
     pub fn event(&self, moment: Moment, text: &Packed<EVENT_TEXT>) {
-        let marks = text.marks();
-        let kind = match moment.kind {
-            Kind::Event => 0,
-            Kind::Error => areas::KIND_ERROR,
-            Kind::Panic => areas::KIND_PANIC,
-        };
-        let head = Head::of(marks, moment.thread, kind);
-        if marks.length as usize > EVENT_SHORT {
+        let head = head(moment, text.marks());
+        if head.marks.length as usize > EVENT_SHORT {
             return self.long_event(moment, head, text);
         }
+        self.short_event(moment, head, |at| text.cell(at));
+    }
+
+    /// Writes an event of which nothing is said but its name: that needs no text to be made ready.
+    #[inline]
+    pub fn event_named(&self, moment: Moment, name: &str) {
+        match Bare::new(name, EVENT_SHORT) {
+            Some(name) => self.short_event(moment, head(moment, name.marks()), |at| name.cell(at)),
+            None => self.event(moment, &Packed::new(name)),
+        }
+    }
+
+    #[inline]
+    fn short_event(&self, moment: Moment, head: Head, text: impl Fn(usize) -> u64) {
         let ticket = self.cells[EVENT_HEAD].fetch_add(1, Ordering::SeqCst);
         self.first_part(ticket, moment, head, text);
     }
 
     #[inline]
-    fn first_part(&self, ticket: u64, moment: Moment, head: Head, text: &Packed<EVENT_TEXT>) {
+    fn first_part(&self, ticket: u64, moment: Moment, head: Head, text: impl Fn(usize) -> u64) {
         let Some(mut record) = self.place(EVENTS, EVENT_COUNT, EVENT, ticket) else { return };
         record.pair(ticket.wrapping_add(1), head.bits());
         record.pair(moment.at.as_nanos(), moment.span);
         record.pair((moment.trace >> 64) as u64, moment.trace as u64);
-        record.rest(event_used(head) - event::TEXT, |at| text.cell(at));
+        record.rest(event_used(head) - event::TEXT, text);
         record.end();
     }
 
@@ -80,7 +88,7 @@ impl Noter<'_> {
             record.rest(event_used(more) - event::MORE, |at| text.cell(from + at));
             record.end();
         }
-        self.first_part(ticket, moment, head, text);
+        self.first_part(ticket, moment, head, |at| text.cell(at));
     }
 
     /// Writes that a span has finished, and frees its slot: in this order, so that whoever is killed in between leaves it
@@ -159,4 +167,14 @@ impl Noter<'_> {
         }
         Some(Record::begin(to, prover(place)))
     }
+}
+
+#[inline]
+fn head(moment: Moment, marks: Marks) -> Head {
+    let kind = match moment.kind {
+        Kind::Event => 0,
+        Kind::Error => areas::KIND_ERROR,
+        Kind::Panic => areas::KIND_PANIC,
+    };
+    Head::of(marks, moment.thread, kind)
 }

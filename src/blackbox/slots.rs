@@ -5,7 +5,7 @@ use super::lanes::Record;
 use super::layout::{CELLS, NO_SLOT, SPAN, SPAN_COUNT, SPANS, prover};
 use super::record::{Head, SPAN_TEXT, span};
 use super::said::Status;
-use super::text::Packed;
+use super::text::{Bare, Packed};
 use super::writer::Noter;
 use crate::sys::{clock, own};
 use crate::time::Instant;
@@ -93,7 +93,20 @@ impl Slot<'_> {
     /// Writes what stands in it from now on.
     #[inline]
     pub fn open(&self, ids: Ids, since: Instant, text: &Packed<SPAN_TEXT>) {
-        self.write(Head::of(text.marks(), 0, 0), ids, since.as_nanos(), text);
+        let text_cell = |at| text.cell(at);
+        self.write(Head::of(text.marks(), 0, 0), ids, since.as_nanos(), text.cells(), text_cell);
+    }
+
+    /// The same of a span of which nothing is said but its name.
+    #[inline]
+    pub fn open_named(&self, ids: Ids, since: Instant, name: &str) {
+        match Bare::new(name, SPAN_TEXT) {
+            Some(name) => {
+                let head = Head::of(name.marks(), 0, 0);
+                self.write(head, ids, since.as_nanos(), name.cells(), |at| name.cell(at));
+            }
+            None => self.open(ids, since, &Packed::new(name)),
+        }
     }
 
     /// Changes what is said of the span, or its status.
@@ -110,7 +123,8 @@ impl Slot<'_> {
         change(&mut text, &mut status);
         let head = Head::of(text.marks(), 0, u8::from(status == Status::Error) * FAILED);
         let trace = u128::from(load(5)) << 64 | u128::from(load(6));
-        self.write(head, Ids { span: load(3), parent: load(4), trace }, load(7), &text);
+        let ids = Ids { span: load(3), parent: load(4), trace };
+        self.write(head, ids, load(7), text.cells(), |at| text.cell(at));
     }
 
     /// Its head and all its cells. `None`: it is no longer this span's.
@@ -130,7 +144,7 @@ impl Slot<'_> {
     }
 
     #[inline]
-    fn write(&self, head: Head, ids: Ids, since: u64, text: &Packed<SPAN_TEXT>) {
+    fn write(&self, head: Head, ids: Ids, since: u64, cells: usize, text: impl Fn(usize) -> u64) {
         let place = SPANS + self.number * SPAN;
         let mut prover = prover(place);
         // The owner stands already, and the check is 0 in what it proves.
@@ -139,7 +153,7 @@ impl Slot<'_> {
         record.pair(head.bits(), ids.span);
         record.pair(ids.parent, (ids.trace >> 64) as u64);
         record.pair(ids.trace as u64, since);
-        record.rest(text.cells(), |at| text.cell(at));
+        record.rest(cells, text);
         record.end();
     }
 

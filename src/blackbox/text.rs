@@ -1,6 +1,7 @@
 //! Text in a record: a name and what was said with it, packed into cells without allocating; and taken out of them
 //! again, when they are anybody's.
 
+use crate::mapped::proof::cell_of;
 use std::fmt::{self, Write};
 
 /// Something that is said with a span, an event or a context: text as it is, numbers as they are written.
@@ -324,6 +325,36 @@ impl<const BYTES: usize> Packed<BYTES> {
     }
 }
 
+/// A name of which nothing more is said, as [`Packed::new`] packs it, without a copy.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Bare<'a>(&'a [u8]);
+
+impl<'a> Bare<'a> {
+    /// `None`: it is longer than so many bytes, or than a name can be.
+    #[inline(always)]
+    pub(super) fn new(name: &'a str, most: usize) -> Option<Bare<'a>> {
+        (name.len() <= most && name.len() <= 255).then_some(Bare(name.as_bytes()))
+    }
+
+    /// As those of [`Packed`].
+    #[inline(always)]
+    pub(super) fn marks(self) -> Marks {
+        Marks { length: self.0.len() as u16, name: self.0.len() as u8, cut: false }
+    }
+
+    /// How many cells it fills.
+    #[inline(always)]
+    pub(super) fn cells(self) -> usize {
+        self.0.len().div_ceil(8)
+    }
+
+    /// One of these cells.
+    #[inline(always)]
+    pub(super) fn cell(self, at: usize) -> u64 {
+        cell_of(self.0, at)
+    }
+}
+
 /// What is said of packed text in a record's own cell.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Marks {
@@ -428,6 +459,17 @@ mod tests {
         let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
         assert_eq!(unpacked(&packed), ("order".to_owned(), vec![pair("id", "A-1042"), pair("", "")]));
         assert!(!packed.marks().cut);
+    }
+
+    #[test]
+    fn a_bare_name_is_packed_alike_without_a_copy() {
+        for length in [0, 1, 7, 8, 9, 63, 72, 254, 255] {
+            let name: String = ('a'..='z').cycle().take(length).collect();
+            let (bare, packed) = (Bare::new(&name, 384).unwrap(), Packed::<384>::new(&name));
+            assert_eq!((bare.marks(), bare.cells()), (packed.marks(), packed.cells()));
+            (0..bare.cells()).for_each(|at| assert_eq!(bare.cell(at), packed.cell(at), "{length}, {at}"));
+        }
+        assert!(Bare::new("ninebytes", 8).is_none() && Bare::new(&"x".repeat(256), 384).is_none());
     }
 
     #[test]

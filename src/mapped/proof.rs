@@ -146,6 +146,18 @@ impl<'a> Sought<'a> {
     }
 }
 
+/// One of the cells that text fills, the first byte lowest and zeros behind the last; 0 behind them.
+#[inline(always)]
+pub(crate) fn cell_of(text: &[u8], at: usize) -> u64 {
+    match text.get(8 * at..) {
+        None | Some([]) => 0,
+        Some(rest) => match rest.first_chunk() {
+            Some(whole) => u64::from_le_bytes(*whole),
+            None => last_cell(text, rest),
+        },
+    }
+}
+
 /// The cell of the last one to seven bytes of `bytes`, which `rest` are.
 #[inline]
 fn last_cell(bytes: &[u8], rest: &[u8]) -> u64 {
@@ -168,6 +180,9 @@ mod tests {
             let (sought, packed) = (Sought::new(&text).unwrap(), Packed::new(&text).unwrap());
             assert_eq!((sought.text(), sought.length()), (text.as_str(), length));
             assert!(sought.is(|at| packed.cell(at)));
+            (0..18).for_each(|at| {
+                assert_eq!(cell_of(text.as_bytes(), at), packed.used().get(at).copied().unwrap_or(0));
+            });
             let mut cells = packed.used().to_vec();
             cells.resize(cells.len().next_multiple_of(2), 0);
             assert_eq!(sought.hash(), prove(length as u64, &cells), "{length}");

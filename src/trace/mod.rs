@@ -57,10 +57,22 @@ pub(crate) fn event_of(kind: Kind, name: &str, say: impl FnOnce(&mut EventText))
     let mut text = EventText::empty();
     text.set_name(name);
     say(&mut text);
-    let Current { trace, span, .. } = Current::of_this_thread();
-    let moment = Moment { at: clock::coarse(), thread: own::thread() as u32, kind, span, trace };
-    noter.event(moment, &text);
+    noter.event(moment(kind), &text);
     blackbox::ring(noter);
+}
+
+/// Writes an event of which nothing is said but its name, in half the time: `event!("name")` calls this.
+#[inline]
+pub fn event_named(name: &str) {
+    let Some(noter) = blackbox::seen() else { return };
+    noter.event_named(moment(Kind::Event), name);
+    blackbox::ring(noter);
+}
+
+#[inline]
+fn moment(kind: Kind) -> Moment {
+    let Current { trace, span, .. } = Current::of_this_thread();
+    Moment { at: clock::coarse(), thread: own::thread() as u32, kind, span, trace }
 }
 
 /// Opens a span, which ends where the guard is dropped: `span!("name")`, `span!("name", key = value, …)`.
@@ -69,6 +81,9 @@ pub(crate) fn event_of(kind: Kind, name: &str, say: impl FnOnce(&mut EventText))
 /// `format_args!("{other}")`. The name is a literal.
 #[macro_export]
 macro_rules! span {
+    ($name:expr $(,)?) => {
+        $crate::trace::Span::open_named($name)
+    };
     ($name:expr $(, $first:ident $(. $more:ident)* = $value:expr)* $(,)?) => {
         $crate::trace::Span::open($name, |_text| {
             $(_text.add(concat!(stringify!($first) $(, ".", stringify!($more))*), &$value);)*
@@ -93,6 +108,9 @@ macro_rules! event {
             });
         }
     }};
+    ($name:expr $(,)?) => {
+        $crate::trace::event_named($name)
+    };
     ($name:expr $(, $first:ident $(. $more:ident)* = $value:expr)* $(,)?) => {
         $crate::trace::event($name, |_text| {
             $(_text.add(concat!(stringify!($first) $(, ".", stringify!($more))*), &$value);)*

@@ -54,6 +54,16 @@ impl OpenSpan {
 
     #[inline]
     fn open_in(of: Current, name: &'static str, say: impl FnOnce(&mut SpanText)) -> OpenSpan {
+        OpenSpan::written(of, name, |slot, ids, since| {
+            let mut text = SpanText::empty();
+            text.set_name(name);
+            say(&mut text);
+            slot.open(ids, since, &text);
+        })
+    }
+
+    #[inline]
+    fn written(of: Current, name: &'static str, write: impl FnOnce(Slot<'_>, Ids, Instant)) -> OpenSpan {
         let trace = if of.trace == 0 { u128::from(new_id()) << 64 | u128::from(new_id()) } else { of.trace };
         let ids = Ids { span: new_id(), parent: of.span, trace };
         let writing = blackbox::seen().map(|noter| {
@@ -62,10 +72,7 @@ impl OpenSpan {
             let slot = noter.slot(thread, hint());
             if let Some(slot) = slot {
                 HINT.set(slot.next());
-                let mut text = SpanText::empty();
-                text.set_name(name);
-                say(&mut text);
-                slot.open(ids, since, &text);
+                write(slot, ids, since);
             }
             Writing { noter, slot, since, thread, failed: AtomicBool::new(false) }
         });
@@ -160,8 +167,20 @@ impl Span {
     /// Opens one; `say` is called only where there is a black box with room. The macro [`span!`](crate::span) calls this.
     #[inline]
     pub fn open(name: &'static str, say: impl FnOnce(&mut SpanText)) -> Span {
+        Span::entered(|| OpenSpan::open(name, say))
+    }
+
+    /// The same, of which nothing is said but its name: that costs less.
+    #[inline]
+    pub fn open_named(name: &'static str) -> Span {
+        let write = |slot: Slot<'_>, ids, since| slot.open_named(ids, since, name);
+        Span::entered(|| OpenSpan::written(Current::for_a_span(), name, write))
+    }
+
+    #[inline]
+    fn entered(open: impl FnOnce() -> OpenSpan) -> Span {
         let before = Current::of_this_thread();
-        let span = OpenSpan::open(name, say);
+        let span = open();
         span.as_current().install();
         Span { span, before, unwinding: thread::panicking(), _of_this_thread: PhantomData }
     }
