@@ -119,15 +119,18 @@ impl Flag {
     /// are not looked at.
     #[inline]
     pub fn is_on(&self) -> bool {
-        self.look();
+        // One branch for both, which is not taken: how fast it is does not depend on where a caller's loop happens to lie.
+        let moved = self.in_place.load(Ordering::Relaxed) ^ self.here.load(Ordering::Relaxed);
         let plain = self.plain.load(Ordering::Relaxed);
         let word = self.word.load();
         fence(Ordering::Acquire);
-        if word == plain { Body::plain_is_on(word as u32) } else { self.is_on_otherwise() }
+        if moved | (word ^ plain) == 0 { Body::plain_is_on(word as u32) } else { self.is_on_otherwise() }
     }
 
+    #[cold]
     #[inline(never)]
     fn is_on_otherwise(&self) -> bool {
+        self.look();
         if let Some(word) = self.as_before()
             && let Some(on) = Body::plainly(word as u32)
         {
