@@ -119,18 +119,22 @@ impl Flag {
     /// are not looked at.
     #[inline]
     pub fn is_on(&self) -> bool {
-        // One branch for both, which is not taken: how fast it is does not depend on where a caller's loop happens to lie.
-        let moved = self.in_place.load(Ordering::Relaxed) ^ self.here.load(Ordering::Relaxed);
-        let plain = self.plain.load(Ordering::Relaxed);
-        let word = self.word.load();
-        fence(Ordering::Acquire);
-        if moved | (word ^ plain) == 0 { Body::plain_is_on(word as u32) } else { self.is_on_otherwise() }
+        let (word, changed) = self.at_first_sight(&self.plain);
+        if changed == 0 { Body::plain_is_on(word as u32) } else { self.is_on_otherwise() }
     }
 
     #[cold]
     #[inline(never)]
     fn is_on_otherwise(&self) -> bool {
         self.look();
+        let plain = self.plain.load(Ordering::Relaxed);
+        let word = self.word.load();
+        fence(Ordering::Acquire);
+        if word == plain { Body::plain_is_on(word as u32) } else { self.is_on_slowly() }
+    }
+
+    #[inline(never)]
+    fn is_on_slowly(&self) -> bool {
         if let Some(word) = self.as_before()
             && let Some(on) = Body::plainly(word as u32)
         {
@@ -149,20 +153,30 @@ impl Flag {
     /// one, as `web#2`.
     #[inline]
     pub fn is_on_for(&self, id: &str) -> bool {
-        self.look();
-        if let Some(word) = self.as_before()
-            && let Some(share) = Body::plain_share(word as u32)
+        let (word, changed) = self.at_first_sight(&self.last);
+        if changed == 0
+            && let Some(on) = self.by_share(word, id)
         {
-            // The last word was kept after the prefix.
-            let position = Prefix::from_bits(self.prefix.load(Ordering::Relaxed)).position(id);
-            return position.map_or(self.default, |position| position < share);
+            return on;
         }
         self.is_on_for_otherwise(id)
     }
 
+    #[cold]
     #[inline(never)]
     fn is_on_for_otherwise(&self, id: &str) -> bool {
-        self.decide(Some(id)).unwrap_or(self.default)
+        self.look();
+        let on = self.as_before().and_then(|word| self.by_share(word, id));
+        on.unwrap_or_else(|| self.decide(Some(id)).unwrap_or(self.default))
+    }
+
+    /// What the last proven word means for an id, when it is nothing but a share.
+    #[inline]
+    fn by_share(&self, word: u64, id: &str) -> Option<bool> {
+        let share = Body::plain_share(word as u32)?;
+        // The last word was kept after the prefix.
+        let position = Prefix::from_bits(self.prefix.load(Ordering::Relaxed)).position(id);
+        Some(position.map_or(self.default, |position| position < share))
     }
 
     /// The number that it is set to; `None` where it has no opinion, or is none.
@@ -352,6 +366,20 @@ impl Flag {
             _ => None,
         };
         decide((held, disabled), prefix, id, self.attachment.instance(), listed, instance)
+    }
+
+    /// The word, and 0 when it is `known` and the board on which the flag was found is in place: what most reads in a service
+    /// find.
+    ///
+    /// One condition for both, and everything else out of the way: no branch is taken, so its speed does not depend on where a
+    /// caller's loop happens to lie.
+    #[inline]
+    fn at_first_sight(&self, known: &AtomicU64) -> (u64, u64) {
+        let moved = self.in_place.load(Ordering::Relaxed) ^ self.here.load(Ordering::Relaxed);
+        let known = known.load(Ordering::Relaxed);
+        let word = self.word.load();
+        fence(Ordering::Acquire);
+        (word, moved | (word ^ known))
     }
 
     /// The word, when it is the one that was last proven: what nearly every read finds. Its seal was looked at when it was
