@@ -138,7 +138,7 @@ pub fn sealed(name: &str, bytes: &[u8]) -> io::Result<OwnedFd> {
 }
 
 /// Gives back what was needed only to begin: freed pieces of the heap, the pages of the stack that nobody stands on, and the
-/// pages of our own code, of which those that are used come back from the page cache at their next use.
+/// pages of our own code and constants, of which those that are used come back from the page cache at their next use.
 ///
 /// For a process that will run for long after a large beginning. Costs a few hundred page faults.
 pub fn trim() {
@@ -157,13 +157,19 @@ pub fn trim() {
             trim_stack(start, end);
         }
     }
-    for line in maps.lines().filter(|line| line.contains(" r-xp ") && line.ends_with(&*program)) {
+    for line in maps.lines().filter(|line| line.ends_with(&*program) && is_as_in_the_file(line)) {
         let Some((start, end)) = range(line) else { continue };
         // SAFETY: pages of a file, private, never writable, so never different from the file; the kernel
         // refuses writing to a file that is being executed. What is used again is mapped again.
         let _ =
             unsafe { rustix::mm::madvise(start as *mut _, end - start, rustix::mm::Advice::LinuxDontNeed) };
     }
+}
+
+/// Is it a mapping of a program that the linker never wrote to? Its code is one, and what stands before that at the beginning of the
+/// file: headers and constants. What holds addresses was written to before it was protected, and lies behind the code.
+fn is_as_in_the_file(line: &str) -> bool {
+    line.contains(" r-xp ") || line.contains(" r--p 00000000 ")
 }
 
 /// Of a line like "55c3-55c4 r-xp 00000000 fe:00 1234   /usr/bin/mainstay": from where to where.
@@ -233,6 +239,15 @@ mod tests {
         pwrite(&memory, b"x", 0).unwrap();
         pwrite(&memory, b"x", page + 1).unwrap();
         assert_eq!(touched(memory.as_fd()).unwrap(), 2 * page);
+    }
+
+    #[test]
+    fn what_the_linker_wrote_to_is_never_given_back() {
+        let of = |permissions: &str, offset: &str| {
+            is_as_in_the_file(&format!("55c30000-55c40000 {permissions} {offset} fe:00 1234   /bin/x"))
+        };
+        assert!(of("r-xp", "000e7000") && of("r--p", "00000000"));
+        assert!(!of("r--p", "0079b000") && !of("rw-p", "00000000") && !of("rw-p", "007b4000"));
     }
 
     #[test]

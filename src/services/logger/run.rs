@@ -13,7 +13,7 @@ use crate::exit_code::ExitCode;
 use crate::ipc::builtin::{Death, FromLogger, ToLogger};
 use crate::ipc::control::Event;
 use crate::sys::signal::Signals;
-use crate::sys::{clock, inherited};
+use crate::sys::{clock, inherited, memory};
 use crate::time::{Duration, Wall};
 use clap::Parser;
 use mio::unix::SourceFd;
@@ -89,6 +89,8 @@ struct Logger {
     /// After [`ToLogger::Begin`]: pipes may be read.
     begun: bool,
     writable_awaited: bool,
+    /// What only the beginning needed was given back.
+    trimmed: bool,
     /// Nobody will ever send anything again.
     closed: bool,
 }
@@ -121,6 +123,7 @@ impl Logger {
             greeted: false,
             begun: false,
             writable_awaited: false,
+            trimmed: false,
             closed: false,
         })
     }
@@ -132,6 +135,9 @@ impl Logger {
             let idle = !more && (self.waiting.is_empty() || !self.begun);
             if idle {
                 self.state.rest();
+                if self.begun && !std::mem::replace(&mut self.trimmed, true) {
+                    memory::trim();
+                }
             }
             match self.poll.poll(&mut events, (!idle).then_some(Duration::ZERO)) {
                 Err(e) if e.kind() == io::ErrorKind::Interrupted => continue,
