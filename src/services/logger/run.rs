@@ -89,8 +89,8 @@ struct Logger {
     /// After [`ToLogger::Begin`]: pipes may be read.
     begun: bool,
     writable_awaited: bool,
-    /// What only the beginning needed was given back.
-    trimmed: bool,
+    /// A beginning is over, ours or that of all services: what only that needed is to be given back.
+    to_trim: bool,
     /// Nobody will ever send anything again.
     closed: bool,
 }
@@ -123,7 +123,7 @@ impl Logger {
             greeted: false,
             begun: false,
             writable_awaited: false,
-            trimmed: false,
+            to_trim: true,
             closed: false,
         })
     }
@@ -135,7 +135,7 @@ impl Logger {
             let idle = !more && (self.waiting.is_empty() || !self.begun);
             if idle {
                 self.state.rest();
-                if self.begun && !std::mem::replace(&mut self.trimmed, true) {
+                if self.begun && std::mem::take(&mut self.to_trim) {
                     memory::trim();
                 }
             }

@@ -21,6 +21,7 @@ impl Logger {
         }
         self.write_own(event);
         self.state.changes.remember(event);
+        self.to_trim |= matches!(event.what, What::AllUp { .. });
         let Some((index, child)) = self.state.named(&event.instance) else { return Ok(()) };
         match &event.what {
             What::Starting { pid, .. } => child.pid = *pid,
