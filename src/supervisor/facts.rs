@@ -20,7 +20,7 @@ impl Facts {
     /// Alive, and going down. A group: a member is.
     pub(super) const STOPPING: Facts = Facts(2);
     /// What needs it may start: it is up (ready, when it declares that) and stays so, or finished cleanly. A group: all
-    /// members that are wanted are so, and at least one is (or it has none).
+    /// members that are wanted are so, and at least one is (or it has none, and is there).
     pub(super) const SATISFIED: Facts = Facts(4);
     /// Wanted, and not satisfied. A group: a member is.
     pub(super) const MISSING: Facts = Facts(8);
@@ -92,7 +92,14 @@ impl Supervisor {
     fn group_facts(&self, group: usize) -> Facts {
         let run = &self.groups[group];
         let any = |fact: Facts| run.counts[fact.bit()] > 0;
-        let childless = self.shape.member_count(group) == 0;
+        // Without members it counts as up as long as it is there: not while it waits for its next life, which begins with
+        // its list, nor when somebody stopped it.
+        let there = match run.phase {
+            group::Phase::Open => !run.stopped,
+            group::Phase::Closed(why) => why == group::Why::Finished,
+            group::Phase::Falling { .. } | group::Phase::BackingOff { .. } => false,
+        };
+        let childless = there && self.shape.member_count(group) == 0;
         let gave_up = run.phase == group::Phase::Closed(group::Why::GaveUp);
         let behind = self.nodes[self.shape.group_node(group)].behind;
         let lives = !run.stopped && !behind && !matches!(run.phase, group::Phase::Closed(_));

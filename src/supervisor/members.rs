@@ -97,7 +97,8 @@ impl Supervisor {
         leaving.iter().for_each(|node| run.leaving.insert(self.shape.position(*node)));
     }
 
-    /// Whether `node` cannot be there before `group` is: then a new member of that group must not wait for it.
+    /// Whether `node` cannot be there before `group` is: then a new member of that group must not wait for it. Whoever
+    /// left a group waits again when that begins a new life (L02), so it counts as a member here.
     fn waits_on_group(&self, node: usize, group: usize) -> bool {
         let around: Vec<usize> = std::iter::once(group | GROUP)
             .chain(self.shape.above(group | GROUP).map(|group| group | GROUP))
@@ -113,9 +114,11 @@ impl Supervisor {
             // Up to the first group that is around both: what its groups come after, and whoever is before it where
             // members start one by one.
             let mut inner = node;
-            while let Some(parent) = self.shape.parent(inner) {
+            while let Some(parent) = self.home(inner) {
                 if self.shape.ordered(parent) {
-                    next.extend(self.shape.members(parent).take_while(|member| *member != inner));
+                    next.extend(
+                        self.members_in_time(parent).into_iter().take_while(|member| *member != inner),
+                    );
                 }
                 inner = parent | GROUP;
                 if around.contains(&inner) {
@@ -124,11 +127,40 @@ impl Supervisor {
                 next.extend(needs(inner));
             }
             if let Some(group) = self.shape.as_group(node) {
-                next.extend(self.shape.members(group));
+                next.extend(self.members_in_time(group));
             }
             todo.extend(next.into_iter().filter(|node| seen.insert(*node)));
         }
         false
+    }
+
+    /// The members of `group` and those that left it for a while, in the order of its next life.
+    fn members_in_time(&self, group: usize) -> Vec<usize> {
+        let list: Vec<usize> = self.groups[group].list.iter().map(|node| *node as usize).collect();
+        if !list.iter().any(|node| self.has_left(*node)) {
+            return self.shape.members(group).collect();
+        }
+        let listed: HashSet<usize> = list.iter().copied().collect();
+        let others = self.shape.members(group).filter(|node| !listed.contains(node));
+        let there = |node: &usize| self.shape.parent(*node) == Some(group) || self.has_left(*node);
+        list.into_iter().filter(there).chain(others).collect()
+    }
+
+    /// Whether `node` left its group, and is in it again when that begins a new life.
+    fn has_left(&self, node: usize) -> bool {
+        match self.shape.as_group(node) {
+            Some(group) => self.groups[group].dormant,
+            None => self.services[node].dormant,
+        }
+    }
+
+    /// The group that `node` is a member of, or left for a while.
+    fn home(&self, node: usize) -> Option<usize> {
+        let home = match self.shape.as_group(node) {
+            Some(group) => self.tree.groups[group].parent,
+            None => Some(self.tree.children[node].group),
+        };
+        home.map(|group| group.0 as usize)
     }
 
     /// Removes a child that is down when its kind is not kept: it was told to go, it is temporary and either
@@ -149,10 +181,9 @@ impl Supervisor {
             // One that a reload kept keeps its own, but for those who were moved away.
             if self.groups[group].kept {
                 let mut list = std::mem::take(&mut self.groups[group].list);
-                list.retain(|node| match self.shape.as_group(*node as usize) {
-                    _ if self.shape.parent(*node as usize) == Some(group) => true,
-                    Some(inner) => self.groups[inner].dormant,
-                    None => self.services[*node as usize].dormant,
+                list.retain(|node| {
+                    let node = *node as usize;
+                    self.shape.parent(node) == Some(group) || self.has_left(node)
                 });
                 self.groups[group].list = list;
                 continue;
@@ -290,14 +321,11 @@ impl Supervisor {
         for group in 0..self.groups.len() {
             for at in 0..self.groups[group].list.len() {
                 let node = self.groups[group].list[at] as usize;
-                let dormant = match self.shape.as_group(node) {
-                    Some(inner) => self.groups[inner].dormant,
-                    None => self.services[node].dormant,
-                };
-                let taken = dormant && self.shape.is_child(node) && !self.gives_way(group, node);
-                if dormant && taken {
+                let left = self.has_left(node);
+                let taken = left && self.shape.is_child(node) && !self.gives_way(group, node);
+                if left && taken {
                     self.remove_child(node);
-                } else if dormant {
+                } else if left {
                     self.come_back(group, node);
                     if self.shape.is_child(node) {
                         self.services[node].goal = Goal::Down;

@@ -304,8 +304,9 @@ impl Supervisor {
                 }
             }
         }
-        for child in (0..self.services.len()).filter(|child| self.services[*child].goal == Goal::Up) {
-            // A group that was stopped is there again when somebody in it starts, or was moved into it.
+        for child in (0..self.services.len()).filter(|child| self.services[*child].goal != Goal::Down) {
+            // A group that was stopped is there again when somebody in it starts, or was moved into it: also one that
+            // gave up or has done its work, for that may start without a word to the group.
             self.shape.above(child).for_each(|group| self.groups[group].stopped = false);
         }
         for child in 0..self.services.len() {

@@ -364,7 +364,8 @@ impl Judge {
         };
         self.take_number(id);
         let policy = Child { added: true, ..policy.clone() };
-        self.map.add(id.0 as usize, policy);
+        let lists: Vec<Vec<Node>> = self.groups.iter().map(|group| group.list.clone()).collect();
+        self.map.add(id.0 as usize, policy, &lists);
         (self.known[id.0 as usize].fresh, self.known[id.0 as usize].tried) = (true, true);
         self.wanted_up(node);
     }

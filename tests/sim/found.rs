@@ -1,8 +1,8 @@
 //! What the histories found, each in its smallest form; and what a million of them cannot see: how much is kept.
 
 use mainstay::supervisor::spec::{
-    Backoff, Child, ChildId, Group, GroupId, Incarnation, Intensity, Node, OnLimit, Pool, Restart, Strategy,
-    Tree,
+    AutoShutdown, Backoff, Child, ChildId, Group, GroupId, Incarnation, Intensity, Node, OnLimit, Pool,
+    Restart, Strategy, Tree,
 };
 use mainstay::supervisor::{
     Action, Cause, Change, ChildReport, Command, Event, Report, Revision, State, Supervisor,
@@ -244,6 +244,94 @@ fn a_window_that_a_reload_makes_count_whole_seconds_sees_its_old_moments_so_too(
     crate::run(908_638);
 }
 
+#[test]
+fn a_group_that_all_members_left_is_no_need_met_while_it_waits_for_its_next_life() {
+    let second = Duration::from_secs(1);
+    let backoff = |first| Backoff { first, ..Backoff::NONE };
+    let outer = Group {
+        otp: true,
+        auto_shutdown: AutoShutdown::Any,
+        backoff: backoff(5 * second),
+        ..group("outer", Some(0))
+    };
+    let job = Group {
+        restart: Restart::Temporary,
+        significant: true,
+        intensity: Some(Intensity { max: 0, within: second }),
+        ..group("job", Some(1))
+    };
+    let web = Child { needs: vec![Node::Group(GroupId(1))], backoff: backoff(second), ..child("web", 0) };
+    let mut supervisor = booted(tree(vec![group("root", None), outer, job], vec![child("a", 2), web]));
+    let (a, web) = (ChildId(0), ChildId(1));
+    let dies = |supervisor: &mut Supervisor, child| {
+        let (cause, incarnation) = (Cause::Code(1), supervisor.incarnation(child));
+        handle(supervisor, Event::Exited { child, incarnation, cause, leftovers: false });
+    };
+    dies(&mut supervisor, web);
+    // The job gives up and leaves; the group around it, now empty, is tried again in 5 s.
+    dies(&mut supervisor, a);
+    let mut actions = Vec::new();
+    supervisor.handle(NOW + second, Event::Deadline, &mut actions);
+    assert_eq!((supervisor.state(web), supervisor.is_child(a)), (State::Waiting, true), "{actions:?}");
+    assert!(!actions.iter().any(|action| matches!(action, Action::Start(..))), "{actions:?}");
+    supervisor.handle(NOW + 5 * second, Event::Deadline, &mut actions);
+    let first = actions.iter().find(|action| matches!(action, Action::Start(..)));
+    assert_eq!(first, Some(&Action::Start(a, supervisor.incarnation(a))));
+}
+
+#[test]
+fn a_group_that_was_stopped_is_there_again_with_whoever_gave_up_and_is_moved_into_it() {
+    let stopped = Group { otp: true, ..group("stopped", Some(0)) };
+    let limit = Some(Intensity { max: 0, within: Duration::from_secs(1) });
+    let plan =
+        |home| tree(vec![group("root", None), stopped.clone()], vec![Child { limit, ..child("a", home) }]);
+    let mut supervisor = booted(plan(0));
+    let (a, stopped) = (ChildId(0), Node::Group(GroupId(1)));
+    handle(&mut supervisor, Event::Command(Command::Stop(stopped)));
+    let exit =
+        Event::Exited { child: a, incarnation: Incarnation(1), cause: Cause::Code(1), leftovers: false };
+    handle(&mut supervisor, exit);
+    assert_eq!(supervisor.state(a), State::GaveUp);
+    let revision = Revision { tree: plan(1), fixed: 1, ..Revision::default() };
+    supervisor.reload(NOW, revision, &mut Vec::new()).expect("a sound revision");
+    let starts = handle(&mut supervisor, Event::Command(Command::Fresh(Node::Child(a))));
+    come_up(&mut supervisor, starts);
+    assert_eq!(supervisor.state(a), State::Up);
+    let nothing = handle(&mut supervisor, Event::Command(Command::Start(stopped)));
+    assert_eq!((nothing, supervisor.state(a)), (vec![], State::Up));
+}
+
+#[test]
+fn a_new_child_does_not_wait_for_a_group_to_which_one_comes_back_that_waits_for_it() {
+    let need = |group| vec![Node::Group(GroupId(group))];
+    let list = Group { otp: true, ..group("list", Some(0)) };
+    let job = Child { restart: Restart::Temporary, needs: need(2), ..child("job", 1) };
+    let groups = vec![group("root", None), list, group("other", Some(0))];
+    let mut supervisor = booted(tree(groups, vec![child("first", 1), job, child("a", 2)]));
+    let (first, job) = (ChildId(0), ChildId(1));
+    let exits = |supervisor: &mut Supervisor, child| {
+        let (cause, incarnation) = (Cause::Signal(15, false), supervisor.incarnation(child));
+        let actions = handle(supervisor, Event::Exited { child, incarnation, cause, leftovers: false });
+        come_up(supervisor, actions);
+    };
+    exits(&mut supervisor, job);
+    assert!(!supervisor.is_child(job), "it left, and is in the list");
+    let new = Child { needs: need(1), ..child("new", 2) };
+    let mut actions = Vec::new();
+    let new = supervisor.change(NOW, Change::StartChild(Box::new(new)), &mut actions);
+    let Ok(Node::Child(new)) = new else { panic!("{new:?}") };
+    come_up(&mut supervisor, actions);
+    handle(&mut supervisor, Event::Command(Command::Restart(Node::Group(GroupId(1)))));
+    exits(&mut supervisor, new);
+    exits(&mut supervisor, first);
+    assert_eq!([job, new].map(|child| supervisor.state(child)), [State::Up; 2], "they wait for each other");
+}
+
+#[test]
+fn needs_are_met_by_who_is_there_and_nobody_waits_in_a_circle() {
+    [4_295_248_861, 4_295_270_974, 4_295_291_811].into_iter().for_each(crate::run);
+}
+
 // And those in which the judge knew too little.
 
 #[test]
@@ -274,6 +362,11 @@ fn a_group_that_leaves_again_after_a_reload_takes_its_members_along() {
 #[test]
 fn who_failed_for_the_first_time_and_is_in_the_new_file_has_been_there() {
     crate::run(936_591);
+}
+
+#[test]
+fn a_group_that_was_dropped_as_a_bystander_counts_as_done_when_a_reload_brings_it_back() {
+    crate::run(4_295_421_791);
 }
 
 #[test]

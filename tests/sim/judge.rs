@@ -563,13 +563,16 @@ impl Judge {
         self.map.around(node).iter().any(left)
     }
 
-    /// Whether somebody in `node` is fine, or a group in it has no members.
+    /// Whether somebody in `node` is fine, or a group in it has no members, or, while it is there, none but such as may have
+    /// left.
     fn has_some(&self, node: Node, fine: &dyn Fn(usize) -> bool) -> bool {
         match node {
             Node::Child(child) => fine(child.0 as usize),
             Node::Group(group) => {
                 let members = &self.map.tree.groups[group.0 as usize].members;
-                members.is_empty() || members.iter().any(|member| self.has_some(*member, fine))
+                let ends = self.groups[group.0 as usize].down != Sure::No;
+                members.iter().all(|member| !ends && self.may_have_left(*member))
+                    || members.iter().any(|member| self.has_some(*member, fine))
             }
         }
     }

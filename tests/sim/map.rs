@@ -81,19 +81,27 @@ impl Map {
         }
     }
 
-    /// The newest member of its group.
-    pub(crate) fn add(&mut self, at: usize, mut policy: Child) {
+    /// The newest member of its group. `lists`: the members of each group when it begins anew, before all others: who
+    /// left it is needed, and waits, again then.
+    pub(crate) fn add(&mut self, at: usize, mut policy: Child, lists: &[Vec<Node>]) {
         self.reserve_child(at);
         let wishes = std::mem::take(&mut policy.needs);
         self.tree.groups[policy.group.0 as usize].members.push(child(at));
         self.tree.children[at] = policy;
         self.children[at] = true;
+        let mut later = self.tree.clone();
+        for (group, list) in later.groups.iter_mut().zip(lists) {
+            let others: Vec<Node> =
+                group.members.iter().filter(|node| !list.contains(node)).copied().collect();
+            group.members = list.iter().chain(&others).copied().collect();
+        }
         for wish in &wishes {
-            self.tree.children[at].needs.push(*wish);
-            if !circles(&self.tree).is_empty() {
-                self.tree.children[at].needs.pop();
+            later.children[at].needs.push(*wish);
+            if !circles(&later).is_empty() {
+                later.children[at].needs.pop();
             }
         }
+        self.tree.children[at].needs = std::mem::take(&mut later.children[at].needs);
         self.wishes[at] = wishes;
     }
 

@@ -128,7 +128,9 @@ impl Judge {
                     Node::Group(inner) if self.groups[inner.0 as usize].left.is_some() => {
                         self.is_back(node);
                         back.push(node);
-                        self.groups[inner.0 as usize].fell = true;
+                        // It may have been dropped as a bystander (E09), and counts as done then.
+                        let group = &mut self.groups[inner.0 as usize];
+                        (group.fell, group.finished) = (true, true);
                     }
                     _ => {}
                 }
