@@ -57,6 +57,7 @@ pub fn which(target: &str, pid: u32, caller: &Caller, output: &mut Output<'_>) -
         shutdown: String,
         significant: bool,
         added: bool,
+        kept: bool,
     }
     #[derive(Serialize)]
     #[serde(untagged)]
@@ -84,6 +85,7 @@ pub fn which(target: &str, pid: u32, caller: &Caller, output: &mut Output<'_>) -
                 shutdown: shutdown(which.shutdown),
                 significant: which.significant,
                 added: which.added,
+                kept: which.kept,
             })?;
         }
         return Ok(());

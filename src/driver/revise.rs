@@ -135,8 +135,9 @@ impl Driver {
         let _ = self.watch(Source::Revision, &started.pidfd, Interest::READABLE);
         let (pid, pidfd) = (started.pid, started.pidfd);
         let deadline = clock::now() + WITHIN;
-        let added = |child: &ChildId| self.core.tree().children[child.0 as usize].added;
-        let others = self.core.children().filter(added).map(|child| child.0).collect();
+        let extra =
+            |child: &ChildId| self.core.tree().children[child.0 as usize].added || self.core.is_kept(*child);
+        let others = self.core.children().filter(extra).map(|child| child.0).collect();
         self.revising =
             Some(Revising { pid, pidfd, answer, asked, from, otp, at_once, dry_run, deadline, others });
         Ok(())
@@ -357,7 +358,8 @@ impl Driver {
             let policy = tree.children.get(child.0 as usize);
             // Who is gone already left no policy behind.
             let is_kept = policy
-                .is_some_and(|policy| policy.added || how.otp || tree.groups[policy.group.0 as usize].otp);
+                .is_some_and(|policy| policy.added || how.otp || tree.groups[policy.group.0 as usize].otp)
+                || self.core.is_kept(child);
             !self.core.is_child(child) || !is_kept
         };
         let gone = before.iter().filter(|child| !stays.contains(child)).filter(|child| goes(child));

@@ -144,6 +144,7 @@ impl Driver {
                     }),
                     significant: policy.significant,
                     added: policy.added,
+                    kept: self.core.is_kept(id),
                     ..which
                 }
             }

@@ -134,6 +134,12 @@ impl Supervisor {
         false
     }
 
+    /// Whether the tree runs without being told of `child` by its file: somebody added it, or a reload kept it (N05). Then it
+    /// is in no list that a group begins with.
+    pub(super) fn is_extra(&self, child: usize) -> bool {
+        self.tree.children[child].added || self.services[child].kept
+    }
+
     /// The members of `group` and those that left it for a while, in the order of its next life.
     fn members_in_time(&self, group: usize) -> Vec<usize> {
         let list: Vec<usize> = self.groups[group].list.iter().map(|node| *node as usize).collect();
@@ -169,7 +175,7 @@ impl Supervisor {
         let Some(parent) = self.shape.parent(child).filter(|_| self.ending.is_none()) else { return };
         let (policy, group) = (&self.tree.children[child], &self.tree.groups[parent]);
         let over = matches!(rest, Rest::Finished | Rest::Stopped);
-        let temporary = policy.restart == Restart::Temporary && (policy.added || group.otp);
+        let temporary = policy.restart == Restart::Temporary && (self.is_extra(child) || group.otp);
         if self.services[child].doomed || (over && (temporary || group.pool.is_some())) {
             self.let_leave(child);
         }
@@ -192,7 +198,7 @@ impl Supervisor {
             // Who is about to be removed never comes back either.
             let kept = |node: usize| match self.shape.as_group(node) {
                 Some(inner) => self.groups[inner].kept || self.groups[inner].doomed,
-                None => self.tree.children[node].added || self.services[node].doomed,
+                None => self.is_extra(node) || self.services[node].doomed,
             };
             let declared = |node: &usize| otp && !kept(*node);
             let list = self.shape.members(group).filter(declared).map(|node| node as u32);
@@ -205,7 +211,7 @@ impl Supervisor {
     pub(super) fn let_leave(&mut self, child: usize) {
         let parent = self.shape.parent(child);
         let listed = parent.is_some_and(|group| self.tree.groups[group].otp);
-        if !listed || self.tree.children[child].added || self.services[child].doomed {
+        if !listed || self.is_extra(child) || self.services[child].doomed {
             self.remove_child(child);
             return;
         }
@@ -337,17 +343,17 @@ impl Supervisor {
         woken
     }
 
-    /// Whether nobody has the name of `child`, which left `group`. Whoever was added to that since goes with its life, which
-    /// is over when the group is down (L02).
+    /// Whether nobody has the name of `child`, which left `group`. Whoever is in that beside its list goes with its life,
+    /// which is over when the group is down (L02).
     fn gives_way(&mut self, group: usize, child: usize) -> bool {
         let name = &self.tree.children[child].name;
         let Some(other) = self.names.get(name).map(|other| *other as usize) else { return true };
-        let added = self.tree.children[other].added && self.shape.parent(other) == Some(group);
+        let extra = self.is_extra(other) && self.shape.parent(other) == Some(group);
         let idle = !self.is_alive(group | GROUP) && self.group_standing(group) == Standing::Undefined;
-        if added && idle {
+        if extra && idle {
             self.remove_child(other);
         }
-        added && idle
+        extra && idle
     }
 
     /// A member that had left is back, and down.
@@ -384,7 +390,7 @@ impl Supervisor {
         self.set_phase(child, Phase::Idle(Rest::Stopped));
         self.report_child(child, ChildReport::Removed);
         let parent = self.shape.parent(child);
-        if let Some(parent) = parent.filter(|_| !self.tree.children[child].added) {
+        if let Some(parent) = parent.filter(|_| !self.is_extra(child)) {
             // The number may name a stranger when the group begins anew.
             self.groups[parent].list.retain(|listed| *listed as usize != child);
         }

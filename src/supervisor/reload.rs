@@ -193,6 +193,7 @@ impl Supervisor {
             let otp = revision.otp_rule || semantics;
             let moved = self.shape.parent(child) != Some(policy.group.0 as usize);
             self.tree.children[child] = self.policies.keep(policy);
+            self.services[child].kept = false;
             let up = self.tree.children[child].autostart && !otp;
             if new.made.contains(&child) {
                 self.services[child].goal = if up { Goal::Up } else { Goal::Down };
@@ -224,8 +225,8 @@ impl Supervisor {
         runs && service.goal == Goal::Done { clean: false } && self.nodes[child].held
     }
 
-    /// What the new tree does not have goes, unless OTP's rule keeps it. Who was added by hand stays as long as
-    /// its group does.
+    /// What the new tree does not have goes, unless OTP's rule keeps it. Who was added by hand, or kept before, stays as
+    /// long as its group does.
     ///
     /// Those that had left, and whose group is kept as it was, leave again: who they are.
     fn doom_the_rest(&mut self, new: &New, before: &[Vec<usize>], woken: &HashSet<usize>) -> Vec<usize> {
@@ -250,12 +251,12 @@ impl Supervisor {
                     self.groups[inner].doomed |= !known.contains(&node) && (goes || !otp);
                     self.groups[inner].kept = !known.contains(&node);
                     todo.push(inner);
-                } else if !known.contains(&node) && (goes || !(otp || self.tree.children[node].added)) {
+                } else if !known.contains(&node) && (goes || !(otp || self.is_extra(node))) {
                     self.services[node].doomed = true;
                     self.services[node].goal = Goal::Down;
                 } else if !known.contains(&node) && known.contains(&(group | GROUP)) {
                     // Kept as long as its group lives: the next life begins with the new list (L02).
-                    self.tree.children[node].added = true;
+                    self.services[node].kept = !self.tree.children[node].added;
                 }
             }
         }

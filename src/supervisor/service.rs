@@ -147,6 +147,8 @@ pub(super) struct Service {
     pub(super) stopped_meanwhile: bool,
     /// It is removed when it is down, whatever its restart type says.
     pub(super) doomed: bool,
+    /// The newest reload does not have it; it is kept (N05).
+    pub(super) kept: bool,
     /// It is no member now, and becomes one again when its group begins a new life under OTP semantics: it is in
     /// the list that the group starts from (L02).
     pub(super) dormant: bool,
@@ -173,6 +175,7 @@ impl Service {
             fresh: false,
             stopped_meanwhile: false,
             doomed: false,
+            kept: false,
             dormant: false,
             vacant: false,
             free: false,

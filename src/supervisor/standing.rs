@@ -48,6 +48,12 @@ impl Supervisor {
         self.services.get(child.0 as usize).is_some_and(|service| !service.is_gone())
     }
 
+    /// Whether the newest tree does not have this child, and OTP's rule kept it (N05): it goes when its group begins anew
+    /// under OTP semantics, or when somebody deletes it.
+    pub fn is_kept(&self, child: ChildId) -> bool {
+        self.services.get(child.0 as usize).is_some_and(|service| service.kept)
+    }
+
     /// The child of this name.
     pub fn child_named(&self, name: &str) -> Option<ChildId> {
         self.names.get(name).map(|child| ChildId(*child))

@@ -147,8 +147,19 @@ mod otp {
         assert_eq!(rig.executes("b"), "sleep 100004");
         // What was kept is like what was added by hand: no later reload removes it.
         assert_eq!(rig.ok(&["reload", "--dry-run"]), "nothing would change\n");
-        assert_eq!(rig.members("c")[0]["added"], true);
+        let marks = |name: &str| {
+            let member = &rig.members(name)[0];
+            (member["added"].as_bool(), member["kept"].as_bool())
+        };
+        assert_eq!(marks("c"), (Some(false), Some(true)), "nobody added it");
+        assert_eq!(marks("a"), (Some(false), Some(false)));
+        rig.ok(&["start-child", "e", "--", "sleep", "100006"]);
+        assert_eq!(marks("e"), (Some(true), Some(false)));
+        rig.ok(&["reload", "--otp"]);
         rig.ok(&["reload"]);
+        assert_eq!((marks("c"), marks("e")), ((Some(false), Some(true)), (Some(true), Some(false))));
+        rig.ok(&["terminate", "e"]);
+        rig.ok(&["delete-child", "e"]);
         rig.ok(&["terminate", "c"]);
         rig.ok(&["delete-child", "c"]);
         assert_eq!(rig.which(""), ["a pid", "b pid", "d pid"]);

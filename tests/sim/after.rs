@@ -147,6 +147,10 @@ impl Judge {
             let name = &self.map.tree.children[child].name;
             let named = supervisor.child_named(name) == Some(ChildId(child as u32));
             self.check(named, "a name names one child");
+            let id = ChildId(child as u32);
+            let same = supervisor.is_kept(id) == self.known[child].kept
+                && supervisor.tree().children[child].added == self.map.tree.children[child].added;
+            self.check(same, "N05: who is kept is said to be so, and not to have been added");
             let standing = supervisor.standing(child_node(child));
             let runs = self.known[child].life.is_some();
             self.check(runs == (standing == Standing::Running), "C18: who has a process runs");

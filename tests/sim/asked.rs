@@ -36,7 +36,7 @@ impl Judge {
         // Who goes when its group begins anew takes its needs along.
         let goes = |child: &usize| {
             let fell = || self.map.around(child_node(*child)).iter().any(|group| self.groups[*group].fell);
-            let anew = self.map.tree.children[*child].added && self.map.is_otp(*child) && fell();
+            let anew = self.is_extra(*child) && self.map.is_otp(*child) && fell();
             self.known[*child].may_go || anew
         };
         let may_go = children.iter().any(goes);
@@ -503,7 +503,7 @@ impl Judge {
             }
             let tree = &self.map.tree;
             let declared = |node: &&Node| match node {
-                Node::Child(child) => !tree.children[child.0 as usize].added,
+                Node::Child(child) => !self.is_extra(child.0 as usize),
                 Node::Group(_) => true,
             };
             let kept = |node: &&Node| match node {

@@ -603,11 +603,16 @@ impl Judge {
         }
     }
 
+    /// Whether it is in no list: somebody added it, or a reload kept it.
+    pub(crate) fn is_extra(&self, child: usize) -> bool {
+        self.map.tree.children[child].added || self.known[child].kept
+    }
+
     /// Whether the restart type of `child` lets it go when it is done or stopped (E07, D12).
     pub(crate) fn vanishes(&self, child: usize) -> bool {
         let policy = &self.map.tree.children[child];
         let group = &self.map.tree.groups[policy.group.0 as usize];
-        let temporary = policy.restart == Restart::Temporary && (policy.added || group.otp);
+        let temporary = policy.restart == Restart::Temporary && (self.is_extra(child) || group.otp);
         temporary || group.pool.is_some()
     }
 }

@@ -101,6 +101,8 @@ pub(crate) struct Known {
     pub(crate) goes: bool,
     /// It may.
     pub(crate) may_go: bool,
+    /// The newest revision does not have it; it is kept (N05).
+    pub(crate) kept: bool,
     /// It left the group whose list it is in, and may come back.
     pub(crate) left: Option<GroupId>,
 }

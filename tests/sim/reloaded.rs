@@ -145,8 +145,11 @@ impl Judge {
         let name = &self.map.tree.children[child].name;
         let Some(other) = self.map.named(name) else { return false };
         let policy = &self.map.tree.children[other];
-        let added = policy.added && policy.group.0 as usize == group && self.known[other].life.is_none();
-        let gone = added && self.groups[group].fell && !supervisor.is_child(ChildId(other as u32));
+        let extra = policy.group.0 as usize == group && self.known[other].life.is_none();
+        let gone = extra
+            && self.is_extra(other)
+            && self.groups[group].fell
+            && !supervisor.is_child(ChildId(other as u32));
         if gone {
             let known = &mut self.known[other];
             (known.goes, known.may_go, known.wanted) = (true, true, Sure::No);
@@ -244,6 +247,7 @@ impl Judge {
             self.map.children[child] = true;
             let around = self.map.around(group_node(group.0 as usize));
             let known = &mut self.known[child];
+            known.kept = false;
             if made[at] {
                 // A group that falls or waits begins anew with everybody that it has.
                 let anew = otp && around.iter().any(|group| self.groups[*group].fell);
@@ -259,8 +263,8 @@ impl Judge {
         }
     }
 
-    /// What the new tree does not have goes, unless OTP's rule keeps it (N05). Who was added by hand stays as long
-    /// as its group does.
+    /// What the new tree does not have goes, unless OTP's rule keeps it (N05). Who was added by hand, or kept before,
+    /// stays as long as its group does.
     fn go_away(
         &mut self,
         revision: &Revision,
@@ -298,13 +302,13 @@ impl Judge {
                     }
                     Node::Child(child) => {
                         let at = child.0 as usize;
-                        if goes || !(otp || self.map.tree.children[at].added) {
+                        if goes || !(otp || self.is_extra(at)) {
                             let known = &mut self.known[at];
                             (known.goes, known.wanted) = (true, Sure::No);
                             (known.may_go, known.excused, known.done) = (true, true, false);
                         } else if known.contains(&group_node(group)) {
                             // Its group begins its next life without it (L02).
-                            self.map.tree.children[at].added = true;
+                            self.known[at].kept = !self.map.tree.children[at].added;
                             self.known[at].may_go |= idle;
                         }
                     }

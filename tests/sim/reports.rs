@@ -128,7 +128,8 @@ impl Judge {
         let known = &self.known[child];
         self.check(known.life.is_none(), "nobody is removed whose process lives");
         let policy = &self.map.tree.children[child];
-        let anew = self.map.is_otp(child) && policy.added && self.groups[policy.group.0 as usize].fell;
+        let anew =
+            self.map.is_otp(child) && self.is_extra(child) && self.groups[policy.group.0 as usize].fell;
         let kept: Vec<usize> = self.map.around(child_node(child));
         let kept = kept.iter().position(|group| self.groups[*group].kept).map(|last| kept[..=last].to_vec());
         let may = known.goes || known.may_go || anew || self.vanishes(child) || kept.is_some();
@@ -158,7 +159,7 @@ impl Judge {
         self.check(self.known[child].life.is_none(), "nobody leaves whose process lives");
         let policy = &self.map.tree.children[child];
         let may = self.known[child].may_go || self.vanishes(child);
-        self.check(may && self.map.is_otp(child) && !policy.added, "nobody leaves without a reason");
+        self.check(may && self.map.is_otp(child) && !self.is_extra(child), "nobody leaves without a reason");
         let group = policy.group;
         self.map.leave(child_node(child));
         let known = &mut self.known[child];

@@ -215,6 +215,8 @@ pub struct Which {
     pub significant: bool,
     /// It was added at run time.
     pub added: bool,
+    /// It is not in the file any more; a reload kept it.
+    pub kept: bool,
 }
 
 /// One difference between two plans.

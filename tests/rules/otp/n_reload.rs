@@ -96,6 +96,41 @@ fn n05_who_is_kept_is_not_in_the_list_that_a_group_begins_with() {
 }
 
 #[test]
+fn n05_who_is_kept_was_not_added_and_is_in_the_list_again_with_the_next_tree_that_has_it() {
+    for semantics in ["otp", "otp rule"] {
+        let plant = |names: &str| match semantics {
+            "otp" => plant(9, names),
+            _ => Plant::new().children("root", names),
+        };
+        let mut rig = plant("a b").boot();
+        rig.add("root", "x", |_| {}).unwrap();
+        let marks = |rig: &Rig| {
+            let mark = |child: ChildId| {
+                let policy = &rig.supervisor.tree().children[child.0 as usize];
+                match (policy.added, rig.supervisor.is_kept(child)) {
+                    (false, false) => format!("{} listed", policy.name),
+                    (true, false) => format!("{} added", policy.name),
+                    (false, true) => format!("{} kept", policy.name),
+                    (true, true) => format!("{} both", policy.name),
+                }
+            };
+            rig.supervisor.children().map(mark).collect::<Vec<_>>().join(", ")
+        };
+        let reload = |rig: &mut Rig, names: &str, otp_rule| {
+            let revision = Revision { tree: plant(names).tree, otp_rule, ..Revision::default() };
+            rig.revise(revision).unwrap().0
+        };
+        for _ in 0..2 {
+            assert_eq!(reload(&mut rig, "a", true), "", "{semantics}");
+            assert_eq!(marks(&rig), "a listed, b kept, x added", "{semantics}");
+        }
+        assert_eq!(reload(&mut rig, "a", false), "", "{semantics}: who is kept is so until it is deleted");
+        assert_eq!(reload(&mut rig, "a b x", true), "", "{semantics}");
+        assert_eq!(marks(&rig), "a listed, b listed, x listed", "{semantics}");
+    }
+}
+
+#[test]
 fn n07_the_same_tree_again_changes_nothing() {
     let mut rig = plant(9, "a b").boot();
     rig.terminate("b").unwrap();
