@@ -2,16 +2,20 @@
 //!
 //! Invariants: the slot of a new child (its launch, pipes, names, ledger entry, stream) stands before the core's
 //! first action about it is done. The number of a removed child names another one only when no event that is still
-//! kept speaks of it and the logger has forgotten it: so no line of output and no event is taken for another's.
+//! kept speaks of it and the logger has forgotten it: so no line of output and no event is taken for another's. The number of
+//! a removed group likewise, when no event speaks of it.
 //!
 //! Each costs the same however many children there are.
 
 use super::Driver;
+use super::ring::Ring;
 use super::slot::Slot;
+use super::tell::Telling;
 use super::workshop::Prepared;
-use crate::supervisor::Action;
-use crate::supervisor::spec::ChildId;
+use crate::supervisor::spec::{ChildId, GroupId};
+use crate::supervisor::{Action, Report, Supervisor};
 use crate::time::Instant;
+use std::collections::HashSet;
 use std::io;
 
 /// A removed child whose number may not be used again yet.
@@ -120,5 +124,85 @@ impl Driver {
             self.roster.forget(child);
             self.core.recycle(child);
         }
+    }
+
+    /// The same for groups. Only another plan takes numbers for groups, so it is enough to look before that.
+    pub(super) fn recycle_groups(&mut self) {
+        let to_do = self.to_do.iter().filter_map(|(_, action)| match action {
+            Action::Report(Report::Group { group, .. }) => Some(*group),
+            _ => None,
+        });
+        let to_say = to_do.chain(self.telling.iter().flat_map(Telling::groups));
+        for group in forgotten(&self.core, &self.ring, to_say) {
+            self.core.recycle_group(group);
+        }
+    }
+}
+
+/// Removed groups of which no event that is kept speaks, nor anything that is yet `to_say`.
+fn forgotten(core: &Supervisor, ring: &Ring, to_say: impl Iterator<Item = GroupId>) -> Vec<GroupId> {
+    let spoken_of: HashSet<u32> = ring.groups().chain(to_say).map(|group| group.0).collect();
+    core.vacant_groups().filter(|group| !spoken_of.contains(&group.0)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ring::{CAPACITY, Note, Subject};
+    use super::super::roster::Roster;
+    use super::*;
+    use crate::supervisor::Revision;
+    use crate::supervisor::spec::{Group, Incarnation, Node, Tree};
+    use crate::time::Wall;
+
+    /// A root, and one group in it.
+    fn tree(name: &str) -> Tree {
+        let root = Group { name: "root".into(), members: vec![Node::Group(GroupId(1))], ..Group::default() };
+        let inner = Group { name: name.into(), parent: Some(GroupId::ROOT), ..Group::default() };
+        Tree { groups: vec![root, inner], ..Tree::default() }
+    }
+
+    /// So many plans, each with another group of which so many events tell; how many numbers that takes.
+    fn plans(count: usize, events: usize) -> usize {
+        let mut core = Supervisor::new(tree("g0"), 1, Incarnation(1));
+        let (mut ring, mut roster) = (Ring::new(1), Roster::default());
+        // What each event that is kept has to say for ever.
+        let mut named = std::collections::VecDeque::new();
+        for round in 0..count {
+            let name = format!("g{round}");
+            let revision = Revision { tree: tree(&name), fixed: 1, ..Revision::default() };
+            for group in forgotten(&core, &ring, std::iter::empty()) {
+                core.recycle_group(group);
+            }
+            let new = core.reload(Instant::ZERO, revision, &mut Vec::new()).expect("a sound plan");
+            roster.name_groups(&core);
+            for _ in 0..events {
+                ring.push(Instant::ZERO, Wall(0), Subject::Group(new.groups[1]), Note::GroupGaveUp);
+                named.push_back(name.clone());
+            }
+            named.drain(..named.len().saturating_sub(CAPACITY));
+            if round % 100 == 0 {
+                assert!(ring.groups().map(|group| roster.group(group)).eq(named.iter().map(String::as_str)));
+            }
+        }
+        core.tree().groups.len()
+    }
+
+    #[test]
+    fn a_thousand_reloads_take_no_more_numbers_for_groups_than_events_speak_of() {
+        // The root, the group that goes and the one that comes.
+        assert_eq!(plans(1_000, 0), 3);
+        // And one for each group that a kept event is about.
+        let spoken_of = plans(300, 64);
+        assert!((CAPACITY / 64..CAPACITY / 64 + 4).contains(&spoken_of), "{spoken_of}");
+    }
+
+    #[test]
+    fn a_group_that_is_yet_to_be_told_of_keeps_its_number() {
+        let mut core = Supervisor::new(tree("old"), 1, Incarnation(1));
+        let revision = Revision { tree: tree("new"), fixed: 1, ..Revision::default() };
+        core.reload(Instant::ZERO, revision, &mut Vec::new()).expect("a sound plan");
+        let (ring, old) = (Ring::new(1), GroupId(1));
+        assert_eq!(forgotten(&core, &ring, std::iter::once(old)), []);
+        assert_eq!(forgotten(&core, &ring, std::iter::empty()), [old]);
     }
 }

@@ -218,6 +218,7 @@ impl Driver {
             self.give_back_prepared(&ready);
             return Err((refused(format!("cannot declare the flags: {error}"), ""), Vec::new()));
         }
+        self.recycle_groups();
         let reloaded = match self.core.reload(now, revision, &mut actions) {
             Ok(reloaded) => reloaded,
             Err(flaws) => {

@@ -161,6 +161,14 @@ impl Ring {
         numbered.take_while(move |(_, entry)| entry.at >= moment)
     }
 
+    /// The groups that kept events are about.
+    pub fn groups(&self) -> impl Iterator<Item = GroupId> {
+        self.entries.iter().filter_map(|entry| match entry.subject {
+            Subject::Group(group) => Some(group),
+            Subject::Tree | Subject::Child(..) => None,
+        })
+    }
+
     /// The kept events after the number `after`, each with its own, and how many between are gone.
     pub fn after(&self, after: u64) -> (u64, impl Iterator<Item = (u64, &Entry)>) {
         let oldest = self.oldest();

@@ -45,6 +45,16 @@ pub(super) struct Telling {
     last: Reply,
 }
 
+impl Telling {
+    /// Groups that are yet to be told of.
+    pub fn groups(&self) -> impl Iterator<Item = GroupId> {
+        self.left.iter().filter_map(|piece| match piece {
+            Tell::Group(group) | Tell::Which(Node::Group(group)) => Some(*group),
+            Tell::Say(_) | Tell::Child(_) | Tell::Which(Node::Child(_)) => None,
+        })
+    }
+}
+
 impl Driver {
     /// Tells this, and `last` at the end.
     pub(super) fn begin_telling(

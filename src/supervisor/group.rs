@@ -82,6 +82,10 @@ pub(super) struct Group {
     pub(super) commanded: bool,
     /// It is no longer wanted: it goes when its last member has gone.
     pub(super) doomed: bool,
+    /// Nobody has this number.
+    pub(super) vacant: bool,
+    /// And somebody may get it.
+    pub(super) free: bool,
     /// It is no member of its parent now, and becomes one again when that begins a new life (L02).
     pub(super) dormant: bool,
     /// The newest reload does not have it; it is kept until its parent begins a new life (N05).
@@ -109,6 +113,8 @@ impl Group {
             stopped_meanwhile: false,
             commanded: false,
             doomed: false,
+            vacant: false,
+            free: false,
             dormant: false,
             kept: false,
             list: Vec::new(),

@@ -1,56 +1,18 @@
 //! Members come and go while the tree runs.
 //!
 //! Invariant: a child is removed only when nothing of its last life is left (S3), and its number names nobody
-//! from then on until [`Supervisor::recycle`]: late news of it reach nobody.
+//! from then on until [`Supervisor::recycle`]: late news of it reach nobody. So it is with the number of a group.
 
 use super::facts::Facts;
-use super::service::{Goal, Phase, Rest, Service};
+use super::service::{Goal, Phase, Rest};
 use super::shape::{self, GROUP};
-use super::spec::{Child, ChildId, Group, GroupId, Restart};
+use super::spec::{Child, Group, GroupId, Restart};
 use super::standing::Standing;
 use super::{ChildReport, Member, Supervisor, group};
 use std::collections::HashSet;
 use std::sync::Arc;
 
 impl Supervisor {
-    /// The number of a removed child may name another one from now on. Changes nothing about one that is there.
-    ///
-    /// The driver calls it when nobody remembers the old one any more.
-    pub fn recycle(&mut self, child: ChildId) {
-        if let Some(service) = self.services.get_mut(child.0 as usize)
-            && service.vacant
-            && !std::mem::replace(&mut service.free, true)
-        {
-            self.free.push(child.0);
-        }
-    }
-
-    /// A slot for `policy`, which is no member of its group yet.
-    pub(super) fn make_child(&mut self, policy: Child) -> usize {
-        let service = Service::new(&policy);
-        let child = match self.free.pop() {
-            Some(child) => {
-                let child = child as usize;
-                self.leave_rolls(child);
-                self.services[child] = service;
-                self.nodes[child] = Member::default();
-                self.tree.children[child] = self.policies.keep(policy);
-                child
-            }
-            None => {
-                self.services.push(service);
-                self.nodes.children.push(Member::default());
-                let kept = self.policies.keep(policy);
-                self.tree.children.push(kept);
-                self.shape.add_child();
-                self.deadlines.add_child();
-                self.services.len() - 1
-            }
-        };
-        self.names.insert(Arc::clone(&self.tree.children[child].name), child as u32);
-        child
-    }
-
     /// Adds a child as the newest member of its group, with its needs. It does nothing yet.
     pub(super) fn add_child(&mut self, policy: Child) -> usize {
         let group = policy.group.0 as usize;
@@ -142,10 +104,15 @@ impl Supervisor {
 
     /// The members of `group` and those that left it for a while, in the order of its next life.
     fn members_in_time(&self, group: usize) -> Vec<usize> {
-        let list: Vec<usize> = self.groups[group].list.iter().map(|node| *node as usize).collect();
-        if !list.iter().any(|node| self.has_left(*node)) {
-            return self.shape.members(group).collect();
+        match self.groups[group].list.iter().any(|node| self.has_left(*node as usize)) {
+            true => self.members_by_list(group),
+            false => self.shape.members(group).collect(),
         }
+    }
+
+    /// The list of `group`, as far as it is there or may come back, and then who is in it beside that.
+    pub(super) fn members_by_list(&self, group: usize) -> Vec<usize> {
+        let list: Vec<usize> = self.groups[group].list.iter().map(|node| *node as usize).collect();
         let listed: HashSet<usize> = list.iter().copied().collect();
         let others = self.shape.members(group).filter(|node| !listed.contains(node));
         let there = |node: &usize| self.shape.parent(*node) == Some(group) || self.has_left(*node);
@@ -438,7 +405,7 @@ impl Supervisor {
         self.wake(dependents);
         self.deadlines.set(node, None);
         // Its fall, if it was in one, concerns nobody.
-        self.groups[group].phase = group::Phase::Open;
+        (self.groups[group].phase, self.groups[group].vacant) = (group::Phase::Open, true);
         // A parent, so that it is no root.
         // And its name, for what was told of it in this turn.
         let name = std::mem::take(&mut self.tree.groups[group].name);

@@ -9,7 +9,7 @@
 //! 5. `command`: what operators want; `fresh`: a cause was taken away. `facts`: what is counted, so that nobody ever
 //!    scans. `kept`: policies, each once.
 //! 6. `change`: OTP's administrative calls; `reload`: another tree in place of this one; `members`: how a
-//!    member comes and goes. `roll`: a few at a time. `standing`: what can be asked.
+//!    member comes and goes; `numbers`: how its number is given again. `roll`: a few at a time. `standing`: what can be asked.
 //!
 //! An event changes what is wanted or what is; whoever may be concerned goes on a work-list; settling
 //! empties it. So each rule is written once, as a condition on the present ("may this one start now?"), and
@@ -54,6 +54,7 @@ mod group;
 mod intensity;
 mod kept;
 mod members;
+mod numbers;
 mod positions;
 mod reload;
 mod roll;
@@ -102,6 +103,8 @@ pub struct Supervisor {
     names: HashMap<Arc<str>, u32>,
     /// Numbers of removed children that may be given again.
     free: Vec<u32>,
+    /// Numbers of removed groups that may be given again.
+    free_groups: Vec<u32>,
     rolls: Vec<Roll>,
     /// The number of the newest roll.
     rolled: u32,
@@ -185,6 +188,7 @@ impl Supervisor {
             groups: tree.groups.iter().map(group::Group::new).collect(),
             names: tree.children.iter().enumerate().map(name).collect(),
             free: Vec::new(),
+            free_groups: Vec::new(),
             rolls: Vec::new(),
             rolled: 0,
             otp_rule: false,

@@ -14,9 +14,9 @@ use super::group::{self, Then};
 use super::positions::Positions;
 use super::service::{Goal, Phase, Rest};
 use super::shape::{self, GROUP, Shape};
-use super::spec::{ChildId, Group, GroupId, Node, Restart, Tree};
+use super::spec::{ChildId, GroupId, Node, Restart, Tree};
 use super::standing::Standing;
-use super::{Action, Member, Supervisor, strategy};
+use super::{Action, Supervisor, strategy};
 use crate::time::Instant;
 use std::collections::{HashMap, HashSet};
 
@@ -72,7 +72,7 @@ impl Supervisor {
     fn replace(&mut self, revision: Revision) -> Reloaded {
         let woken = self.wake_all();
         let lines = self.lines();
-        let before = self.current_members();
+        let before = self.current_members(&woken);
         let mut new = self.number(&revision);
         let restart = revision.restart.iter().map(|child| new.children[child.0 as usize]);
         let restart: Vec<ChildId> = restart.filter(|child| self.is_restarted(*child, &revision)).collect();
@@ -113,8 +113,16 @@ impl Supervisor {
         (0..self.groups.len()).map(|group| (group, of(group))).collect()
     }
 
-    fn current_members(&self) -> Vec<Vec<usize>> {
-        (0..self.groups.len()).map(|group| self.shape.members(group).collect()).collect()
+    /// Whoever had left stands where the list of its group has it: so the next life of that begins, if it is kept.
+    fn current_members(&self, woken: &HashSet<usize>) -> Vec<Vec<usize>> {
+        let of = |group: usize| {
+            let list = &self.groups[group].list;
+            match list.iter().any(|node| woken.contains(&(*node as usize))) {
+                true => self.members_by_list(group),
+                false => self.shape.members(group).collect(),
+            }
+        };
+        (0..self.groups.len()).map(of).collect()
     }
 
     /// Gives each node of the new tree its number: the old one of the same name, or a new one.
@@ -126,23 +134,17 @@ impl Supervisor {
                 named.insert(&self.tree.groups[group].name, group);
             }
         }
-        let mut fresh = self.groups.len();
-        let mut groups = Vec::with_capacity(revision.tree.groups.len());
-        for (at, policy) in revision.tree.groups.iter().enumerate() {
-            let known = if at < fixed { Some(at) } else { named.get(policy.name.as_str()).copied() };
-            groups.push(known.unwrap_or_else(|| {
-                fresh += 1;
-                fresh - 1
-            }));
-        }
-        for _ in self.groups.len()..fresh {
-            self.groups.push(group::Group::new(&Group::default()));
-            self.nodes.groups.push(Member::default());
-            self.deadlines.add_group();
-            self.tree.groups.push(Group::default());
-        }
+        let policies = revision.tree.groups.iter().enumerate();
+        let known = policies.map(|(at, policy)| match at < fixed {
+            true => Some(at),
+            false => named.get(policy.name.as_str()).copied(),
+        });
+        let known: Vec<Option<usize>> = known.collect();
         let mut new = New { at_once: revision.at_once, ..New::default() };
-        new.groups = groups.into_iter().map(|group| GroupId(group as u32)).collect();
+        for group in known {
+            let group = group.unwrap_or_else(|| self.make_group());
+            new.groups.push(GroupId(group as u32));
+        }
         for policy in &revision.tree.children {
             let child = match self.names.get(policy.name.as_str()) {
                 Some(child) => *child as usize,

@@ -143,12 +143,17 @@ impl World {
         self.finish(actions);
     }
 
-    /// A number is given back, if nobody has it; else nothing happens.
+    /// Numbers are given back, if nobody has them; else nothing happens.
     pub(crate) fn recycle(&mut self) {
         let child = self.child();
         self.judge.tell(|| format!("recycle {child:?}"));
         self.supervisor.recycle(child);
         self.judge.recycled(child.0 as usize);
+        if self.recycles_groups {
+            let group = self.random.below(self.judge.groups.len() + 1);
+            self.supervisor.recycle_group(GroupId(group as u32));
+            self.judge.recycled_group(group);
+        }
         self.judge.begin(self.now, false);
         self.finish(Vec::new());
     }

@@ -162,6 +162,91 @@ fn numbers_that_are_given_back_are_used_again_and_nothing_grows() {
     }
 }
 
+/// Another tree, in which whoever is stopped ends at once; then all numbers are given back.
+fn reload(supervisor: &mut Supervisor, tree: Tree) {
+    let mut todo = Vec::new();
+    supervisor
+        .reload(NOW, Revision { tree, fixed: 1, ..Revision::default() }, &mut todo)
+        .expect("a sound revision");
+    let mut gone = Vec::new();
+    while let Some(action) = todo.pop() {
+        match action {
+            Action::Start(child, life) => todo.extend(handle(supervisor, Event::Started(child, life))),
+            Action::Stop(child, incarnation) => {
+                let cause = Cause::Signal(15, false);
+                todo.extend(handle(
+                    supervisor,
+                    Event::Exited { child, incarnation, cause, leftovers: false },
+                ));
+            }
+            Action::Report(Report::Child { child, what: ChildReport::Removed, .. }) => gone.push(child),
+            _ => {}
+        }
+    }
+    gone.into_iter().for_each(|child| supervisor.recycle(child));
+    let gone: Vec<GroupId> = supervisor.vacant_groups().collect();
+    gone.into_iter().for_each(|group| supervisor.recycle_group(group));
+}
+
+#[test]
+fn ten_thousand_reloads_with_new_groups_leave_the_table_as_large_as_it_was() {
+    for (otp, rounds) in [(false, 10_000), (true, 2_000)] {
+        // Each time another outer group, an inner one, a child in it, and one beside that needs it.
+        let plan = |round: u32| {
+            let outer = Group { otp, ..group(&format!("outer{round}"), Some(0)) };
+            let inner =
+                Group { otp, strategy: Strategy::RestForOne, ..group(&format!("inner{round}"), Some(1)) };
+            let needs = Child { needs: vec![Node::Group(GroupId(2))], ..child("needs", 0) };
+            tree(vec![group("root", None), outer, inner], vec![needs, child(&format!("c{round}"), 2)])
+        };
+        let mut supervisor = booted(plan(0));
+        let mut kept = Vec::new();
+        for round in 1..=rounds {
+            reload(&mut supervisor, plan(round));
+            // Two trees are there at once while the old one is removed.
+            assert!(supervisor.tree().groups.len() <= 5 && supervisor.tree().children.len() <= 3);
+            assert!(supervisor.all_up());
+            if round % (rounds / 4) == 0 {
+                kept.push(format!("{supervisor:?}").len());
+            }
+        }
+        assert_eq!(supervisor.groups().count(), 3);
+        // Only names and the numbers of lives get longer.
+        assert!(kept[3] < kept[0] + 60, "otp {otp}: the whole state, as text, grew: {kept:?}");
+    }
+}
+
+#[test]
+fn a_number_that_is_given_to_another_group_means_nobody_before_that() {
+    let second = Duration::from_secs(1);
+    let old =
+        Group { otp: true, intensity: Some(Intensity { max: 1, within: second }), ..group("old", Some(0)) };
+    // A circle: the second need is not granted, and not forgotten.
+    let a = Child { needs: vec![Node::Child(ChildId(1)), Node::Group(GroupId(1))], ..child("a", 0) };
+    let before = tree(vec![group("root", None), old], vec![a, child("b", 1)]);
+    let mut supervisor = booted(before);
+    let b = ChildId(1);
+    let exit = |supervisor: &mut Supervisor| {
+        let (incarnation, cause) = (supervisor.incarnation(b), Cause::Code(1));
+        let actions = handle(supervisor, Event::Exited { child: b, incarnation, cause, leftovers: false });
+        come_up(supervisor, actions);
+    };
+    exit(&mut supervisor);
+    let added = Child { needs: vec![Node::Group(GroupId(1))], ..child("added", 0) };
+    let mut actions = Vec::new();
+    supervisor.change(NOW, Change::StartChild(Box::new(added)), &mut actions).expect("a sound child");
+    come_up(&mut supervisor, actions);
+    reload(&mut supervisor, tree(vec![group("root", None)], vec![child("b", 0)]));
+    assert_eq!(supervisor.groups().count(), 1);
+    let new = Group { intensity: Some(Intensity { max: 1, within: second }), ..group("new", Some(0)) };
+    reload(&mut supervisor, tree(vec![group("root", None), new], vec![child("b", 1)]));
+    assert_eq!(supervisor.tree().groups.len(), 2, "the number was given again");
+    let added = supervisor.child_named("added").expect("it was added by hand, and stays");
+    assert_eq!(supervisor.tree().children[added.0 as usize].needs, [], "the new group is another one");
+    exit(&mut supervisor);
+    assert_eq!(supervisor.state(b), State::Up, "restarts of the old group are not those of the new one");
+}
+
 // Histories that were broken once, each by what was wrong with the core.
 
 #[test]
@@ -330,6 +415,11 @@ fn a_new_child_does_not_wait_for_a_group_to_which_one_comes_back_that_waits_for_
 #[test]
 fn needs_are_met_by_who_is_there_and_nobody_waits_in_a_circle() {
     [4_295_248_861, 4_295_270_974, 4_295_291_811].into_iter().for_each(crate::run);
+}
+
+#[test]
+fn who_left_a_group_that_a_reload_keeps_waits_for_nobody_behind_it_when_it_comes_back() {
+    crate::run(8_590_087_443);
 }
 
 // And those in which the judge knew too little.

@@ -24,6 +24,8 @@ pub(crate) struct Judge {
     pub(crate) serial: u64,
     /// Numbers of removed children that may be given again.
     pub(crate) free: Vec<usize>,
+    /// And of removed groups.
+    pub(crate) free_groups: Vec<usize>,
     pub(crate) ending: bool,
     hurry: bool,
     pub(crate) ends: u32,
@@ -69,6 +71,7 @@ impl Judge {
             now: Instant::ZERO,
             last: Incarnation(first.0 - 1),
             free: Vec::new(),
+            free_groups: Vec::new(),
             ending: false,
             hurry: false,
             ends: 0,
@@ -130,6 +133,15 @@ impl Judge {
         let vacant = self.known.get(child).is_some_and(gone) && !self.map.children[child];
         if vacant && !self.free.contains(&child) {
             self.free.push(child);
+        }
+    }
+
+    /// The same of a group: nobody is in it, and it will not come back.
+    pub(crate) fn recycled_group(&mut self, group: usize) {
+        let gone = |known: &KnownGroup| known.left.is_none();
+        let vacant = self.groups.get(group).is_some_and(gone) && !self.map.groups[group];
+        if vacant && !self.free_groups.contains(&group) {
+            self.free_groups.push(group);
         }
     }
 

@@ -135,6 +135,14 @@ impl Judge {
                     _ => {}
                 }
             }
+            let list = &self.groups[group].list;
+            if list.iter().any(|node| back.contains(node)) {
+                // In the order in which its group would begin anew.
+                let members = &mut self.map.tree.groups[group].members;
+                let listed = list.iter().filter(|node| members.contains(node));
+                let others = members.iter().filter(|node| !list.contains(node));
+                *members = listed.chain(others).copied().collect();
+            }
         }
         back
     }
@@ -172,9 +180,21 @@ impl Judge {
             match expected {
                 Some(expected) => self.check(number == expected, "a group that stays keeps its number"),
                 None => {
-                    self.check(number == next, "a new group gets a new number");
-                    next += 1;
+                    let free = self.free_groups.iter().position(|free| *free == number);
+                    match free {
+                        Some(place) => drop(self.free_groups.swap_remove(place)),
+                        None => {
+                            self.check(number == next, "numbers of groups are used one after the other");
+                            self.check(self.free_groups.is_empty(), "no new number while an old one is free");
+                            next += 1;
+                        }
+                    }
                 }
+            }
+        }
+        for group in new.groups.iter().map(|group| group.0 as usize) {
+            if self.groups.get(group).is_some_and(|_| !self.map.groups[group]) {
+                self.tally.no_group(group);
             }
         }
         if next > self.groups.len() {

@@ -185,6 +185,11 @@ impl Tally {
         self.groups[group].sure.clear();
     }
 
+    /// Nobody has this number; who gets it next begins anew.
+    pub(crate) fn no_group(&mut self, group: usize) {
+        self.groups[group] = Stamps::default();
+    }
+
     /// It is wanted down: it waits for nothing.
     pub(crate) fn pause(&mut self, child: usize) {
         let child = &mut self.children[child];

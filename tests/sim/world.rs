@@ -39,11 +39,15 @@ pub(crate) struct World {
     fails: Option<Random>,
     /// And somebody takes causes away.
     pardons: bool,
+    /// Numbers of groups are given again.
+    pub(crate) recycles_groups: bool,
     actions: Vec<Action>,
 }
 
-/// From this seed on lives fail while they run.
+/// In histories whose seed has this bit lives fail while they run.
 pub(crate) const FAILING: u64 = 1 << 32;
+/// And with this one numbers of groups are given again.
+pub(crate) const RECYCLING: u64 = 1 << 33;
 
 /// Runs one history to its end. Panics when an invariant is broken; `telling`: and tells what came before.
 pub(crate) fn run(seed: u64, telling: bool) {
@@ -65,7 +69,8 @@ pub(crate) fn run(seed: u64, telling: bool) {
         changes: !alone && random.one_in(2),
         reloads: !alone && random.one_in(2),
         rolls: !alone && random.one_in(2),
-        fails: (seed >= FAILING).then(|| Random::new(!seed)),
+        fails: (seed & FAILING != 0).then(|| Random::new(!seed)),
+        recycles_groups: seed & RECYCLING != 0,
         pardons: !quiet,
         random,
         supervisor,
