@@ -1,5 +1,5 @@
 //! `@config`: the helper that finds out what a reload or a scale would mean, so that the supervisor never waits for
-//! a disk. It reads the file as `check` does, compares it with the plan in force, writes one answer and ends.
+//! a disk, nor for a name service: it looks up users, too. It reads the file as `check` does, compares it with the plan in force, writes one answer and ends.
 //!
 //! Descriptor 3 holds the plan in force, 4 takes the answer. The answer counts when it is whole: a helper that was
 //! killed has said nothing, and nothing is changed.
@@ -11,6 +11,7 @@ use crate::exit_code::ExitCode;
 use crate::ipc::codec::{self, PLAN_LIMIT};
 use crate::ipc::control::{Changed, Difference};
 use crate::paths::{ChosenBy, Project};
+use crate::sys::user::Users;
 use crate::sys::{inherited, memory};
 use bincode::{Decode, Encode};
 use std::collections::HashMap;
@@ -36,6 +37,8 @@ const PATH_MAX: usize = 120;
 pub enum Revised {
     /// Another plan, or the same.
     Plan(Box<Another>),
+    /// The users that were asked for.
+    Users(Users),
     /// The file has errors, or the question makes no sense.
     Wrong {
         /// The exit code that this means.
@@ -62,6 +65,8 @@ pub struct Another {
     pub changed: Vec<u32>,
     /// Instances (of the new plan) whose processes have to be replaced.
     pub restart: Vec<u32>,
+    /// Its users, looked up.
+    pub users: Users,
 }
 
 /// A plan as the supervisor keeps it: sealed memory that is not mapped.
@@ -102,6 +107,11 @@ pub fn plan_words(plan: &str) -> Vec<OsString> {
     vec!["mainstay.config".into(), SUBCOMMAND.into(), "plan".into(), plan.into()]
 }
 
+/// The words of a helper that looks up a user.
+pub fn user_words(user: &str) -> Vec<OsString> {
+    vec!["mainstay.config".into(), SUBCOMMAND.into(), "user".into(), user.into()]
+}
+
 /// The whole helper; `words` come after the subcommand.
 pub fn main(words: impl Iterator<Item = OsString>) -> ExitCode {
     let words: Vec<OsString> = words.collect();
@@ -136,6 +146,7 @@ fn revised(words: &[OsString], old: &Plan) -> Revised {
             Ok(plan) => another(old, Plan { project: old.project.clone(), ..plan }),
             Err(error) => wrong(ExitCode::System, format!("cannot take the plan: {error}"), ""),
         },
+        ["user", name] => Revised::Users(Users::look_up([name])),
         _ => wrong(ExitCode::Usage, "nothing was asked", ""),
     }
 }
@@ -233,5 +244,7 @@ fn another(old: &Plan, plan: Plan) -> Revised {
         };
         Difference { name: difference.name, change, why }
     });
-    Revised::Plan(Box::new(Another { differences: differences.collect(), paths, changed, restart, plan }))
+    let users = Users::look_up(plan.users());
+    let differences = differences.collect();
+    Revised::Plan(Box::new(Another { differences, paths, changed, restart, users, plan }))
 }

@@ -42,6 +42,14 @@ pub struct Plan {
 }
 
 impl Plan {
+    /// The users that its services become, but for those that only the argument of a template names.
+    pub fn users(&self) -> impl Iterator<Item = &str> {
+        let templates = self.templates.iter().map(|template| &template.program);
+        let of_templates =
+            templates.filter_map(|program| program.user.as_deref()).filter(|user| !user.contains('%'));
+        self.programs.iter().filter_map(|program| program.user.as_deref()).chain(of_templates)
+    }
+
     /// The plan of `run -- CMD`: one service, named after the program's file, with every default.
     ///
     /// `argv` holds at least the program; `directory` is absolute.
@@ -91,7 +99,7 @@ pub struct Program {
     pub inherit_env: bool,
     /// Where it runs; absolute.
     pub directory: PathBuf,
-    /// `name`, `name:group`, or numbers; looked up when it is started.
+    /// `name`, `name:group`, or numbers; looked up when the plan is loaded.
     pub user: Option<String>,
     /// The file mode mask; `None`: the supervisor's.
     pub umask: Option<u32>,

@@ -82,7 +82,10 @@ impl Driver {
                     self.administer(verb, &targets, pid, dry_run)
                 }
             },
-            Request::StartChild(new) => self.start_child(&new),
+            Request::StartChild(new) => match self.start_child(new, connection, cursor) {
+                Some(answer) => answer,
+                None => return,
+            },
             Request::Count { group } => self.count(&group),
             Request::Which { target, pid } => self.which_of(&target, pid),
             Request::Roll { targets, at_once, share, dry_run } => {
@@ -102,6 +105,11 @@ impl Driver {
             }
             Request::Shutdown => return self.shut_down(connection, cursor),
         };
+        self.say_answer(connection, answer, cursor);
+    }
+
+    /// Says it to whoever asked when `cursor` was the newest event.
+    pub(super) fn say_answer(&mut self, connection: ConnectionId, answer: Answer, cursor: u64) {
         match answer {
             Ok(said) => self.begin_telling(connection, said, Reply::Done { cursor }),
             Err(refusal) => self.begin_telling(connection, [], Reply::Refused(refusal)),

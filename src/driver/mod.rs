@@ -15,6 +15,7 @@
 //! | `control.rs`, `tell.rs` | requests of clients; long answers |
 //! | `admin.rs`, `new_child.rs`, `comings.rs` | children that are added, ended and removed by hand |
 //! | `revise.rs` | another plan: the file read again, other numbers of instances |
+//! | `helper.rs`, `lookup.rs` | processes that wait where the loop must not: for a disk, for a name service |
 //! | `workshop.rs`, `stencil.rs` | what a program needs to be started; templates |
 //! | `builtins.rs`, `link.rs` | the built-ins as children, and the lines to them |
 //! | `seams.rs` | where in a pipe the words of one life end and those of the next begin |
@@ -37,9 +38,11 @@ mod control;
 mod flag_variables;
 mod followers;
 mod health;
+mod helper;
 mod keeper;
 mod link;
 mod lives;
+mod lookup;
 mod mending;
 mod new_child;
 mod predecessor;
@@ -80,6 +83,7 @@ use followers::Followers;
 use health::Checks;
 use keeper::Keeping;
 use link::Link;
+use lookup::Lookup;
 use mio::unix::SourceFd;
 use mio::{Interest, Poll, Token};
 use revise::Revising;
@@ -119,6 +123,8 @@ enum Source {
     Client(u32),
     /// The helper that reads the configuration.
     Revision,
+    /// The helper of this pid, which looks up a user.
+    Lookup(u32),
     /// The process that we end with has ended.
     Host,
     /// The health check of this child.
@@ -147,6 +153,7 @@ impl Source {
             Source::Health(child) => (12, child),
             Source::Door(door) => (13, door),
             Source::Line(door) => (14, door),
+            Source::Lookup(pid) => (15, pid),
         };
         Token(kind << 32 | number as usize)
     }
@@ -168,7 +175,8 @@ impl Source {
             11 => Source::Host,
             12 => Source::Health(number),
             13 => Source::Door(number),
-            _ => Source::Line(number),
+            14 => Source::Line(number),
+            _ => Source::Lookup(number),
         }
     }
 }
@@ -190,6 +198,8 @@ pub struct Driver {
     to_delete: Vec<ChildId>,
     /// Another plan is being read.
     revising: Option<Revising>,
+    /// Users that are being looked up, each for a child.
+    lookups: Vec<Lookup>,
     /// The user's root is ending because of its significant member: no failure, whatever its parent makes of it.
     finished: Option<ChildId>,
     /// SIGHUP came meanwhile.
@@ -309,6 +319,7 @@ impl Driver {
     /// Nothing is left to supervise, or to take over.
     fn leave(&mut self) {
         self.end_revision();
+        self.end_all_lookups();
         self.ledger.goodbye();
         predecessor::goodbye(self.rooms.project());
         self.rooms.leave();
@@ -354,6 +365,7 @@ impl Driver {
             Source::Probe(child) => self.on_probe(ChildId(child)),
             Source::Client(client) => self.on_client(client),
             Source::Revision => self.on_revision(),
+            Source::Lookup(pid) => self.on_lookup(pid),
             Source::Host => self.on_host_death(),
             Source::Health(child) => self.on_health(ChildId(child)),
             Source::Door(door) => self.on_knock(door as usize),
@@ -366,9 +378,9 @@ impl Driver {
         if !(self.to_do.is_empty() && self.happened.is_empty() && self.deaths_to_tell.is_empty()) {
             return Some(Duration::ZERO);
         }
-        let revising = self.revising.as_ref().map(|revising| revising.deadline);
+        let revising = self.revising.as_ref().map(|revising| revising.helper.deadline);
         let server = self.server.next_deadline();
-        let watched = [self.watchdogs.next(), self.checks.next_deadline()];
+        let watched = [self.watchdogs.next(), self.checks.next_deadline(), self.next_lookup()];
         [self.core.next_deadline(), server, self.probes.next_deadline(), self.look_again, revising]
             .into_iter()
             .chain(watched)
@@ -395,9 +407,10 @@ impl Driver {
                 self.drop_client(connection);
             }
         }
-        if self.revising.as_ref().is_some_and(|revising| revising.deadline <= now) {
+        if self.revising.as_ref().is_some_and(|revising| revising.helper.deadline <= now) {
             self.end_revision();
         }
+        self.end_lookups(now);
         if self.look_again.is_some_and(|moment| moment <= now) {
             self.look_again = None;
             self.look_at_leftovers();

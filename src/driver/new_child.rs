@@ -14,13 +14,54 @@ use crate::config::plan::Program;
 use crate::config::words;
 use crate::exit_code::ExitCode;
 use crate::ipc::control::{Grace, NewChild, Refusal, Reply};
+use crate::ipc::server::ConnectionId;
 use crate::supervisor::spec::{self, Child, Node, Restart};
 use crate::supervisor::{Change, Refused};
 use crate::sys::clock;
+use crate::sys::user::Users;
+
+/// What was asked for, and what has been decided of it.
+pub struct New {
+    pub asked: NewChild,
+    /// In a pool: the number that no member before had.
+    number: Option<u64>,
+}
 
 impl Driver {
-    /// `start-child`
-    pub(super) fn start_child(&mut self, new: &NewChild) -> Answer {
+    /// `start-child`; `None`: the answer comes when its user is known.
+    pub(super) fn start_child(
+        &mut self,
+        asked: NewChild,
+        connection: ConnectionId,
+        cursor: u64,
+    ) -> Option<Answer> {
+        let mut new = New { asked, number: None };
+        let user = match self.user_to_look_up(&mut new) {
+            Ok(user) => user,
+            Err(refusal) => return Some(Err(refusal)),
+        };
+        match user {
+            None => {
+                let users = self.workshop.users.clone();
+                Some(self.start_known_child(&new, &users))
+            }
+            Some(user) => self.look_up(user, new, connection, cursor).err().map(Err),
+        }
+    }
+
+    /// The user of a new child, if it was not looked up when the plan was loaded.
+    fn user_to_look_up(&mut self, new: &mut New) -> Result<Option<String>, Refusal> {
+        self.not_ending()?;
+        if let Some(pool) = new.asked.name.strip_prefix('@').map(str::to_owned) {
+            new.number = Some(self.number_in_pool(&pool)?);
+        }
+        let (_, program) = self.describe_new(new)?;
+        let known = |user: &String| self.workshop.users.get(user).is_some();
+        Ok(program.user.filter(|user| !(new.asked.dry_run || known(user))))
+    }
+
+    /// The same when its user is among these.
+    pub(super) fn start_known_child(&mut self, new: &New, users: &Users) -> Answer {
         self.not_ending()?;
         let (child, program) = self.describe_new(new)?;
         let name = child.name.clone();
@@ -28,11 +69,11 @@ impl Driver {
             // Before anything is prepared, since that may fail for its own reasons.
             return Err(self.why_not(&name, already(self.core.standing(Node::Child(there)), there)));
         }
-        if new.dry_run {
+        if new.asked.dry_run {
             let acted = Reply::Acted { instance: name, pid: 0, state: String::new() };
             return Ok(vec![Tell::say(acted)]);
         }
-        let prepared = self.prepare_new(&program)?;
+        let prepared = self.prepare_new(&program, users)?;
         let mut actions = Vec::new();
         let now = clock::now();
         let made = self.core.change(now, Change::StartChild(Box::new(child)), &mut actions);
@@ -47,7 +88,7 @@ impl Driver {
     }
 
     /// Descriptors and a launch for it, or why there are none; then nothing is kept (C15).
-    fn prepare_new(&mut self, program: &Program) -> Result<Prepared, Refusal> {
+    fn prepare_new(&mut self, program: &Program, users: &Users) -> Result<Prepared, Refusal> {
         let name = &program.instance;
         self.descriptors.take(std::iter::once(program)).map_err(|failed| {
             refused(
@@ -56,7 +97,7 @@ impl Driver {
             )
         })?;
         self.make_room_among_boxes();
-        let prepared = self.workshop.prepare(program, &self.program, None);
+        let prepared = self.workshop.prepare(program, &self.program, None, users);
         let why = match prepared {
             Ok(Prepared { launch: Err(error), .. }) => (error.to_string(), error.hint().to_owned()),
             Ok(prepared) => return Ok(prepared),
@@ -67,10 +108,11 @@ impl Driver {
     }
 
     /// The policy and the program of a new child: from a template, of a pool, or as it was typed.
-    fn describe_new(&mut self, new: &NewChild) -> Result<(Child, Program), Refusal> {
+    fn describe_new(&self, new: &New) -> Result<(Child, Program), Refusal> {
+        let (number, new) = (new.number, &new.asked);
         let usage = |message: String| Refusal { code: ExitCode::Usage as u8, message, hint: String::new() };
         let (mut child, program) = match (new.name.strip_prefix('@'), new.name.split_once('@')) {
-            (Some(pool), _) => self.of_pool(pool, &new.argv)?,
+            (Some(pool), _) => self.of_pool(pool, number.unwrap_or_default(), &new.argv)?,
             (None, Some((template, argument))) => self.of_template(template, argument, &new.argv)?,
             (None, None) => self.as_typed(new)?,
         };
@@ -96,8 +138,25 @@ impl Driver {
         Ok((child, program))
     }
 
-    /// One more in a pool: `job@7`, a number that none before had.
-    fn of_pool(&mut self, pool: &str, extra: &[String]) -> Result<(Child, Program), Refusal> {
+    /// One more in a pool: `job@7`.
+    fn of_pool(&self, pool: &str, number: u64, extra: &[String]) -> Result<(Child, Program), Refusal> {
+        self.instance_of(self.template_of_pool(pool)?, &number.to_string(), extra)
+    }
+
+    /// A number that no member of the pool before had.
+    fn number_in_pool(&mut self, pool: &str) -> Result<u64, Refusal> {
+        let at = self.template_of_pool(pool)?;
+        let prefix = &self.templates[at].template.name;
+        let counter = self.counters.entry(pool.to_owned()).or_insert(0);
+        loop {
+            *counter += 1;
+            if self.core.child_named(&format!("{prefix}{counter}")).is_none() {
+                return Ok(*counter);
+            }
+        }
+    }
+
+    fn template_of_pool(&self, pool: &str) -> Result<usize, Refusal> {
         let group = self.group_of(pool)?;
         if self.core.tree().groups[group.0 as usize].pool.is_none() {
             return Err(refused(
@@ -105,23 +164,10 @@ impl Driver {
                 format!("name the child: mainstay start-child NAME --group {pool} -- COMMAND"),
             ));
         }
-        let stencil = self.templates.iter().position(|stencil| stencil.group == pool);
-        let Some(at) = stencil else {
-            return Err(refused(
-                format!("pool `@{pool}` has no template"),
-                "add one to the file, then mainstay reload",
-            ));
-        };
-        let prefix = self.templates[at].template.name.clone();
-        let counter = self.counters.entry(pool.to_owned()).or_insert(0);
-        loop {
-            *counter += 1;
-            if self.core.child_named(&format!("{prefix}{counter}")).is_none() {
-                break;
-            }
-        }
-        let argument = counter.to_string();
-        self.instance_of(at, &argument, extra)
+        let at = self.templates.iter().position(|stencil| stencil.group == pool);
+        at.ok_or_else(|| {
+            refused(format!("pool `@{pool}` has no template"), "add one to the file, then mainstay reload")
+        })
     }
 
     /// `worker@mail`

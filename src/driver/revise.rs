@@ -9,6 +9,7 @@
 use super::builtins::declared_by;
 use super::control::refused;
 use super::flag_variables::FlagVariables;
+use super::helper::Helper;
 use super::roster::{self, Builtin, Entry, FIXED};
 use super::setup::declares;
 use super::stencil::Stencil;
@@ -22,23 +23,18 @@ use crate::ipc::control::{self, Difference, Refusal, Reply, What};
 use crate::ipc::server::ConnectionId;
 use crate::supervisor::spec::{ChildId, Node, Tree};
 use crate::supervisor::{Action, Change, Flaw, Reloaded, Revision, Standing};
-use crate::sys::{clock, memory, pidfd};
-use crate::time::{Duration, Instant};
-use mio::Interest;
+use crate::sys::clock;
+use crate::time::Instant;
 use std::collections::{BTreeMap, HashSet};
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
-/// A helper that has not answered by then is ended: the disk that it waits for is not ours to wait for.
-const WITHIN: Duration = Duration::from_secs(60);
 /// So much of a text about a broken file fits into one message.
 const TEXT: usize = 16 << 10;
 
 /// Another plan that is being found out.
 pub struct Revising {
-    pid: u32,
-    pidfd: OwnedFd,
-    answer: Arc<OwnedFd>,
+    pub helper: Helper,
     /// Who wants to know; `None`: SIGHUP.
     asked: Option<ConnectionId>,
     /// `file`, `program`, or what is scaled.
@@ -46,7 +42,6 @@ pub struct Revising {
     otp: bool,
     at_once: u32,
     dry_run: bool,
-    pub deadline: Instant,
     /// Children that no plan knew when it was asked for: they are not scaled away.
     others: HashSet<u32>,
 }
@@ -105,7 +100,7 @@ impl Driver {
         self.not_ending()?;
         if let Some(other) = &self.revising {
             return Err(refused(
-                format!("another plan is being read already (pid {})", other.pid),
+                format!("another plan is being read already (pid {})", other.helper.pid),
                 "try again when it is in force",
             ));
         }
@@ -125,47 +120,35 @@ impl Driver {
             }
             Wanted::Plan(plan) => (revision::plan_words(&plan), "program".to_owned()),
         };
-        let failed = |error: String| refused(format!("cannot read another plan: {error}"), "try again");
-        let answer = Arc::new(memory::empty("mainstay.answer").map_err(|e| failed(e.to_string()))?);
-        let started = self
-            .program
-            .helper(words, vec![self.plan.clone(), answer.clone()])
-            .and_then(|mut launch| launch.start(&[], None))
-            .map_err(|error| failed(error.to_string()))?;
-        let _ = self.watch(Source::Revision, &started.pidfd, Interest::READABLE);
-        let (pid, pidfd) = (started.pid, started.pidfd);
-        let deadline = clock::now() + WITHIN;
+        let helper = self
+            .begin_helper(words, |_| Source::Revision)
+            .map_err(|error| refused(format!("cannot read another plan: {error}"), "try again"))?;
         let extra =
             |child: &ChildId| self.core.tree().children[child.0 as usize].added || self.core.is_kept(*child);
         let others = self.core.children().filter(extra).map(|child| child.0).collect();
-        self.revising =
-            Some(Revising { pid, pidfd, answer, asked, from, otp, at_once, dry_run, deadline, others });
+        self.revising = Some(Revising { helper, asked, from, otp, at_once, dry_run, others });
         Ok(())
     }
 
     /// Its time is over.
     pub(super) fn end_revision(&mut self) {
         if let Some(revising) = &mut self.revising {
-            // Its end is told like any other.
-            let _ = pidfd::signal(&revising.pidfd, libc::SIGKILL);
-            revising.deadline = clock::now() + WITHIN;
+            revising.helper.end();
         }
     }
 
     /// The helper has ended.
     pub(super) fn on_revision(&mut self) {
         let Some(revising) = self.revising.take() else { return };
-        self.unwatch(&revising.pidfd);
-        // It may have been reaped as a stranger; what counts is what it wrote.
-        let _ = pidfd::reap(&revising.pidfd);
         let cursor = self.ring.newest();
-        let outcome = match revision::answer(&revising.answer) {
+        let outcome = match self.end_of_helper(&revising.helper) {
             Ok(Revised::Plan(another)) => self.revise(&revising, *another),
             Ok(Revised::Wrong { code, text, message, hint }) => {
                 Err((Refusal { code, message, hint }, pieces(&text)))
             }
-            Err(_) => {
-                let message = format!("the helper that reads the configuration (pid {}) died", revising.pid);
+            Ok(Revised::Users(_)) | Err(_) => {
+                let pid = revising.helper.pid;
+                let message = format!("the helper that reads the configuration (pid {pid}) died");
                 Err((refused(message, "try again"), Vec::new()))
             }
         };
@@ -199,7 +182,7 @@ impl Driver {
             self.give_back_prepared(&ready);
             return Ok(told);
         }
-        let Another { plan, differences, paths, restart, .. } = another;
+        let Another { plan, differences, paths, restart, users, .. } = another;
         let keeper = self.roster.child_of(Builtin::Keeper);
         let before: HashSet<u32> = self.core.children().map(|child| child.0).collect();
         let restart: Vec<ChildId> =
@@ -228,7 +211,7 @@ impl Driver {
         };
         // From their next lives on.
         self.flag_variables = FlagVariables::new(&plan, self.rooms.runtime());
-        self.workshop.fate_shared = plan.fate_shared;
+        (self.workshop.fate_shared, self.workshop.users) = (plan.fate_shared, users);
         told.extend(self.take_over(now, how, plan, ready, &before, &reloaded, actions));
         if let Some(settings) = telemetry {
             self.take_up_telemetry(&settings);
@@ -262,7 +245,7 @@ impl Driver {
         for (at, program) in another.changed.iter().zip(&changed) {
             let pipes = self.core.child_named(&program.instance);
             let pipes = pipes.and_then(|child| self.slots[child.0 as usize].pipes.clone());
-            match self.workshop.prepare(program, &self.program, pipes) {
+            match self.workshop.prepare(program, &self.program, pipes, &another.users) {
                 Ok(Prepared { launch: Err(error), .. }) => {
                     let line =
                         if program.line == 0 { String::new() } else { format!(", line {}", program.line) };

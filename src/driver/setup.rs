@@ -29,6 +29,7 @@ use crate::sys::cgroup::Tree;
 use crate::sys::clock;
 use crate::sys::process::Inherited;
 use crate::sys::signal::Signals;
+use crate::sys::user::Users;
 use mio::{Interest, Poll};
 use std::collections::{HashMap, VecDeque};
 use std::fmt;
@@ -104,7 +105,9 @@ impl Driver {
         descriptors.take(plan.programs.iter())?;
         let in_force = revision::seal(&plan).map_err(|e| Failed::System("keeping the configuration", e))?;
         let builtins = Builtin::all(keeps);
-        let workshop = Workshop::new(&rooms, inherited, plan.fate_shared);
+        // Nobody waits for the loop yet.
+        let users = Users::look_up(plan.users());
+        let workshop = Workshop::new(&rooms, inherited, plan.fate_shared, users);
         let program = Program::new(
             workshop.environments.inherited.clone(),
             &declared_by(&plan),
@@ -124,7 +127,7 @@ impl Driver {
             slots.push(Slot { in_ledger: true, ..Slot::empty() });
         }
         for (rank, what) in programs.into_iter().enumerate() {
-            let prepared = workshop.prepare(&what, &program, None)?;
+            let prepared = workshop.prepare(&what, &program, None, &workshop.users)?;
             let Prepared { launch, pipes, check, entry } = prepared;
             roster.put(ChildId(slots.len() as u32), entry, Some(rank as u64));
             slots.push(Slot { launch, pipes, check, in_ledger: true, ..Slot::empty() });
@@ -203,6 +206,7 @@ impl Driver {
             past_pids: HashMap::new(),
             to_delete: Vec::new(),
             revising: None,
+            lookups: Vec::new(),
             finished: None,
             reload_again: false,
         };

@@ -10,8 +10,9 @@ use crate::config::plan::{self, Check, Log};
 use crate::sys::launch::{self, Environment, Launch, Request, Resource, StartError};
 use crate::sys::log_pipe::LogPipe;
 use crate::sys::process::Inherited;
-use crate::sys::user;
-use std::ffi::{OsStr, OsString};
+use crate::sys::user::{UnknownIdentity, Users};
+use std::ffi::{CStr, OsStr, OsString};
+use std::os::unix::ffi::OsStrExt;
 use std::sync::Arc;
 
 /// Descriptors that the supervisor needs whatever it supervises: sockets, clients, files, one start.
@@ -93,16 +94,19 @@ pub struct Workshop {
     pub environments: Environments,
     /// What no template tells of a new child: whether it dies with us.
     pub fate_shared: bool,
+    /// The users of the plan in force, looked up when it was loaded.
+    pub users: Users,
     inherited: Inherited,
 }
 
 impl Workshop {
     /// For this project.
-    pub fn new(rooms: &Rooms, inherited: &Inherited, fate_shared: bool) -> Workshop {
-        Workshop { environments: Environments::new(rooms), fate_shared, inherited: *inherited }
+    pub fn new(rooms: &Rooms, inherited: &Inherited, fate_shared: bool, users: Users) -> Workshop {
+        Workshop { environments: Environments::new(rooms), fate_shared, users, inherited: *inherited }
     }
 
-    /// Looks up its user, makes its pipes (or takes these) and its table.
+    /// Makes its pipes (or takes these) and its table. `users` has its user: nobody is looked up here, in the loop,
+    /// because a name service may take its time.
     ///
     /// # Errors
     /// No descriptors are left. What is wrong with the launch itself is in [`Prepared::launch`].
@@ -111,6 +115,7 @@ impl Workshop {
         what: &plan::Program,
         program: &Program,
         pipes: Option<[LogPipe; 2]>,
+        users: &Users,
     ) -> Result<Prepared, Failed> {
         let (pipes, descriptors) = match what.log {
             Log::Logger { .. } => {
@@ -125,18 +130,23 @@ impl Workshop {
             Log::Inherit => (None, Vec::new()),
             Log::Discard => (None, vec![(1, program.null()), (2, program.null())]),
         };
-        let mut request = request(what, &self.environments, &self.inherited);
+        let mut request = request(what, &self.environments, &self.inherited, users);
         request.descriptors.push((0, program.null()));
         request.descriptors.extend(descriptors);
-        let check = self.check(what, program);
+        let check = self.check(what, program, users);
         Ok(Prepared { launch: Launch::new(request), pipes, check, entry: Entry::of(what) })
     }
 
     /// As the service itself, but another command, and not as one of its lives.
-    fn check(&self, what: &plan::Program, program: &Program) -> Option<Box<Result<Launch, StartError>>> {
+    fn check(
+        &self,
+        what: &plan::Program,
+        program: &Program,
+        users: &Users,
+    ) -> Option<Box<Result<Launch, StartError>>> {
         let Some(Check::Exec(argv)) = what.health.as_ref().map(|health| &health.how) else { return None };
         let what = plan::Program { argv: argv.clone(), watchdog: None, ..what.clone() };
-        let mut request = request(&what, &self.environments, &self.inherited);
+        let mut request = request(&what, &self.environments, &self.inherited, users);
         request.numbers.clear();
         request.descriptors = (0..3).map(|number| (number, program.null())).collect();
         Some(Box::new(Launch::new(request)))
@@ -189,7 +199,13 @@ fn meant_for_us(name: &OsStr) -> bool {
     NAMES.contains(&&*name) || name.ends_with("_DIRECTORY") || name.starts_with("MAINSTAY_")
 }
 
-fn request(what: &plan::Program, environments: &Environments, inherited: &Inherited) -> Request {
+/// A user that was not looked up before is unknown: nobody is looked up here.
+fn request(
+    what: &plan::Program,
+    environments: &Environments,
+    inherited: &Inherited,
+    users: &Users,
+) -> Request {
     let name = launch::Program::Named(what.argv[0].clone().into());
     let mut request = Request::new(name, what.argv.iter().map(Into::into).collect());
     request.environment =
@@ -201,10 +217,15 @@ fn request(what: &plan::Program, environments: &Environments, inherited: &Inheri
     if let Some(every) = what.watchdog {
         request.variables.push(("WATCHDOG_USEC".into(), every.as_micros().to_string().into()));
     }
-    if let Some(identity) = what.user.as_deref().and_then(|name| user::identity(name).ok()) {
-        let home = identity.home.map(OsString::from);
-        let shell = identity.shell.map(OsString::from);
-        let name: Option<OsString> = identity.name.map(Into::into);
+    request.identity = what.user.as_deref().map(|name| {
+        let unknown = || Err(UnknownIdentity::User(name.to_owned(), 0));
+        users.get(name).cloned().unwrap_or_else(unknown)
+    });
+    if let Some(Ok(identity)) = &request.identity {
+        let text = |text: &CStr| OsStr::from_bytes(text.to_bytes()).to_owned();
+        let home = identity.home.as_deref().map(text);
+        let shell = identity.shell.as_deref().map(text);
+        let name: Option<OsString> = identity.name.as_ref().map(Into::into);
         let of_user = [("HOME", home), ("SHELL", shell), ("USER", name.clone()), ("LOGNAME", name)];
         request.variables.extend(of_user.into_iter().filter_map(|(name, value)| Some((name.into(), value?))));
     }
@@ -216,4 +237,29 @@ fn request(what: &plan::Program, environments: &Environments, inherited: &Inheri
     request.death_signal = what.fate_shared.then_some(libc::SIGKILL);
     request.limits = vec![(Resource::Nofile, inherited.nofile)];
     request
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sys::launch::Step;
+    use crate::sys::process::Limit;
+
+    #[test]
+    fn nobody_is_looked_up_while_a_launch_is_prepared() {
+        let environments = Environments { inherited: Arc::default(), bare: Arc::default() };
+        let inherited = Inherited { nofile: Limit::default(), umask: 0o22, descriptors: None };
+        let what = plan::Program {
+            argv: vec!["true".into()],
+            user: Some("root".to_owned()),
+            ..plan::Program::default()
+        };
+        let launch = |users: &Users| Launch::new(request(&what, &environments, &inherited, users));
+        let unknown = launch(&Users::default()).err().expect("root is not among nobody");
+        assert_eq!(
+            (unknown.step, unknown.to_string().as_str()),
+            (Step::FindUser, "finding user `root`: no such user")
+        );
+        assert!(launch(&Users::look_up(["root"])).is_ok());
+    }
 }

@@ -1,10 +1,13 @@
 //! Who a service runs as: names and numbers from the user database, looked up before the fork.
 
 use nix::unistd::{Group, User, getgrouplist};
+use std::collections::BTreeMap;
 use std::ffi::CString;
+use std::os::unix::ffi::OsStrExt;
+use std::path::Path;
 
 /// A user as the kernel knows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, bincode::Encode, bincode::Decode)]
 pub struct Identity {
     /// The user's number.
     pub uid: u32,
@@ -15,13 +18,13 @@ pub struct Identity {
     /// Its name, when it has an entry.
     pub name: Option<String>,
     /// Its home, when it has an entry.
-    pub home: Option<std::path::PathBuf>,
+    pub home: Option<CString>,
     /// Its shell, when it has an entry.
-    pub shell: Option<std::path::PathBuf>,
+    pub shell: Option<CString>,
 }
 
 /// Why an [`Identity`] was not found.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, bincode::Encode, bincode::Decode)]
 pub enum UnknownIdentity {
     /// No such user; the error number of the database, or 0.
     User(String, i32),
@@ -59,9 +62,31 @@ pub fn identity(text: &str) -> Result<Identity, UnknownIdentity> {
         gid,
         groups,
         name: entry.as_ref().map(|entry| entry.name.clone()),
-        home: entry.as_ref().map(|entry| entry.dir.clone()),
-        shell: entry.map(|entry| entry.shell),
+        home: entry.as_ref().and_then(|entry| c_string(&entry.dir)),
+        shell: entry.as_ref().and_then(|entry| c_string(&entry.shell)),
     })
+}
+
+/// It came from the C library, so there is no NUL byte in it.
+fn c_string(path: &Path) -> Option<CString> {
+    CString::new(path.as_os_str().as_bytes()).ok()
+}
+
+/// Users that were looked up where waiting for a name service holds up nobody: each name once.
+#[derive(Clone, Debug, Default, PartialEq, Eq, bincode::Encode, bincode::Decode)]
+pub struct Users(BTreeMap<String, Result<Identity, UnknownIdentity>>);
+
+impl Users {
+    /// Looks them up, as [`identity`] does.
+    pub fn look_up<'a>(names: impl IntoIterator<Item = &'a str>) -> Users {
+        let names: std::collections::BTreeSet<&str> = names.into_iter().collect();
+        Users(names.into_iter().map(|name| (name.to_owned(), identity(name))).collect())
+    }
+
+    /// What was found of this name; `None`: it was not looked up, and is not now.
+    pub fn get(&self, name: &str) -> Option<&Result<Identity, UnknownIdentity>> {
+        self.0.get(name)
+    }
 }
 
 /// The name of a user; `None`: it has no entry, or the database cannot be read.
@@ -114,6 +139,15 @@ mod tests {
             assert_eq!((root.uid, root.gid), (0, 0), "{text}");
             assert!(root.groups.contains(&0), "{text}");
         }
+    }
+
+    #[test]
+    fn users_are_looked_up_once_and_nobody_else_is() {
+        let users = Users::look_up(["root", "nobody-of-that-name", "root"]);
+        assert_eq!(users.get("root"), Some(&identity("root")));
+        let nobody = UnknownIdentity::User("nobody-of-that-name".to_owned(), 0);
+        assert_eq!(users.get("nobody-of-that-name"), Some(&Err(nobody)));
+        assert_eq!(users.get("0"), None, "the same user by another name was not asked for");
     }
 
     #[test]

@@ -22,7 +22,7 @@ pub use rustix::process::Resource;
 
 use super::pidfd;
 use super::process::Limit;
-use super::user;
+use super::user::{self, Identity, UnknownIdentity};
 use clone::{Cloned, Stack};
 use environment::Text;
 use reserve::Reserve;
@@ -83,6 +83,9 @@ pub struct Request {
     pub limits: Vec<(Resource, Limit)>,
     /// `name`, `name:group`, or numbers, as [`user::identity`] reads them; `None`: who we are.
     pub user: Option<String>,
+    /// What was found when `user` was looked up before; `None`: [`Launch::new`] looks it up, which may wait for a name
+    /// service.
+    pub identity: Option<Result<Identity, UnknownIdentity>>,
     /// Sent to it when the thread that started it ends.
     pub death_signal: Option<i32>,
     /// It can never gain privileges by executing something.
@@ -107,6 +110,7 @@ impl Request {
             nice: None,
             limits: Vec::new(),
             user: None,
+            identity: None,
             death_signal: None,
             no_new_privileges: false,
         }
@@ -175,7 +179,7 @@ thread_local! {
 }
 
 impl Launch {
-    /// Looks up the user and prepares the table.
+    /// Prepares the table; looks up the user, if that was not done before.
     ///
     /// # Errors
     /// [`Step::Arguments`], [`Step::FindUser`] or [`Step::FindGroup`].
@@ -218,7 +222,8 @@ impl Launch {
             entries.push(Entry::Limit { resource: resource as u32, soft, hard });
         }
         if let Some(user) = &request.user {
-            let identity = user::identity(user).map_err(explain::unknown)?;
+            let found = request.identity.unwrap_or_else(|| user::identity(user));
+            let identity = found.map_err(explain::unknown)?;
             entries.push(Entry::Groups(identity.groups));
             entries.push(Entry::Group(identity.gid));
             entries.push(Entry::User { uid: identity.uid, name: user.as_str().into() });
