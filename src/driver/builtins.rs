@@ -265,7 +265,7 @@ impl Driver {
 
     /// Everything that a new life of the logger must know, before it reads the first pipe.
     pub(super) fn greet_logger(&mut self, child: ChildId) {
-        self.renew(Builtin::Logger);
+        let untaken = self.renew(Builtin::Logger);
         self.prepare(child, Builtin::Logger);
         let hello = ToLogger::Hello {
             foreground: self.options.foreground,
@@ -274,6 +274,7 @@ impl Driver {
             seams: self.sewing.seams,
         };
         self.logger.say(&hello, Vec::new());
+        self.say_untaken_news(&untaken);
         self.say_recent_changes();
         let users = self.roster.users(&self.core);
         for child in &users {
@@ -298,6 +299,16 @@ impl Driver {
         for child in gone {
             if self.slots[child.0 as usize].pipes.is_some() {
                 self.say_gone(child);
+            }
+        }
+    }
+
+    /// News for people that no life of the logger has taken yet. All else that waited is said anew, as it is now.
+    fn say_untaken_news(&mut self, mut untaken: &[u8]) {
+        while let Ok((message, length)) = codec::decode_first::<ToLogger>(untaken) {
+            untaken = &untaken[length..];
+            if matches!(message, ToLogger::Happened(_)) {
+                self.logger.say_if_room(&message);
             }
         }
     }
@@ -346,14 +357,21 @@ impl Driver {
         self.logger.press();
     }
 
-    /// A fresh pair for the next life: what the last one had taken and not done is said again.
-    pub(super) fn renew(&mut self, builtin: Builtin) {
-        let Some(link) = self.link(builtin) else { return };
+    /// A fresh pair for the next life: what the last one had taken and not done is said again. Returns the messages that
+    /// it had not taken, see [`Link::renew`].
+    pub(super) fn renew(&mut self, builtin: Builtin) -> Vec<u8> {
+        let Some(link) = self.link(builtin) else { return Vec::new() };
         self.unwatch(link.ours());
-        if let Some(Err(error)) = self.link_mut(builtin).map(Link::renew) {
-            self.warn(format!("cannot make a new line to {}: {error}", builtin.name()));
-        }
+        let untaken = match self.link_mut(builtin).map(Link::renew) {
+            Some(Ok(untaken)) => untaken,
+            Some(Err(error)) => {
+                self.warn(format!("cannot make a new line to {}: {error}", builtin.name()));
+                Vec::new()
+            }
+            None => Vec::new(),
+        };
         self.watch_link(builtin);
+        untaken
     }
 
     pub(super) fn watch_link(&self, builtin: Builtin) {

@@ -2,7 +2,8 @@
 //!
 //! What is said while the built-in is dead, or slow, waits: first in the socket, then here. Nothing
 //! blocks, and nothing is lost but what a past life had taken and not yet done; for that there is a
-//! fresh pair for each life ([`Link::renew`]), into which the driver says again what still holds.
+//! fresh pair for each life ([`Link::renew`]), into which the driver says again what still holds, and what nobody
+//! has taken.
 
 use crate::ipc::codec;
 use crate::sys::socket;
@@ -49,14 +50,23 @@ impl Link {
         Ok(Link { ours, theirs: Arc::new(theirs), waiting, messages: 0, spare, pressing: false, dropped: 0 })
     }
 
-    /// Replaces the pair for the next life; what waited is forgotten.
-    pub fn renew(&mut self) -> io::Result<()> {
+    /// Replaces the pair for the next life. What the past one had not taken is in this no more, and is handed back: the
+    /// bytes of its messages, in order, without their descriptors.
+    ///
+    /// # Errors
+    /// No descriptors are left; then nothing has changed.
+    pub fn renew(&mut self) -> io::Result<Vec<u8>> {
         let (ours, theirs) = socket::pair()?;
+        let mut untaken = Vec::new();
+        let mut buffer = vec![0; codec::LIMIT];
+        while let Ok(Some(received)) = socket::receive(&*self.theirs, &mut buffer) {
+            untaken.extend_from_slice(&buffer[..received.length]);
+        }
+        self.waiting.drain(..).for_each(|packet| untaken.extend(packet.bytes));
         self.ours = ours;
         self.theirs = Arc::new(theirs);
-        self.waiting.clear();
         (self.messages, self.pressing) = (0, false);
-        Ok(())
+        Ok(untaken)
     }
 
     /// The end that the built-in inherits.
@@ -225,13 +235,38 @@ mod tests {
     }
 
     #[test]
+    fn what_nobody_has_taken_is_handed_back_in_order_and_once() {
+        let mut link = Link::new().unwrap();
+        link.say(&gone(1), Vec::new());
+        assert!(!link.flush());
+        // The past life takes one, and dies.
+        assert_eq!(arrived(&link), [(1, 0)]);
+        let descriptor = link.theirs();
+        link.say(&gone(2), vec![descriptor]);
+        link.say_if_room(&gone(3));
+        assert!(!link.flush());
+        link.say_if_room(&gone(4));
+        link.say(&gone(5), Vec::new());
+        let untaken = link.renew().unwrap();
+        let (mut rest, mut said) = (&untaken[..], Vec::new());
+        while !rest.is_empty() {
+            let (message, length) = codec::decode_first::<ToLogger>(rest).unwrap();
+            rest = &rest[length..];
+            said.push(message);
+        }
+        assert_eq!(said, [2, 3, 4, 5].map(gone));
+        assert_eq!((link.messages(), arrived(&link)), (0, vec![]));
+        assert!(link.renew().unwrap().is_empty());
+    }
+
+    #[test]
     fn beyond_the_room_messages_are_counted_and_not_kept() {
         let mut link = Link::new().unwrap();
         for child in 0..ROOM as u32 + 7 {
             link.say_if_room(&gone(child));
         }
         assert_eq!((link.messages, link.take_dropped()), (ROOM, 7));
-        link.renew().unwrap();
+        assert!(!link.renew().unwrap().is_empty());
         link.say_if_room(&gone(0));
         assert_eq!((link.messages, link.take_dropped()), (1, 0));
         assert!(!link.flush());

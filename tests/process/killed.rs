@@ -29,6 +29,26 @@ fn a_killed_service_is_replaced_and_the_others_keep_their_pids() {
 }
 
 #[test]
+fn news_that_the_logger_had_not_taken_when_it_was_killed_are_in_the_log_once() {
+    let project = Project::running(SLEEPERS);
+    let logger = project.pid("mainstay.logger");
+    kill(logger, Signal::SIGSTOP);
+    for name in ["early", "late"] {
+        project.mainstay(&["start-child", name, "--", "sleep", "100000"]).ok();
+        project.mainstay(&["terminate", name]).ok();
+    }
+    let cursor = project.cursor();
+    kill(logger, Signal::SIGKILL);
+    project.wait("mainstay.logger", "up", &cursor);
+    project.shutdown();
+    let log = project.read("log/mainstay.log");
+    for name in ["early", "late"] {
+        let told = log.lines().filter(|line| line.ends_with(&format!(" {name} --- stopped"))).count();
+        assert_eq!(told, 1, "{name}: {log}");
+    }
+}
+
+#[test]
 fn every_built_in_may_be_killed_any_number_of_times() {
     let project = Project::running(SLEEPERS);
     let services: Vec<i32> = ["one", "two#1"].map(|n| project.pid(n)).to_vec();
