@@ -95,7 +95,7 @@ pub fn tell(
         }
         false => people(&changes, output)?,
     }
-    Ok(kept(&changes, changing, output))
+    Ok(kept(answer, changing, output))
 }
 
 /// What changed, of all that was answered.
@@ -107,13 +107,21 @@ pub fn changes(answer: &Answer) -> impl Iterator<Item = &Changed> {
 }
 
 /// How the command ends: a change that the disk does not have is said, and is a failure unless it was asked for.
-pub fn kept(changes: &[&Changed], changing: &Changing, output: &mut Output<'_>) -> ExitCode {
-    if changing.dry_run || changes.iter().all(|changed| changed.durable) {
+pub fn kept(answer: &Answer, changing: &Changing, output: &mut Output<'_>) -> ExitCode {
+    if changing.dry_run || is_durable(answer) {
         return ExitCode::Done;
     }
     output.say(VOLATILE);
     // Asked for without --volatile, it is what somebody else forced in before.
     if changing.volatile { ExitCode::Done } else { ExitCode::Failed }
+}
+
+/// Whether the disk has it: each flag says so of itself; where none is named, what is newest says so of all.
+fn is_durable(answer: &Answer) -> bool {
+    match changes(answer).next() {
+        Some(_) => changes(answer).all(|changed| changed.durable),
+        None => answer.durable,
+    }
 }
 
 /// What the user says when asked why; the refusal itself when there is nobody, or no word.

@@ -96,7 +96,7 @@ fn turn(
             output.line(&format!("{would}{} may be changed again", printable(name)))?;
         }
     }
-    Ok(ExitCode::Done)
+    Ok(changing::kept(&answer, changing, output))
 }
 
 fn mode_words(mode: Mode) -> &'static str {

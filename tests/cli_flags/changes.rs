@@ -103,6 +103,10 @@ fn what_a_person_should_know_besides_is_said_on_stderr() {
     let keeper = Keeper::saying(vec![changed("a", "25%", "off", 43), note, done(43)]);
     let talk = "note: r-3, which was rolling it out, has ended\n";
     keeper.check("flag set a=off", 0, "a 25% -> off  generation 43\n", talk);
+    // Whoever gave a flag or a reason its words steers no terminal with them.
+    let note = Reply::Note { text: "\u{1b}[31mred".into() };
+    let keeper = Keeper::saying(vec![changed("a", "25%", "off", 43), note, done(43)]);
+    keeper.check("flag set a=off", 0, "a 25% -> off  generation 43\n", "note: \\u{1b}[31mred\n");
 }
 
 #[test]
@@ -224,6 +228,22 @@ fn who_insists_that_a_change_is_seen_gets_a_timeout_when_it_is_not() {
         "a off -> on  generation 43, seen by 3 of 5 processes so far\n",
         "mainstay: the change was made, and 2 of 5 processes have not seen it\n",
     );
+}
+
+#[test]
+fn who_insists_that_a_change_is_seen_gets_a_timeout_when_nobody_can_be_asked() {
+    let line = "a off -> on  generation 43\n";
+    let keeper = Keeper::new(|request| match request {
+        // It dies on that question, each time.
+        Request::Seen { .. } => None,
+        _ => Some(vec![changed("a", "off", "on", 43), done(43)]),
+    });
+    let talk = "mainstay: the change was made, and nobody could be asked who has seen it\n";
+    keeper.check("flag set a=on --wait-seen --timeout 3s", 124, line, talk);
+    // Of a dry run there is nothing to be seen.
+    let keeper = Keeper::saying(vec![changed("a", "off", "on", 43), done(43)]);
+    keeper.check("flag set a=on --wait-seen --dry-run", 0, "a off -> on  dry run\n", "");
+    assert_eq!(keeper.asked().len(), 1);
 }
 
 #[test]

@@ -121,3 +121,14 @@ fn the_switch_is_moved_with_a_reason() {
     strict.check("guard off", 2, "", talk);
     assert_eq!(strict.run("guard thaw --why x").code, 2);
 }
+
+#[test]
+fn a_switch_that_is_moved_in_memory_only_is_no_success_unless_it_was_asked_for() {
+    let talk =
+        "warning: this is in memory only, and lost if the keeper dies before the disk can be written\n";
+    let keeper = Keeper::saying(vec![Reply::Done { generation: 45, durable: false }]);
+    let said = "the guard is off: no change is watched\n";
+    keeper.check("guard off --why night", 1, said, talk);
+    keeper.check("guard off --why night --volatile", 0, said, talk);
+    keeper.check("guard off --why night --dry-run", 0, &format!("dry run: {said}"), "");
+}

@@ -6,6 +6,7 @@ mod support;
 
 mod changes;
 mod guard;
+mod reads;
 mod rig;
 mod rollouts;
 mod stages;

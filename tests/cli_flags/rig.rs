@@ -47,6 +47,11 @@ impl Keeper {
         Keeper::new(move |_| Some(replies.clone()))
     }
 
+    /// A file in the folder in which commands run.
+    pub fn write(&self, name: &str, text: &str) {
+        self.project.write(name, text);
+    }
+
     /// Runs a command to its end; its words are parted at blanks.
     pub fn run(&self, line: &str) -> Outcome {
         self.run_words(&line.split_whitespace().collect::<Vec<_>>())

@@ -302,6 +302,44 @@ fn a_rollout_is_steered_by_its_number() {
 }
 
 #[test]
+fn what_is_typed_with_a_rollout_reaches_the_keeper_and_nothing_else() {
+    let keeper = Keeper::saying(vec![Reply::Roll(roll(0, Baking)), done(44)]);
+    let line = "flag roll new-checkout --steps 10,100 --no-wait";
+    for (line, typed) in [(line.to_owned(), false), (format!("{line} --override-ban --volatile -n"), true)] {
+        keeper.run(&line).ok();
+        let asked = keeper.asked();
+        let Some(Request::Roll { how, .. }) = asked.iter().find(|request| request.changes()) else {
+            panic!("{asked:?}")
+        };
+        assert_eq!([how.override_ban, how.volatile, how.dry_run], [typed; 3], "{line}");
+    }
+}
+
+#[test]
+fn a_rollout_that_is_in_memory_only_is_no_success_unless_it_was_asked_for() {
+    let talk =
+        "warning: this is in memory only, and lost if the keeper dies before the disk can be written\n";
+    let in_memory = |roll: Roll| vec![Reply::Roll(roll), Reply::Done { generation: 48, durable: false }];
+    let keeper = Keeper::new(move |request| {
+        Some(match request {
+            Request::Roll { .. } | Request::Stage { .. } => in_memory(roll(0, Baking)),
+            Request::Steer { .. } => in_memory(roll(1, Ended)),
+            _ => vec![done(48)],
+        })
+    });
+    for (line, said) in [
+        ("flag roll new-checkout --steps 10,100 --no-wait", "r-3\n"),
+        ("stage enable otp 1 --no-wait", "r-3\n"),
+        ("flag roll --end r-3", "r-3 new-checkout ended at 25%\n"),
+    ] {
+        keeper.check(line, 1, said, talk);
+        keeper.check(&format!("{line} --volatile"), 0, said, talk);
+        let dry = keeper.run(&format!("{line} --dry-run"));
+        assert_eq!((dry.code, dry.stderr.as_str()), (0, ""), "{line}");
+    }
+}
+
+#[test]
 fn what_cannot_be_meant_is_a_usage_error() {
     let keeper = Keeper::saying(vec![done(1)]);
     for line in [

@@ -142,6 +142,22 @@ fn what_is_typed_with_a_move_reaches_the_keeper() {
         panic!("{asked:?}")
     };
     assert!(how.dry_run && how.override_ban && back.volatile && to == "0");
+    // And nothing that was not typed.
+    keeper.run("stage rollback otp_cleanup 0");
+    let asked: Vec<Request> = keeper.asked().into_iter().filter(Request::changes).collect();
+    let [Request::Stage { how, force: false, at_once: false, past_one_way: false, .. }] = &asked[..] else {
+        panic!("{asked:?}")
+    };
+    assert!(!(how.dry_run || how.override_ban || how.volatile));
+}
+
+#[test]
+fn a_dry_run_of_a_stage_with_steps_shows_them_and_follows_nothing() {
+    let coming = Reply::Roll(Roll { name: "otp_cleanup".into(), stage: 2, ..roll(0, Baking) });
+    // Whoever asked how it goes on would be heard.
+    let keeper = at(1, "registry", vec![coming, done(44)]);
+    let shown = keeper.run("stage enable otp_cleanup 2 --dry-run").ok();
+    assert!(["10%", "25%", "50%", "100%"].iter().all(|step| shown.contains(step)), "{shown}");
 }
 
 #[test]
@@ -262,6 +278,31 @@ fn an_emergency_says_everything_that_it_changed() {
         })
         .collect();
     assert_eq!(names, [("", "checkout-burns", false), ("otp_cleanup", "checkout-burns", true)]);
+    keeper.check(
+        "emergency --dry-run --why checkout-burns",
+        0,
+        "otp_cleanup 2 -> 0\nuse_span_service on -> off\ndry run: 2 changes would put everything on its safe value\n",
+        "",
+    );
     let nothing = Keeper::saying(vec![done(51)]);
     nothing.check("emergency --why again", 0, "everything is on its safe value already, generation 51\n", "");
+}
+
+#[test]
+fn an_import_that_moves_a_migration_in_memory_only_is_no_success_unless_it_was_asked_for() {
+    let talk =
+        "warning: this is in memory only, and lost if the keeper dies before the disk can be written\n";
+    let keeper = Keeper::new(|request| {
+        Some(match request {
+            Request::Migrations { .. } => vec![Reply::Migration(migration(0, "-")), done(44)],
+            Request::Stage { .. } => vec![Reply::Done { generation: 45, durable: false }],
+            _ => vec![done(44)],
+        })
+    });
+    keeper.write("stages.toml", "[migration.otp_cleanup]\nat = 1\n");
+    for (line, code) in [("flag import stages.toml", 1), ("flag import stages.toml --volatile", 0)] {
+        let is = keeper.run(line);
+        assert_eq!(is.code, code, "{line}: {}", is.stderr);
+        assert!(is.stderr.ends_with(talk), "{line}: {}", is.stderr);
+    }
 }

@@ -87,7 +87,7 @@ pub(super) fn change(
         changes.iter().try_for_each(|changed| {
             output.object(&changed::Object::of(changed, changing.dry_run, seen.map(|(count, _)| count)))
         })?;
-        return finish(&changes, changing, also, seen.map(|(count, _)| count), output);
+        return finish(&answer, changing, also, seen.map(|(count, _)| count), output);
     }
     // The line stands before the wait, so that whoever is interrupted meanwhile knows that it was done.
     let lines: Vec<String> =
@@ -109,7 +109,7 @@ pub(super) fn change(
     let between = if lines.len() == 1 { ", " } else { "\n" };
     let tail = words.map_or_else(String::new, |words| format!("{between}{words}"));
     output.line(&tail)?;
-    finish(&changes, changing, also, seen.map(|(count, _)| count), output)
+    finish(&answer, changing, also, seen.map(|(count, _)| count), output)
 }
 
 /// Says what became of every flag.
@@ -132,20 +132,23 @@ pub(super) fn told(
 }
 
 fn finish(
-    changes: &[&Changed],
+    answer: &Answer,
     changing: &Changing,
     also: Also,
     seen: Option<seen::Count>,
     output: &mut Output<'_>,
 ) -> Result<ExitCode, Error> {
-    let code = changing::kept(changes, changing, output);
+    let code = changing::kept(answer, changing, output);
     match seen {
         Some(count) if also.wait_seen && !count.complete() => {
             let (late, all) = (count.read - count.newest, count.read);
             let message = format!("the change was made, and {late} of {all} processes have not seen it");
             return Err(Error::TimedOut { message });
         }
-        None if also.wait_seen && changes.iter().any(|one| !one.unchanged) && !changing.dry_run => {
+        None if also.wait_seen
+            && changing::changes(answer).any(|one| !one.unchanged)
+            && !changing.dry_run =>
+        {
             let message = "the change was made, and nobody could be asked who has seen it".to_owned();
             return Err(Error::TimedOut { message });
         }

@@ -165,12 +165,14 @@ pub(super) fn import(import: &Import, project: &Project, output: &mut Output<'_>
         }
     }
     // First where migrations stand: what flags are besides is what the file says of them.
+    let mut code = ExitCode::Done;
     for one in moves {
-        stand(one, import, project, output)?;
+        code = stand(one, import, project, output)?;
     }
     if edits.is_empty() {
-        return Ok(ExitCode::Done);
+        return Ok(code);
     }
+    // What is kept of these is kept of the moves before them, too: the journal is one.
     let also = Also { override_ban: import.override_ban, wait_seen: false };
     change::change(edits, &import.changing, also, project, output)
 }
@@ -197,7 +199,7 @@ fn stand(
     import: &Import,
     project: &Project,
     output: &mut Output<'_>,
-) -> Result<(), Error> {
+) -> Result<ExitCode, Error> {
     let answer =
         changing::change(project, &import.changing, import.override_ban, output, |how| Request::Stage {
             how,
@@ -208,7 +210,7 @@ fn stand(
             past_one_way: false,
             at_once: true,
         })?;
-    change::told(&answer, &import.changing, "", output).map(drop)
+    change::told(&answer, &import.changing, "", output)
 }
 
 /// What messages call the file, and what is in it.

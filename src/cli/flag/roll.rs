@@ -113,19 +113,21 @@ fn begin(flag: &str, roll: &Roll, project: &Project, output: &mut Output<'_>) ->
         bake_ns,
         unit: unit.to_owned(),
     })?;
-    let begun = rollout::rolls(answer.replies).into_iter().next_back().ok_or_else(|| Error::Failed {
-        message: format!("the keeper took the rollout of `{flag}` without saying its number"),
-        hint: "mainstay flag roll --status".to_owned(),
-    })?;
+    let begun =
+        rollout::rolls(answer.replies.clone()).into_iter().next_back().ok_or_else(|| Error::Failed {
+            message: format!("the keeper took the rollout of `{flag}` without saying its number"),
+            hint: "mainstay flag roll --status".to_owned(),
+        })?;
     if roll.changing.dry_run {
         return rollout::planned(&begun, &from(before.as_ref()), output);
     }
+    let code = changing::kept(&answer, &roll.changing, output);
     if roll.no_wait {
         return match output.json {
             true => output.object(&Object::of(&begun)),
             false => output.line(&format!("r-{}", begun.number)),
         }
-        .map(|()| ExitCode::Done);
+        .map(|()| code);
     }
     let how = Follow {
         from: from(before.as_ref()),

@@ -81,7 +81,7 @@ pub fn steer(
             _ => {}
         }
     }
-    Ok(ExitCode::Done)
+    Ok(changing::kept(&answer, changing, output))
 }
 
 /// `r-3 new-checkout ended at 25%`

@@ -42,12 +42,13 @@ pub(super) fn enable(enable: &Enable, project: &Project, output: &mut Output<'_>
     if enable.changing.dry_run {
         return rollout::planned(&roll, &from, output);
     }
+    let code = changing::kept(&answer, &enable.changing, output);
     if enable.no_wait {
         return match output.json {
             true => output.object(&rollout::Object::of(&roll)),
             false => output.line(&format!("r-{}", roll.number)),
         }
-        .map(|()| ExitCode::Done);
+        .map(|()| code);
     }
     let stages = before.map(|(_, stages)| stages).unwrap_or_default();
     let stage = stages.into_iter().find(|stage| stage.number == roll.stage);
