@@ -10,6 +10,7 @@ mod disk;
 
 use mainstay::audit::{self, Wrong};
 use mainstay::flags::Value;
+use mainstay::flags::guard::Fact;
 use mainstay::store::{Change, Found, Set, Store};
 use mainstay::time::Wall;
 use std::path::{Path, PathBuf};
@@ -122,11 +123,72 @@ fn what_is_no_log_is_told_and_the_store_goes_on_behind_it() {
         let mut store = Store::open(dir.path());
         store.commit(&[change(1)]).unwrap();
         assert!(store.audit_trouble().is_none(), "{:?}", store.audit_trouble());
-        assert_eq!(numbers(dir.path()), [1]);
+        let found = audit::newest(&path, "", usize::MAX).unwrap();
+        assert_eq!(found.lines.iter().map(|line| line.generation).collect::<Vec<_>>(), [1]);
+        assert!(found.passed_over > 0, "{wrong:?} without a word");
         let Err(audit::Broken::Line { number: 1, why }) = audit::verify(&path) else { panic!("{wrong:?}") };
         assert_eq!(why, wrong);
         assert!(std::fs::read(&path).unwrap().starts_with(content), "evidence is not destroyed");
     }
+}
+
+#[test]
+fn a_log_that_ends_within_a_line_is_not_proven() {
+    let (_dir, path) = written(3);
+    let bytes = std::fs::read(&path).unwrap();
+    for length in [bytes.len() - 1, bytes.len() - 20] {
+        std::fs::write(&path, &bytes[..length]).unwrap();
+        let Err(audit::Broken::Line { number: 3, why: Wrong::Torn }) = audit::verify(&path) else {
+            panic!("{length}")
+        };
+    }
+}
+
+#[test]
+fn of_two_changes_with_one_number_the_log_has_both_and_numbers_go_on_above_it() {
+    let (dir, path) = written(3);
+    // The journal is that of another disk: its third change is another one.
+    let other = TempDir::new().unwrap();
+    let mut store = Store::open(other.path());
+    store.commit(&[Change { time: Wall(77), ..change(3) }]).unwrap();
+    assert_eq!(store.floor(), 3);
+    drop(store);
+    let journal = dir.path().join("flags/journal");
+    std::fs::copy(other.path().join("flags/journal"), &journal).unwrap();
+    drop(Store::open(dir.path()));
+    assert_eq!(numbers(dir.path()), [1, 2, 3, 3]);
+    assert_eq!(audit::verify(&path).unwrap().lines, 4);
+    // Without a journal the log tells which numbers were given.
+    std::fs::remove_file(&journal).unwrap();
+    let store = Store::open(dir.path());
+    assert_eq!((store.state().generation(), store.floor()), (0, 3));
+}
+
+#[test]
+fn what_the_log_may_not_have_on_the_disk_is_carried_on_in_the_next_journal() {
+    let dir = TempDir::new().unwrap();
+    let path = audit::file(dir.path());
+    let mut store = Store::open(dir.path());
+    store.commit(&[change(1)]).unwrap();
+    // The line was written, and is gone before anybody made sure of it: the log cannot be synced.
+    std::fs::remove_file(&path).unwrap();
+    std::fs::create_dir(&path).unwrap();
+    std::fs::remove_file(dir.path().join("flags/journal")).unwrap();
+    store.tend();
+    drop(store);
+    std::fs::remove_dir(&path).unwrap();
+    drop(Store::open(dir.path()));
+    assert_eq!(numbers(dir.path()), [1]);
+}
+
+#[test]
+fn a_flag_is_found_also_by_what_else_became_true_of_it() {
+    let dir = TempDir::new().unwrap();
+    let good = Change { sets: Vec::new(), facts: vec![Fact::Good("y".into(), None)], ..change(1) };
+    Store::open(dir.path()).commit(&[good, change(2)]).unwrap();
+    let found = |about: &str| audit::newest(&audit::file(dir.path()), about, 9).unwrap().lines;
+    let numbers = |about: &str| found(about).iter().map(|line| line.generation).collect::<Vec<_>>();
+    assert_eq!((numbers("y"), numbers("x"), numbers("z")), (vec![1], vec![2], vec![]));
 }
 
 #[test]
@@ -146,7 +208,8 @@ fn a_log_that_is_no_file_is_told_and_nothing_is_lost() {
         let trouble = store.audit_trouble().unwrap();
         assert!(trouble.contains("changes wait"), "{trouble}");
         drop(store);
-        // It waits across lives, too.
+        // It waits across lives, too, however many.
+        drop(Store::open(dir.path()));
         let mut store = Store::open(dir.path());
         if path.is_dir() { std::fs::remove_dir(&path) } else { std::fs::remove_file(&path) }.unwrap();
         store.tend();
@@ -156,6 +219,25 @@ fn a_log_that_is_no_file_is_told_and_nothing_is_lost() {
         std::fs::remove_file(&path).unwrap();
     }
     assert!(!target.exists(), "a link is not followed");
+}
+
+#[test]
+fn more_changes_than_can_wait_for_the_log_are_refused_until_it_can_be_written() {
+    const MOST: u64 = 4096;
+    let dir = TempDir::new().unwrap();
+    let path = audit::file(dir.path());
+    std::fs::create_dir(&path).unwrap();
+    let mut store = Store::open(dir.path());
+    store.commit(&(1..=MOST).map(change).collect::<Vec<_>>()).unwrap();
+    let refused = store.commit(&[change(MOST + 1)]).unwrap_err().to_string();
+    assert!(refused.contains("audit.jsonl"), "{refused}");
+    assert_eq!(store.state().generation(), MOST);
+    assert!(!store.tend() && store.trouble().is_some(), "it cannot be written still");
+    std::fs::remove_dir(&path).unwrap();
+    assert!(store.tend(), "{:?}", store.trouble());
+    store.commit(&[change(MOST + 1)]).unwrap();
+    assert_eq!(numbers(dir.path()), all(MOST + 1));
+    assert_eq!(audit::verify(&path).unwrap().lines, MOST + 1);
 }
 
 #[test]
@@ -196,5 +278,22 @@ fn on_a_full_disk_changes_wait_for_the_log_in_the_journal_and_are_all_there_when
         store.tend();
         assert_eq!(numbers(place), all(made));
         assert_eq!(audit::verify(&audit::file(place)).unwrap().lines, made);
+    });
+}
+
+#[test]
+fn room_for_the_log_is_reserved_anew_before_it_is_used_up() {
+    let name = "room_for_the_log_is_reserved_anew_before_it_is_used_up";
+    disk::with_small_disk(name, 16 << 20, |place| {
+        let long = |generation| Change { reason: "a long story. ".repeat(180), ..change(generation) };
+        let mut store = Store::open(place);
+        // More than what is reserved at first.
+        for from in (1..=500).step_by(50) {
+            store.commit(&(from..from + 50).map(long).collect::<Vec<_>>()).unwrap();
+        }
+        disk::fill(&place.join("ballast"));
+        store.commit(&(501..=540).map(long).collect::<Vec<_>>()).unwrap();
+        assert_eq!(store.audit_trouble(), None);
+        assert_eq!(numbers(place), all(540));
     });
 }

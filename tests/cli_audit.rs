@@ -89,6 +89,26 @@ fn all_changes_are_shown_the_newest_first_with_actor_reason_and_what_else_became
 }
 
 #[test]
+fn what_was_in_memory_only_when_it_was_made_says_so() {
+    let project = Project::new("name = \"shop\"\n");
+    let mut store = Store::open(&project.path("state"));
+    let on =
+        |generation| change(generation, "ana", "flag set x on", "now", vec![set("x", Value::Off, Value::On)]);
+    store.commit(&[on(1)]).unwrap();
+    store.commit_volatile(&[on(2)]);
+    store.commit_volatile(&[on(3)]);
+    assert_eq!([1, 2, 3].map(|generation| store.is_durable(generation)), [true, false, false]);
+    let lines = "\
+2026-11-28 12:03:03.003  3  ana  x off -> on  now  (in memory only then)
+2026-11-28 12:02:02.002  2  ana  x off -> on  now  (in memory only then)
+2026-11-28 12:01:01.001  1  ana  x off -> on  now
+";
+    check(&project, "audit show", 0, lines, "");
+    let newest = say(&project, "audit show --json -n 1").ok();
+    assert!(newest.ends_with("\"durable\":false}\n"), "{newest}");
+}
+
+#[test]
 fn in_json_each_change_is_an_object() {
     let (project, _) = written();
     let object = |number: u64, time: &str, rest: &str| {

@@ -590,6 +590,77 @@ fn a_journal_that_cannot_be_read_is_not_taken_for_none() {
 }
 
 #[test]
+fn what_was_forced_in_while_the_journal_could_not_be_read_stands_above_all_that_it_says() {
+    let dir = TempDir::new().unwrap();
+    let (first, forced) =
+        (change(5, &[("a", Some(Value::On))], ""), change(2, &[("b", Some(Value::On))], ""));
+    Store::open(dir.path()).commit(std::slice::from_ref(&first)).unwrap();
+    let (path, away) = (journal_path(dir.path()), dir.path().join("away"));
+    std::fs::rename(&path, &away).unwrap();
+    std::os::unix::fs::symlink(&away, &path).unwrap();
+    let mut store = Store::open(dir.path());
+    store.commit_volatile(std::slice::from_ref(&forced));
+    std::fs::rename(&away, &path).unwrap();
+    assert!(store.tend(), "{:?}", store.trouble());
+    let mut model = State::default();
+    [&first, &forced].into_iter().for_each(|change| model.apply(change));
+    for state in [store.state(), &store::read_only(dir.path()).unwrap()] {
+        assert_eq!(state.facts(), model.facts(), "what nobody forced in is as the journal says");
+        assert_eq!((state.receipt(5 * 7919), state.receipt(2 * 7919)), (first.receipt(), forced.receipt()));
+        assert_eq!((state.generation(), state.get("b").unwrap().generation), (6, 6), "a number of its own");
+    }
+}
+
+#[test]
+fn the_epoch_of_a_journal_that_was_begun_and_not_named_is_never_used_again() {
+    let (dir, other) = (TempDir::new().unwrap(), TempDir::new().unwrap());
+    Store::open(dir.path()).commit(&[change(1, &[("a", Some(Value::On))], "")]).unwrap();
+    let tried = (0..7).map(|_| Store::open(other.path()).epoch()).last().unwrap();
+    // It had been written whole when the machine stopped, and the old one has the name.
+    std::fs::copy(journal_path(other.path()), store::directory(dir.path()).join("journal.next")).unwrap();
+    let store = Store::open(dir.path());
+    assert_eq!((tried, store.epoch()), (7, 8));
+    assert_eq!(store.state().truth("a"), Some(Value::On.into()));
+}
+
+#[test]
+fn the_number_of_a_change_that_set_no_flag_is_not_given_again() {
+    let dir = TempDir::new().unwrap();
+    Store::open(dir.path()).commit(&[change(6, &[], "no flag and no fact")]).unwrap();
+    for _ in 0..3 {
+        assert_eq!(Store::open(dir.path()).state().generation(), 6, "also from a snapshot alone");
+    }
+}
+
+#[test]
+fn what_an_earlier_life_left_half_made_is_removed() {
+    let dir = TempDir::new().unwrap();
+    let half = store::directory(dir.path()).join("journal.tmp-half");
+    drop(Store::open(dir.path()));
+    std::fs::write(&half, "half").unwrap();
+    drop(Store::open(dir.path()));
+    assert!(!half.exists());
+}
+
+#[test]
+fn every_damaged_journal_is_kept_under_a_name_of_its_own() {
+    let dir = TempDir::new().unwrap();
+    let flags = store::directory(dir.path());
+    let mut damaged = Vec::new();
+    for generation in 1..=3 {
+        let mut store = Store::open(dir.path());
+        store.commit(&[change(generation, &[("a", Some(Value::On))], "")]).unwrap();
+        let mut bytes = std::fs::read(journal_path(dir.path())).unwrap();
+        bytes[HEADER - 1] ^= 1;
+        std::fs::write(journal_path(dir.path()), &bytes).unwrap();
+        damaged.push(bytes);
+    }
+    Store::open(dir.path());
+    let kept = ["journal.damaged", "journal.damaged-2", "journal.damaged-3"];
+    assert!(kept.iter().zip(damaged).all(|(name, bytes)| std::fs::read(flags.join(name)).unwrap() == bytes));
+}
+
+#[test]
 fn a_request_is_remembered_across_lives() {
     let dir = TempDir::new().unwrap();
     Store::open(dir.path()).commit(&[change(1, &[("a", Some(Value::On))], "")]).unwrap();
