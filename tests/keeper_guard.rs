@@ -439,6 +439,31 @@ fn who_has_read_a_flag_is_known_by_black_boxes_and_counts_where_nobody_is_named(
 }
 
 #[test]
+fn who_has_read_a_flag_shortly_before_it_died_is_known_when_its_death_is_told() {
+    let guard = Guarding { services: vec![], ..Guarding::default() };
+    let rig = Supervisor::new(vec![guarded("risky", guard)]);
+    let _life = rig.start();
+    rig.set("risky", "on");
+    rig.fed();
+    let hash = mainstay::board::name_hash("risky").unwrap();
+    let begins = |incarnation, memory| {
+        rig.home.say(&ToKeeper::Tree(Told::Life { child: 1, incarnation, pid: 1 }), &[memory]);
+    };
+    for life in 2..5 {
+        let (noter, memory) = black_box();
+        begins(life, memory);
+        // The next life is there before the death of this one is told: now and then only the newest is looked at.
+        begins(life + 1, black_box().1);
+        // The keeper hears the line before it takes a request.
+        rig.home.request(&Request::Where).unwrap();
+        assert!(noter.note(hash, 1, 2, clock::now()));
+        rig.tell(&rig.crash("web#1", life));
+    }
+    let (why, ..) = rig.rolled_back();
+    assert!(why.contains("web"), "{why}");
+}
+
+#[test]
 fn every_life_is_told_which_board_is_in_place_also_by_the_next_keeper() {
     let rig = Supervisor::new(vec![declaration("search")]);
     let the_box = BlackBox::make().unwrap();

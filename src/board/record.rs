@@ -327,6 +327,38 @@ mod tests {
     }
 
     #[test]
+    fn nothing_outside_of_the_arena_is_even_read() {
+        let arena = Arena::new(BOARD, layout(), |cell| -> u64 { panic!("cell {cell} is read") });
+        let (first, end) = (layout().arena as Cell, (layout().bytes() / 8) as Cell);
+        for at in [0, first - 1, end, end + 1, Cell::MAX] {
+            assert_eq!((arena.int(at), arena.text(at), arena.string(at)), (None, None, None), "{at}");
+            assert_eq!((arena.share(at), arena.has_instance(at, 1), arena.stages(at)), (None, None, None));
+            assert!(arena.instances(at).is_none() && arena.listed(at, "id", 1).is_none());
+        }
+    }
+
+    #[test]
+    fn a_record_of_one_kind_is_none_of_another() {
+        let (mut words, lists) = lists(&["a", "bc"], &["def"]);
+        let names = ["one", "two"].map(|name| words.push(|at| string_at(BOARD, at, name)));
+        let stages = words.push(|at| stages_at(BOARD, at, &names));
+        let instances = words.push(|at| instances_at(BOARD, at, 500, &[7, 9]));
+        let arena = words.arena();
+        assert!(arena.listed(lists, "a", hash("a")).is_some() && arena.every_listed(lists).is_some());
+        assert_eq!((arena.stages(stages), arena.share(instances)), (Some(2), Some(500)));
+        for other in [stages, instances] {
+            assert!(arena.listed(other, "a", hash("a")).is_none() && arena.every_listed(other).is_none());
+        }
+        for other in [lists, instances] {
+            assert_eq!((arena.stages(other), arena.stage(other, 1)), (None, None));
+        }
+        for other in [lists, stages] {
+            assert!(arena.share(other).is_none() && arena.has_instance(other, 7).is_none());
+            assert!(arena.instances(other).is_none());
+        }
+    }
+
+    #[test]
     fn every_record_comes_back() {
         let mut words = Words::default();
         let numbers = [0, -1, 1, i64::MIN, i64::MAX].map(|n| (n, words.push(|at| int_at(BOARD, at, n))));

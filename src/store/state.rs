@@ -187,3 +187,82 @@ fn is_over(state: RollState) -> bool {
         RollState::Done | RollState::RolledBack | RollState::Ended => true,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::flags::guard::{Guarding, Roll, Subject};
+
+    fn change(generation: u64, request: u64, facts: Vec<Fact>) -> Change {
+        Change {
+            generation,
+            request,
+            uid: 0,
+            actor: String::new(),
+            verb: String::new(),
+            reason: String::new(),
+            time: Wall(0),
+            sets: Vec::new(),
+            facts,
+        }
+    }
+
+    fn roll(state: RollState) -> Roll {
+        Roll {
+            subject: Subject::Flag("x".into()),
+            steps: vec![100_000],
+            step: 0,
+            guard: Guarding::default(),
+            back: Vec::new(),
+            state,
+            outcome: String::new(),
+            evidence: Vec::new(),
+            uid: 0,
+            actor: String::new(),
+            reason: String::new(),
+            generation: 0,
+            began: Wall(0),
+            moved: Wall(0),
+        }
+    }
+
+    #[test]
+    fn the_newest_requests_are_remembered_and_of_two_with_one_number_the_newer() {
+        let mut state = State::default();
+        for number in 1..=RECEIPTS_MAX as u64 + 1 {
+            state.apply(&change(number, number, Vec::new()));
+        }
+        assert_eq!(state.receipts.len(), RECEIPTS_MAX);
+        let generation = |state: &State, request| state.receipt(request).map(|receipt| receipt.generation);
+        assert_eq!((generation(&state, 1), generation(&state, 2)), (None, Some(2)));
+        state.apply(&change(5_000, 9, Vec::new()));
+        assert_eq!(generation(&state, 9), Some(5_000));
+        // Whoever gave no number is nobody that one could recognise, also where a record says 0.
+        state.remember(Receipt { request: 0, generation: 7, roll: 0 });
+        assert_eq!(state.receipt(0), None);
+    }
+
+    #[test]
+    fn a_change_below_the_newest_leaves_the_number_and_its_receipt_names_its_rollout() {
+        let mut state = State::default();
+        state.apply(&change(9, 0, Vec::new()));
+        state.apply(&change(4, 17, vec![Fact::Roll(3, Some(roll(RollState::Baking)))]));
+        assert_eq!(state.generation(), 9);
+        assert_eq!(state.receipt(17), Some(Receipt { request: 17, generation: 4, roll: 3 }));
+    }
+
+    #[test]
+    fn of_rollouts_that_are_over_the_newest_stay_and_those_that_go_on_all() {
+        let mut state = State::default();
+        let most = ROLLS_MAX as u64;
+        for number in 1..=2 * most {
+            state.learn(&Fact::Roll(number, Some(roll(RollState::Held))));
+        }
+        assert_eq!(state.facts().rolls.len() as u64, 2 * most);
+        for number in 1..=most + 3 {
+            state.learn(&Fact::Roll(number, Some(roll(RollState::Done))));
+        }
+        let kept: Vec<u64> = state.facts().rolls.keys().copied().collect();
+        assert_eq!(kept, (4..=2 * most).collect::<Vec<_>>());
+    }
+}

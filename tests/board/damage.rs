@@ -166,6 +166,23 @@ fn b2_a_copy_of_a_board_is_no_board() {
 }
 
 #[test]
+fn b2_a_board_that_is_longer_or_shorter_than_its_header_says_is_no_board() {
+    let scene = Scene::new();
+    let writer = scene.writer(&flags(8));
+    // Nobody is left who would heal it.
+    drop(writer);
+    let bytes = fs::metadata(scene.board()).unwrap().len();
+    for length in [bytes + 1, bytes + 4096, bytes - 4096, bytes - 1] {
+        let file = fs::OpenOptions::new().write(true).open(scene.board()).unwrap();
+        file.set_len(length).unwrap();
+        let board = Board::open(scene.path());
+        assert!(matches!(board.read("flag-1").source, Source::Lost | Source::Unknown), "{length}");
+        let trouble = board.trouble().unwrap().to_string();
+        assert!(trouble.contains("its length is not what its header says"), "{length}: {trouble}");
+    }
+}
+
+#[test]
 fn b2_random_words_are_not_taken_for_values() {
     let scene = Scene::new();
     let _writer = scene.writer(&flags(1));

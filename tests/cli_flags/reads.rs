@@ -7,7 +7,7 @@ use mainstay::store::{Change, Set, Store};
 use mainstay::time::Wall;
 use std::io::{BufRead, BufReader};
 use std::os::unix::fs::PermissionsExt;
-use std::process::Stdio;
+use std::process::{Child, Stdio};
 use std::sync::mpsc;
 
 fn board(flags: &[(&str, Value)]) -> (Project, Writer) {
@@ -17,6 +17,16 @@ fn board(flags: &[(&str, Value)]) -> (Project, Writer) {
     let entries: Vec<Entry> = flags.iter().map(|(name, value)| Entry::new(name, *value)).collect();
     let writer = Writer::create(&runtime, &entries, 0).unwrap().0;
     (project, writer)
+}
+
+/// A program that ends with the test, however that ends.
+struct Running(Child);
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
 }
 
 /// Its code, answered in a hurry and the long way; nothing is ever printed.
@@ -76,10 +86,10 @@ fn flag_wait_ends_when_the_flag_is_so_and_with_a_timeout_when_it_is_not() {
     assert_eq!((late.code, late.stdout.as_str()), (124, ""));
     assert!(late.stderr.contains("waited 1 ms for flag `x` to be on: it is off"), "{}", late.stderr);
     let mut waits = project.command(&["flag", "wait", "x", "--until", "on", "--timeout", "60s"]);
-    let mut waits = waits.spawn().unwrap();
+    let mut waits = Running(waits.spawn().unwrap());
     writer.set("x", Value::of_share(50_000).into()).unwrap();
     writer.set("x", Value::On.into()).unwrap();
-    assert_eq!(waits.wait().unwrap().code(), Some(0));
+    assert_eq!(waits.0.wait().unwrap().code(), Some(0));
 }
 
 #[test]
@@ -100,9 +110,9 @@ fn flag_watch_shows_what_was_asked_for_and_names_who_did_it_only_where_the_journ
     };
     Store::open(&project.path("state")).commit(&[change]).unwrap();
     let mut watch = project.command(&["flag", "watch", "x", "--json"]);
-    let mut watch = watch.stdout(Stdio::piped()).spawn().unwrap();
+    let mut watch = Running(watch.stdout(Stdio::piped()).spawn().unwrap());
     let (seen, lines) = mpsc::channel();
-    let stdout = BufReader::new(watch.stdout.take().unwrap());
+    let stdout = BufReader::new(watch.0.stdout.take().unwrap());
     let reader = std::thread::spawn(move || {
         for line in stdout.lines() {
             let line: serde_json::Value = serde_json::from_str(&line.unwrap()).unwrap();
@@ -132,7 +142,6 @@ fn flag_watch_shows_what_was_asked_for_and_names_who_did_it_only_where_the_journ
     assert_eq!(next(&mut writer, share), ("ana".into(), "SHOP-812".into()));
     assert_eq!(next(&mut writer, Value::On), ("".into(), "".into()), "that was somebody else");
     assert_eq!(next(&mut writer, share), ("ana".into(), "SHOP-812".into()));
-    watch.kill().unwrap();
-    watch.wait().unwrap();
+    drop(watch);
     reader.join().unwrap();
 }
