@@ -220,6 +220,32 @@ fn a_death_while_the_disk_is_full_is_counted_and_told() {
     project.shutdown();
 }
 
+#[test]
+fn a_start_that_failed_says_nothing_of_the_life_before() {
+    let project = Project::new("");
+    let shell = project.path("shell");
+    std::os::unix::fs::symlink("/bin/sh", &shell).unwrap();
+    let command = format!("command = [{shell:?}, \"-c\", \"echo words; rm {}; exit 3\"]", shell.display());
+    let policy = "restart = { policy = \"permanent\", max = 1, within = \"1h\" }\nbackoff = \"none\"";
+    project.write(
+        "mainstay.toml",
+        &format!("name = \"once\"\n[service.once]\nautostart = false\n{policy}\n{command}\n"),
+    );
+    project.start();
+    let cursor = project.cursor();
+    // It says that the first life has failed, as it has to.
+    project.mainstay(&["start", "once"]);
+    project.wait("once", "gave_up", &cursor);
+    newest(&project, 2);
+    let [failed, died] = &records(&project)[..] else { panic!() };
+    assert_eq!((&died["code"], &failed["code"], &failed["pid"]), (&3.into(), &Value::Null, &0.into()));
+    assert!(died["used"]["memory_max"].as_u64().unwrap() > 0, "{died}");
+    let used = failed["used"].as_object().unwrap();
+    assert!(used.values().all(|value| value == 0), "{failed}");
+    assert_eq!((&failed["lived_ns"], failed["words"].as_array().unwrap().len()), (&0.into(), 0), "{failed}");
+    project.shutdown();
+}
+
 /// So many boxes of the dead are kept until telemetry is there.
 const FOR_TELEMETRY: usize = 64;
 

@@ -1,6 +1,7 @@
 //! The built-ins as the driver sees them: children like any other, with a line to each.
 
 use super::asleep;
+use super::deaths::Unrecorded;
 use super::link::Link;
 use super::ring::Note;
 use super::roster::Builtin;
@@ -17,18 +18,12 @@ use crate::sys::log_pipe::LogPipe;
 use crate::sys::pidfd::{self, Usage};
 use crate::sys::{self, clock, memory, process};
 use crate::telemetry::Settings;
-use crate::time::{Duration, Instant};
-use std::collections::VecDeque;
+use crate::time::Instant;
 use std::ffi::OsString;
 use std::fs::File;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
-
-/// So many unrecorded deaths are remembered for a logger that cannot record them.
-const DEATHS: usize = 20_000;
-/// The memory of so many recorded deaths is kept: nothing is allocated between an exit and the next exec.
-const SPARE: usize = 16;
 
 /// What every start of a built-in has in common; it outlives them.
 pub struct Program {
@@ -175,67 +170,6 @@ fn sealed_settings(settings: &Settings) -> io::Result<OwnedFd> {
     memory::sealed("mainstay.telemetry", &bytes)
 }
 
-/// A death that the logger has not yet recorded, with its black box if there is something in it.
-struct Unrecorded {
-    death: ToLogger,
-    seq: u64,
-    blackbox: Option<Arc<OwnedFd>>,
-}
-
-/// Deaths that the logger has not yet recorded.
-#[derive(Default)]
-pub struct Deaths {
-    waiting: VecDeque<Unrecorded>,
-    /// How many of those have a black box.
-    boxes: usize,
-    /// Crash records that could not be written.
-    pub unwritten: u64,
-    next: u64,
-    /// What the life used that is being buried, and the pid it had.
-    pub usage: Usage,
-    /// See `usage`.
-    pub pid: u32,
-    /// See `usage`: how long it lived.
-    pub lived: Duration,
-    /// Deaths that were forgotten because too many waited.
-    forgotten: u64,
-    /// Recorded ones, whose memory is used again.
-    spare: Vec<Death>,
-}
-
-impl Deaths {
-    /// How many black boxes are kept for the logger.
-    pub fn boxes(&self) -> usize {
-        self.boxes
-    }
-
-    fn push(&mut self, death: Unrecorded) {
-        self.boxes += usize::from(death.blackbox.is_some());
-        self.waiting.push_back(death);
-        if self.waiting.len() > DEATHS {
-            self.pop();
-            self.forgotten += 1;
-        }
-    }
-
-    fn pop(&mut self) {
-        let Some(popped) = self.waiting.pop_front() else { return };
-        self.boxes -= usize::from(popped.blackbox.is_some());
-        if let ToLogger::Death(death) = popped.death
-            && self.spare.len() < SPARE
-        {
-            self.spare.push(death);
-        }
-    }
-
-    /// All deaths up to the number `seq` are recorded.
-    fn recorded(&mut self, seq: u64) {
-        while self.waiting.front().is_some_and(|death| death.seq <= seq) {
-            self.pop();
-        }
-    }
-}
-
 impl Driver {
     /// A built-in is started anew from its parts each time: its line is a fresh one.
     pub(super) fn prepare(&mut self, child: ChildId, builtin: Builtin) {
@@ -285,7 +219,7 @@ impl Driver {
         for child in &gone {
             self.say_stream(*child);
         }
-        for death in &self.deaths.waiting {
+        for death in self.deaths.waiting() {
             self.logger.say(&death.death, death.blackbox.iter().cloned().collect());
         }
         for child in users {
@@ -391,11 +325,11 @@ impl Driver {
         let Some(ended) = &slot.ended else { return };
         let (blackbox, memory) = self.box_of_the_dead(child, incarnation, ended.crash);
         let group = if ended.crash == 0 { None } else { self.group_memory(child) };
-        self.deaths.next += 1;
+        let seq = self.deaths.number();
         let policy = &self.core.tree().children[child.0 as usize];
-        let room = self.deaths.spare.pop().unwrap_or_default();
+        let room = self.deaths.room();
         let death = Death {
-            seq: self.deaths.next,
+            seq,
             crash: ended.crash,
             child: child.0,
             service: public::text_in(room.service, self.roster.service(child)),
@@ -419,7 +353,6 @@ impl Driver {
         };
         self.deaths.usage = Usage::default();
         // Said, and then kept: not copied.
-        let seq = death.seq;
         let death = ToLogger::Death(death);
         match &memory {
             None => self.logger.say_if_room(&death),
@@ -471,7 +404,7 @@ impl Driver {
         for link in self.woken.iter_mut().flatten() {
             link.flush();
         }
-        let dropped = self.logger.take_dropped() + std::mem::take(&mut self.deaths.forgotten);
+        let dropped = self.logger.take_dropped() + self.deaths.take_forgotten();
         if dropped > 0 {
             self.warn(format!("the logger is far behind: {dropped} messages to it were dropped"));
         }

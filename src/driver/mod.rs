@@ -24,6 +24,7 @@
 //! | `audience.rs` | who is told of every life and its black box: keeper and telemetry |
 //! | `keeper.rs` | what the keeper is told beside that, and what it asks for |
 //! | `boxes.rs` | black boxes of lives, and of the dead |
+//! | `deaths.rs` | deaths that are not recorded yet |
 //! | `rooms.rs`, `mending.rs` | the runtime directory and its sockets, made again when they are gone |
 //! | `ring.rs`, `roster.rs`, `public.rs`, `followers.rs` | events, names |
 
@@ -35,6 +36,7 @@ mod boxes;
 mod builtins;
 mod comings;
 mod control;
+mod deaths;
 mod flag_variables;
 mod followers;
 mod health;
@@ -76,8 +78,9 @@ use crate::time::{Duration, Instant};
 use alarms::Alarms;
 use audience::Audience;
 use boxes::Boxes;
-use builtins::{Deaths, Program};
+use builtins::Program;
 use comings::Retired;
+use deaths::Deaths;
 use flag_variables::FlagVariables;
 use followers::Followers;
 use health::Checks;

@@ -3,7 +3,8 @@
 use super::alarms::Alarms;
 use super::audience::Audience;
 use super::boxes::Boxes;
-use super::builtins::{Deaths, Program, declared_by};
+use super::builtins::{Program, declared_by};
+use super::deaths::Deaths;
 use super::flag_variables::FlagVariables;
 use super::followers::Followers;
 use super::health::Checks;
