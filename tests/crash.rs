@@ -9,7 +9,7 @@ use std::fs;
 use std::io::{BufRead, BufReader, Write};
 use std::path::PathBuf;
 use std::process::{Command, Stdio};
-use support::{Project, Small, kill, outcome};
+use support::{Project, Small, gone, kill, outcome};
 
 /// The variable that makes a test of this program a service.
 const SERVICE: &str = "CRASH_TEST_SERVICE";
@@ -186,6 +186,12 @@ fn a_reload_shortly_before_is_told_with_the_keys_of_the_service_that_died() {
         why.contains("Changed shortly before: config reload at ") && why.contains("(worker.env.DB_HOST)."),
         "{why}"
     );
+    // The next logger knows of it, too.
+    project.kill_and_wait("mainstay.logger", "up");
+    let cursor = project.cursor();
+    project.mainstay(&["start", "worker"]);
+    project.wait("worker", "gave_up", &cursor);
+    assert_eq!(newest(&project, 4)["changed"][0]["keys"][0], "worker.env.DB_HOST");
     project.shutdown();
 }
 
@@ -217,6 +223,63 @@ fn a_death_while_the_disk_is_full_is_counted_and_told() {
     assert_eq!(list.stdout.lines().count(), 1, "{list:?}");
     assert!(list.stderr.contains("1 crash record could not be written, c-1 among them"), "{list:?}");
     assert_eq!(project.mainstay(&["crash", "show", "c-1"]).code, 4);
+    project.shutdown();
+}
+
+#[test]
+fn a_life_that_said_nothing_is_not_told_with_what_the_one_before_said() {
+    let project = Project::new("");
+    let (program, once) = (env!("CARGO_BIN_EXE_mainstay"), project.path("once"));
+    let once = once.display();
+    let script = format!("test -e {once} || {{ : >{once}; {program} note order=A-1042; exit 3; }}; exit 4");
+    // Nobody but the logger keeps the box of the first, and it lets go of it: the second life gets its place.
+    project.write(
+        "mainstay.toml",
+        &format!(
+            "name = \"said\"\n[telemetry]\nenabled = false\n[service.web]\nautostart = false\n\
+             restart = {{ policy = \"temporary\" }}\ncommand = [\"sh\", \"-c\", {script:?}]\n"
+        ),
+    );
+    project.start();
+    project.mainstay(&["start", "web"]);
+    let first = newest(&project, 1);
+    project.mainstay(&["start", "web"]);
+    let second = newest(&project, 2);
+    assert_eq!((&first["code"], &second["code"]), (&3.into(), &4.into()));
+    assert!(first["blackbox"] == "here" && first.to_string().contains("A-1042"), "{first}");
+    assert!(second["blackbox"] == "untouched" && !second.to_string().contains("A-1042"), "{second}");
+    project.shutdown();
+}
+
+#[test]
+fn a_supervisor_that_is_killed_has_its_numbers_of_crashes_continued() {
+    let project = Project::running("name = \"on\"\n[service.one]\ncommand = [\"sleep\", \"100000\"]\n");
+    // The first was told to everybody, and nobody has recorded it.
+    let (supervisor, logger) = (project.supervisor(), project.pid("mainstay.logger"));
+    kill(logger, Signal::SIGSTOP);
+    project.kill_and_wait("one", "up");
+    kill(supervisor, Signal::SIGKILL);
+    kill(logger, Signal::SIGKILL);
+    gone(supervisor);
+    project.start();
+    project.kill_and_wait("one", "up");
+    assert_eq!(newest(&project, 1)["id"], "c-2");
+    project.shutdown();
+}
+
+#[test]
+fn a_death_that_a_logger_had_not_heard_of_when_it_was_killed_is_recorded_by_the_next() {
+    let project = Project::running("name = \"on\"\n[service.one]\ncommand = [\"sleep\", \"100000\"]\n");
+    let logger = project.pid("mainstay.logger");
+    kill(logger, Signal::SIGSTOP);
+    project.kill_and_wait("one", "up");
+    kill(logger, Signal::SIGKILL);
+    // The logger's own is one, too.
+    newest(&project, 2);
+    let all = records(&project);
+    let mut instances: Vec<_> = all.iter().map(|record| record["instance"].as_str().unwrap()).collect();
+    instances.sort_unstable();
+    assert_eq!(instances, ["mainstay.logger", "one"]);
     project.shutdown();
 }
 
