@@ -460,6 +460,11 @@ fn a_group_that_was_dropped_as_a_bystander_counts_as_done_when_a_reload_brings_i
 }
 
 #[test]
+fn who_is_in_a_group_that_left_one_that_is_kept_goes_with_that() {
+    crate::run(12_885_442_903);
+}
+
+#[test]
 fn who_is_rolled_after_a_reload_starts_what_it_needs_by_the_new_tree() {
     crate::run(4_295_222_140);
 }

@@ -130,7 +130,11 @@ impl Judge {
         let policy = &self.map.tree.children[child];
         let anew =
             self.map.is_otp(child) && self.is_extra(child) && self.groups[policy.group.0 as usize].fell;
-        let kept: Vec<usize> = self.map.around(child_node(child));
+        // Also around a group that left and may come back: it goes with the list that it is in.
+        let mut kept: Vec<usize> = self.map.around(child_node(child));
+        while let Some(parent) = kept.last().and_then(|top| self.groups[*top].left) {
+            kept.extend(self.map.around(Node::Group(parent)));
+        }
         let kept = kept.iter().position(|group| self.groups[*group].kept).map(|last| kept[..=last].to_vec());
         let may = known.goes || known.may_go || anew || self.vanishes(child) || kept.is_some();
         self.check(may, "nobody is removed without a reason");
