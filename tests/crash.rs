@@ -2,6 +2,7 @@
 
 mod support;
 
+use mainstay::sys::procfs::environment;
 use mainstay::{context, event, span};
 use nix::sys::signal::Signal;
 use serde_json::Value;
@@ -435,7 +436,7 @@ fn a_service_that_wants_no_box_has_none_from_its_next_life_on() {
     let project = Project::running(&file(true));
     let has_one = || {
         let pid = project.pid("one");
-        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap();
+        let environment = environment(pid as u32).unwrap();
         let told = String::from_utf8_lossy(&environment).contains("MAINSTAY_BLACKBOX_FD=");
         let there = fs::read_link(format!("/proc/{pid}/fd/15")).is_ok();
         assert_eq!(told, there);

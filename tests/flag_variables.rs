@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::fs;
+use mainstay::sys::procfs::environment;
 use support::Project;
 
 const TREE: &str = r#"
@@ -25,7 +25,7 @@ fn told(project: &Project) -> Vec<String> {
 }
 
 fn told_to(project: &Project, instance: &str) -> Vec<String> {
-    let environment = fs::read(format!("/proc/{}/environ", project.pid(instance))).unwrap();
+    let environment = environment(project.pid(instance) as u32).unwrap();
     let words = environment.split(|byte| *byte == 0).map(|one| String::from_utf8_lossy(one).into_owned());
     let mut told: Vec<String> = words.filter(|one| one.starts_with("MAINSTAY_FLAG_")).collect();
     told.sort();

@@ -7,6 +7,7 @@
 mod rig;
 mod support;
 
+use mainstay::sys::procfs::environment;
 use nix::sys::signal::Signal;
 use rig::Rig;
 use serde_json::Value;
@@ -81,7 +82,7 @@ fn who_says_that_it_is_alive_lives_and_knows_how_often_it_has_to() {
     let rig = service("watchdog = \"3s\"", script);
     rig.project.start();
     let pid = rig.pid("svc");
-    let environment = fs::read(format!("/proc/{pid}/environ")).unwrap();
+    let environment = environment(pid as u32).unwrap();
     let environment = String::from_utf8_lossy(&environment).into_owned();
     let has = |text: String| environment.split('\0').any(|one| one == text);
     assert!(has("WATCHDOG_USEC=3000000".into()) && has(format!("WATCHDOG_PID={pid}")), "{environment}");

@@ -4,6 +4,7 @@
 use crate::time::Duration;
 use std::fs;
 use std::io;
+use std::thread;
 
 /// A line of `/proc/PID/stat`, as far as we need it.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -97,11 +98,22 @@ pub fn children(pid: u32) -> io::Result<Vec<u32>> {
     Ok(children)
 }
 
-/// The environment that a process was started with: `NAME=value`, each ended by a zero byte.
+/// The environment that a process was started with: `NAME=value`, each ended by a zero byte. Empty for a zombie.
+///
+/// It stands in the memory of a new program a moment after the exec has closed descriptors, which is how one hears of that: who
+/// finds nothing in a process that executes something looks again, a few times, because there may be none.
 ///
 /// # Errors
 /// There is no such process, or it is another user's.
 pub fn environment(pid: u32) -> io::Result<Vec<u8>> {
+    const LOOKS: usize = 64;
+    for _ in 1..LOOKS {
+        let environment = fs::read(format!("/proc/{pid}/environ"))?;
+        if !environment.is_empty() || fs::read_link(format!("/proc/{pid}/exe")).is_err() {
+            return Ok(environment);
+        }
+        thread::yield_now();
+    }
     fs::read(format!("/proc/{pid}/environ"))
 }
 

@@ -2,6 +2,7 @@
 
 use crate::rig::{Rig, WEB};
 use crate::support::Project;
+use mainstay::sys::procfs::environment;
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
@@ -12,7 +13,7 @@ fn behind(pid: i32, descriptor: &str) -> Option<(u64, u64)> {
 }
 
 fn variable(pid: i32, name: &str) -> Option<String> {
-    let environment = fs::read(format!("/proc/{pid}/environ")).unwrap();
+    let environment = environment(pid as u32).unwrap();
     let prefix = format!("{name}=");
     let found = environment.split(|byte| *byte == 0).find(|one| one.starts_with(prefix.as_bytes()))?;
     Some(String::from_utf8_lossy(&found[prefix.len()..]).into_owned())

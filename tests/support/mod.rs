@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test file uses its part")]
 
+use mainstay::sys::procfs::environment;
 use nix::sys::signal::Signal;
 use std::fs;
 use std::io::Write;
@@ -154,7 +155,7 @@ impl Project {
         let mut found = Vec::new();
         for entry in fs::read_dir("/proc").unwrap().flatten() {
             let Ok(pid) = entry.file_name().to_string_lossy().parse::<i32>() else { continue };
-            let Ok(environment) = fs::read(entry.path().join("environ")) else { continue };
+            let Ok(environment) = environment(pid as u32) else { continue };
             if environment.split(|b| *b == 0).any(|v| v == mark.as_bytes()) {
                 found.push(pid);
             }

@@ -2,6 +2,7 @@
 
 use crate::sleepers::{SLEEPERS, all_there_once, pids};
 use crate::support::{Project, gone, kill};
+use mainstay::sys::procfs::environment;
 use nix::sys::signal::Signal;
 use std::fs;
 
@@ -115,7 +116,7 @@ backoff = "none"
         let incarnation =
             project.status()["services"].as_array().unwrap()[0]["incarnation"].as_u64().unwrap();
         for pid in before {
-            let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+            let environment = environment(pid as u32).unwrap_or_default();
             let text = String::from_utf8_lossy(&environment);
             let old = text.split('\0').any(|v| {
                 v.strip_prefix("MAINSTAY_INCARNATION=")
@@ -142,7 +143,7 @@ backoff = "none"
     );
     let (main, cursor) = (project.pid("parent"), project.cursor());
     let of_parent = |pid: &i32| {
-        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
+        let environment = environment(*pid as u32).unwrap_or_default();
         environment.split(|byte| *byte == 0).any(|variable| variable == b"MAINSTAY_INSTANCE=parent")
     };
     let helpers = |main: i32| -> Vec<i32> {
