@@ -1,5 +1,6 @@
 //! `@config`: the helper that finds out what a reload or a scale would mean, so that the supervisor never waits for
-//! a disk, nor for a name service: it looks up users, too. It reads the file as `check` does, compares it with the plan in force, writes one answer and ends.
+//! a disk, nor for a name service: it looks up users, too. It reads the file as `check` does, compares it with the plan in
+//! force, writes one answer and ends.
 //!
 //! Descriptor 3 holds the plan in force, 4 takes the answer. The answer counts when it is whole: a helper that was
 //! killed has said nothing, and nothing is changed.

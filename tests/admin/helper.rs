@@ -82,6 +82,7 @@ fn what_is_held_up_is_applied_when_it_can_be_read() {
 /// `None`: only root can make one.
 fn with_users_from_a_pipe(configuration: &str) -> Option<Rig> {
     if !nix::unistd::Uid::effective().is_root() {
+        eprintln!("skipped: only root has a mount namespace of its own");
         return None;
     }
     let rig = Rig::prepared(configuration);
