@@ -2,7 +2,8 @@
 //!
 //! So each output has a thread of its own behind a bounded queue: what does not fit is dropped, counted, and
 //! the count is printed when there is room again. The logs have it all anyway. An output that is gone (EPIPE)
-//! ends its printing quietly.
+//! ends its printing quietly. What is printed in one turn of the loop goes to the thread in one piece: a thousand deaths at
+//! once must not wake it two thousand times.
 
 use std::io;
 use std::os::fd::{AsFd, OwnedFd};
@@ -15,6 +16,8 @@ use std::time::Duration;
 const QUEUE: usize = 256 << 10;
 /// The most pieces that wait.
 const PIECES: usize = 1024;
+/// A piece of so many bytes does not wait for the end of the turn.
+const PIECE: usize = 8 << 10;
 
 /// One output.
 #[derive(Debug)]
@@ -22,6 +25,8 @@ pub(super) struct Printer {
     sender: Option<SyncSender<Vec<u8>>>,
     queued: Arc<AtomicUsize>,
     finished: Receiver<()>,
+    /// The next piece, and how many lines it has.
+    piece: (Vec<u8>, u64),
     missed: u64,
 }
 
@@ -41,13 +46,23 @@ impl Printer {
             }
             let _ = done.send(());
         })?;
-        Ok(Printer { sender: Some(sender), queued, finished, missed: 0 })
+        Ok(Printer { sender: Some(sender), queued, finished, piece: (Vec::new(), 0), missed: 0 })
     }
 
-    /// Prints `lines` whole lines, or drops and counts them.
-    pub(super) fn print(&mut self, text: Vec<u8>, lines: u64) {
-        let Some(sender) = &self.sender else { return };
-        let mut piece = text;
+    /// Prints `lines` whole lines at the next [`Printer::flush`], at the latest.
+    pub(super) fn print(&mut self, text: &[u8], lines: u64) {
+        let piece = &mut self.piece;
+        piece.0.extend_from_slice(text);
+        piece.1 += lines;
+        if piece.0.len() >= PIECE {
+            self.flush();
+        }
+    }
+
+    /// Prints what was given so far, or drops and counts it.
+    pub(super) fn flush(&mut self) {
+        let (mut piece, lines) = std::mem::take(&mut self.piece);
+        let Some(sender) = self.sender.as_ref().filter(|_| !piece.is_empty()) else { return };
         if self.missed > 0 {
             let mut note =
                 format!("… {} lines not shown here; they are in the logs\n", self.missed).into_bytes();
@@ -72,6 +87,7 @@ impl Printer {
 
     /// Prints what waits, for at most `within`.
     pub(super) fn finish(mut self, within: Duration) {
+        self.flush();
         self.sender = None;
         let _ = self.finished.recv_timeout(within);
     }
@@ -106,14 +122,15 @@ mod tests {
         let line = vec![b'x'; 9_999];
         for _ in 0..1000 {
             // Nobody reads: this would never end if it waited for the output.
-            printer.print([&line[..], b"\n"].concat(), 1);
+            printer.print(&[&line[..], b"\n"].concat(), 1);
         }
         let reader = std::thread::spawn(move || {
             let mut all = Vec::new();
             read.read_to_end(&mut all).map(|_| all).unwrap()
         });
         while printer.missed > 0 {
-            printer.print(b"again\n".to_vec(), 0);
+            printer.print(b"again\n", 0);
+            printer.flush();
             std::thread::yield_now();
         }
         printer.finish(Duration::from_secs(60));
@@ -130,14 +147,39 @@ mod tests {
     }
 
     #[test]
+    fn lines_of_one_turn_go_out_together_and_many_do_not_wait_for_its_end() {
+        let (mut read, write) = io::pipe().unwrap();
+        let mut printer = Printer::new(write.into()).unwrap();
+        printer.print(b"one\n", 1);
+        printer.print(b"two\n", 1);
+        assert_eq!(printer.queued.load(Ordering::Relaxed), 0);
+        printer.flush();
+        let mut both = [0; 8];
+        assert_eq!(read.read(&mut both).unwrap(), 8);
+        assert_eq!(&both, b"one\ntwo\n");
+        let line = [&[b'x'; 99][..], b"\n"].concat();
+        for _ in 0..PIECE.div_ceil(line.len()) {
+            printer.print(&line, 1);
+        }
+        let mut many = vec![0; PIECE];
+        read.read_exact(&mut many).unwrap();
+        printer.print(b"end\n", 1);
+        printer.finish(Duration::from_secs(60));
+        let mut rest = Vec::new();
+        read.read_to_end(&mut rest).unwrap();
+        assert!(rest.ends_with(b"x\nend\n"));
+    }
+
+    #[test]
     fn an_output_that_is_gone_ends_printing_quietly() {
         let (read, write) = io::pipe().unwrap();
         let mut printer = Printer::new(write.into()).unwrap();
         drop(read);
         while printer.sender.is_some() {
-            printer.print(b"x\n".to_vec(), 1);
+            printer.print(b"x\n", 1);
+            printer.flush();
         }
-        printer.print(b"x\n".to_vec(), 1);
+        printer.print(b"x\n", 1);
         printer.finish(Duration::from_secs(60));
     }
 }

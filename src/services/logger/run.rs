@@ -74,6 +74,8 @@ struct Logger {
     state: State,
     logs: PathBuf,
     own_log: LogFile,
+    /// What is to be written into it at the end of the batch.
+    own_text: Vec<u8>,
     screen: Option<Screen>,
     /// Streams that may have something, each once.
     waiting: VecDeque<(u32, Which)>,
@@ -91,6 +93,8 @@ struct Logger {
     writable_awaited: bool,
     /// A beginning is over, ours or that of all services: what only that needed is to be given back.
     to_trim: bool,
+    /// All services were up once. That they are again is no beginning: a crash storm ends so a hundred times.
+    all_up_before: bool,
     /// Nobody will ever send anything again.
     closed: bool,
 }
@@ -115,6 +119,7 @@ impl Logger {
             state: State::new(logs, state, runtime, Transfer::new(memory, holding)?),
             logs: logs.to_owned(),
             own_log: events::own_log(),
+            own_text: Vec::new(),
             screen: None,
             waiting: VecDeque::new(),
             queued: Vec::new(),
@@ -124,6 +129,7 @@ impl Logger {
             begun: false,
             writable_awaited: false,
             to_trim: true,
+            all_up_before: false,
             closed: false,
         })
     }
@@ -253,8 +259,11 @@ impl Logger {
         self.state.pass(child, which, life)
     }
 
-    /// Says what is to be said, and waits for room when there is none.
+    /// Says and shows what is to be said and shown, and waits for room when there is none.
     fn tell(&mut self) {
+        if let Some(screen) = &mut self.screen {
+            screen.flush();
+        }
         self.say_troubles();
         let wait = !self.channel.flush() || !self.held.is_empty();
         if wait != self.writable_awaited {
@@ -386,6 +395,7 @@ impl Logger {
                 }
             }
         }
+        self.write_own();
         self.recorded(seq);
         Ok(())
     }

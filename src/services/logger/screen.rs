@@ -79,7 +79,7 @@ impl Screen {
             }
         }
         if lines > 0 {
-            self.lines.printer.print(text, lines);
+            self.lines.printer.print(&text, lines);
         }
     }
 
@@ -106,7 +106,15 @@ impl Screen {
             line = format!("<{}>{after_clock}", told.level);
         }
         line.push('\n');
-        self.events.as_mut().unwrap_or(&mut self.lines).printer.print(line.into_bytes(), 1);
+        self.events.as_mut().unwrap_or(&mut self.lines).printer.print(line.as_bytes(), 1);
+    }
+
+    /// The end of a turn: what it gave to show goes out.
+    pub(super) fn flush(&mut self) {
+        self.lines.printer.flush();
+        if let Some(events) = &mut self.events {
+            events.printer.flush();
+        }
     }
 
     /// Shows what waits, and ends.

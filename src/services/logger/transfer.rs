@@ -106,7 +106,8 @@ impl Transfer {
             }
         }
         self.memory.set_intent(Intent::default())?;
-        self.empty_holding()
+        // What is of no pipe has moved nothing, and whoever came before has left nothing in it.
+        if intent.from.is_some() { self.empty_holding() } else { Ok(()) }
     }
 
     /// The intent whose end is that these lines, and no more, were appended.

@@ -19,9 +19,11 @@ impl Logger {
         if let Some(screen) = &mut self.screen {
             screen.event(event);
         }
-        self.write_own(event);
+        self.note_own(event);
         self.state.changes.remember(event);
-        self.to_trim |= matches!(event.what, What::AllUp { .. });
+        if matches!(event.what, What::AllUp { .. }) {
+            self.to_trim |= !std::mem::replace(&mut self.all_up_before, true);
+        }
         let Some((index, child)) = self.state.named(&event.instance) else { return Ok(()) };
         match &event.what {
             What::Starting { pid, .. } => child.pid = *pid,
@@ -39,10 +41,27 @@ impl Logger {
         Ok(())
     }
 
-    /// The supervisor's own log. What cannot be written is said once and left out.
-    fn write_own(&mut self, event: &Event) {
+    /// Another line for the supervisor's own log.
+    fn note_own(&mut self, event: &Event) {
         let told = narrate::told(event);
-        let written = self.append_own(&line::stamp(event.time), &told);
+        let subject = if told.subject.is_empty() { "mainstay" } else { &told.subject };
+        let text = &mut self.own_text;
+        line::begin(text, &line::stamp(event.time), subject, Kind::Mark);
+        text.extend_from_slice(told.text.as_bytes());
+        if !told.detail.is_empty() {
+            text.extend_from_slice(b"  ");
+            text.extend_from_slice(told.detail.as_bytes());
+        }
+        text.push(b'\n');
+    }
+
+    /// Writes what was noted in this turn. What cannot be written is said once and left out.
+    pub(super) fn write_own(&mut self) {
+        if self.own_text.is_empty() {
+            return;
+        }
+        let text = std::mem::take(&mut self.own_text);
+        let written = self.append_own(text);
         if let Err(error) = &written
             && self.own_log.complaint.is_news(clock::now())
         {
@@ -51,23 +70,15 @@ impl Logger {
         }
     }
 
-    fn append_own(&mut self, stamp: &str, told: &narrate::Told) -> io::Result<()> {
+    fn append_own(&mut self, mut text: Vec<u8>) -> io::Result<()> {
         let mut end = self.own_log.end(&self.logs)?;
         if end.offset >= self.own_log.max_size {
             self.own_log.rotate(&self.logs)?;
             end = self.own_log.end(&self.logs)?;
         }
-        let mut text = Vec::new();
         if end.inside_line {
-            text.push(b'\n');
+            text.insert(0, b'\n');
         }
-        let subject = if told.subject.is_empty() { "mainstay" } else { &told.subject };
-        line::begin(&mut text, stamp, subject, Kind::Mark);
-        text.extend_from_slice(told.text.as_bytes());
-        if !told.detail.is_empty() {
-            text.extend_from_slice(format!("  {}", told.detail).as_bytes());
-        }
-        text.push(b'\n');
         self.own_log.append(&text)
     }
 }
