@@ -51,7 +51,10 @@ impl Probe for System {
 /// # Errors
 /// The system's.
 pub fn read_bounded(path: &Path) -> io::Result<Vec<u8>> {
-    let mut bytes = Vec::new();
-    std::fs::File::open(path)?.take(crate::config::FILE_MAX as u64 + 1).read_to_end(&mut bytes)?;
+    let file = std::fs::File::open(path)?;
+    let length = file.metadata()?.len().min(crate::config::FILE_MAX as u64);
+    // One byte more, where the end shows itself.
+    let mut bytes = Vec::with_capacity(length as usize + 1);
+    file.take(crate::config::FILE_MAX as u64 + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
 }

@@ -5,6 +5,7 @@ use crate::ipc::control::{Event, What};
 use crate::time::{Duration, Wall};
 use anstyle::{AnsiColor, Style};
 use jiff::tz::TimeZone;
+use std::cell::OnceCell;
 
 /// How text has to look where it goes.
 #[derive(Clone, Debug)]
@@ -15,32 +16,53 @@ pub struct Look {
     pub glyphs: bool,
     /// Escape sequences for colour may be written.
     pub color: bool,
-    /// The zone in which clock times are shown.
-    pub zone: TimeZone,
+    /// The zone in which clock times are shown; empty: this machine's, looked up when the first time is shown.
+    zone: OnceCell<TimeZone>,
 }
 
 impl Look {
     /// As this output may look, in the zone of this machine.
     pub fn new(style: super::output::Style) -> Look {
         let super::output::Style { terminal, glyphs, color, width: _ } = style;
-        Look { terminal, glyphs, color, zone: TimeZone::system() }
+        Look { terminal, glyphs, color, zone: OnceCell::new() }
     }
 
     /// For a file or a program: words, no colour, UTC.
     pub fn plain() -> Look {
-        Look { terminal: false, glyphs: false, color: false, zone: TimeZone::UTC }
+        Look { terminal: false, glyphs: false, color: false, zone: OnceCell::from(TimeZone::UTC) }
+    }
+
+    /// The same with glyphs.
+    pub fn with_glyphs(self) -> Look {
+        Look { glyphs: true, ..self }
+    }
+
+    /// The zone in which clock times are shown.
+    pub fn zone(&self) -> &TimeZone {
+        self.zone.get_or_init(here)
     }
 
     /// `12:02:07.412`
     pub fn clock(&self, at: Wall) -> String {
         let at = jiff::Timestamp::from_microsecond(at.0).unwrap_or_default();
-        at.to_zoned_datetime(self.zone.clone()).strftime("%H:%M:%S%.3f").to_string()
+        at.to_zoned_datetime(self.zone().clone()).strftime("%H:%M:%S%.3f").to_string()
     }
 
     /// The text in this style, if colour is wanted.
     pub fn paint(&self, style: Style, text: &str) -> String {
         if self.color { format!("{style}{text}{style:#}") } else { text.to_owned() }
     }
+}
+
+/// The zone of this machine. Where no variable says another one, its rules are in one file; to find out its name, too, all the
+/// zones that there are would be walked through, which takes longer than all else that most commands do.
+fn here() -> TimeZone {
+    let rules = match std::env::var_os("TZ") {
+        None => std::fs::read("/etc/localtime").ok(),
+        Some(_) => None,
+    };
+    let zone = rules.and_then(|rules| TimeZone::tzif("here", &rules).ok());
+    zone.unwrap_or_else(TimeZone::system)
 }
 
 /// What kind of news it is.
@@ -360,6 +382,15 @@ mod tests {
         let look = Look { terminal: true, glyphs: true, ..Look::plain() };
         assert_eq!(line(&event, &look, width), on_terminal);
         assert_eq!(line(&event, &Look::plain(), width), elsewhere);
+    }
+
+    #[test]
+    fn the_zone_of_this_machine_is_the_one_that_the_library_finds_by_its_name() {
+        let (ours, theirs) = (here(), TimeZone::system());
+        for seconds in [0, 500_000_000, 1_700_000_000, 1_782_000_000, 1_795_000_000] {
+            let at = jiff::Timestamp::from_second(seconds).unwrap();
+            assert_eq!(ours.to_offset(at), theirs.to_offset(at), "{seconds}");
+        }
     }
 
     #[test]

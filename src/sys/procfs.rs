@@ -3,7 +3,7 @@
 
 use crate::time::Duration;
 use std::fs;
-use std::io;
+use std::io::{self, Read};
 use std::thread;
 
 /// A line of `/proc/PID/stat`, as far as we need it.
@@ -54,15 +54,22 @@ fn parse_stat(line: &[u8]) -> Option<Stat> {
 /// # Errors
 /// There is no such process, or it is hidden from us.
 pub fn usage(pid: u32) -> io::Result<(Duration, u64)> {
-    let odd = || io::Error::from(io::ErrorKind::InvalidData);
-    let line = fs::read(format!("/proc/{pid}/stat"))?;
-    let end = line.iter().rposition(|byte| *byte == b')').ok_or_else(odd)?;
-    let text = String::from_utf8_lossy(&line[end..]);
-    let field = |index: usize| text.split_ascii_whitespace().nth(index)?.parse::<u64>().ok();
-    let ticks = field(12).zip(field(13)).map(|(user, system)| user + system).ok_or_else(odd)?;
-    let pages = field(22).ok_or_else(odd)?;
+    // One read: the kernel writes the line in one piece, and 52 numbers of 20 digits do not fill this.
+    let mut line = [0; 2048];
+    let length = fs::File::open(format!("/proc/{pid}/stat"))?.read(&mut line)?;
+    parse_usage(&line[..length]).ok_or_else(|| io::ErrorKind::InvalidData.into())
+}
+
+fn parse_usage(line: &[u8]) -> Option<(Duration, u64)> {
+    let end = line.iter().rposition(|byte| *byte == b')')?;
+    let mut fields = std::str::from_utf8(&line[end..]).ok()?.split_ascii_whitespace();
+    let user: u64 = fields.nth(12)?.parse().ok()?;
+    let system: u64 = fields.next()?.parse().ok()?;
+    let pages: u64 = fields.nth(8)?.parse().ok()?;
     let second = rustix::param::clock_ticks_per_second().max(1);
-    Ok((Duration::from_nanos(ticks * (1_000_000_000 / second)), pages * rustix::param::page_size() as u64))
+    let ticks = user.checked_add(system)?;
+    let used = Duration::from_nanos(ticks.checked_mul(1_000_000_000 / second)?);
+    Some((used, pages.checked_mul(rustix::param::page_size() as u64)?))
 }
 
 /// All processes that we may see, in ascending order.
@@ -153,6 +160,19 @@ mod tests {
         let environment = b"XNAME=1\0NAMEX=2\0NAME=3\0NAME=4\0";
         assert_eq!(variable(environment, "NAME"), Some(&b"3"[..]));
         assert_eq!(variable(environment, "NAM"), None);
+    }
+
+    #[test]
+    fn what_is_used_is_counted_behind_the_name() {
+        let line = b"7 (a) 1 (b ) S 3 4 5 0 -1 0 0 0 0 0 7 3 0 0 20 0 1 0 99 1 25 18446744073709551615 1";
+        let second = rustix::param::clock_ticks_per_second();
+        let used = (Duration::from_nanos(10_000_000_000 / second), 25 * rustix::param::page_size() as u64);
+        assert_eq!(parse_usage(line), Some(used));
+        for broken in [&b""[..], b"7 (a) S 3 4 5 0 -1 0 0 0 0 0 7", &line[..line.len() - 26]] {
+            assert_eq!(parse_usage(broken), None);
+        }
+        let endless = b"7 (a) S 3 4 5 0 -1 0 0 0 0 0 18446744073709551615 3 0 0 20 0 1 0 99 1 25 0";
+        assert_eq!(parse_usage(endless), None);
     }
 
     #[test]

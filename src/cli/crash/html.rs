@@ -9,7 +9,7 @@ const WIDTH: usize = 120;
 
 /// The whole page. `records`: newest first, this one among them.
 pub(super) fn page(record: &Record, records: &[Record]) -> String {
-    let look = Look { glyphs: true, ..Look::plain() };
+    let look = Look::plain().with_glyphs();
     let text = show::text(record, records, &look, WIDTH);
     let whole = serde_json::to_string_pretty(record).unwrap_or_default();
     let title = escape(&format!("{} {} {}", record.id, record.instance, record.cause));

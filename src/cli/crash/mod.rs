@@ -187,7 +187,7 @@ fn show(arguments: &Show, records: &[Record], output: &mut Output<'_>) -> Result
 pub(super) fn local(look: &Look, time: &str) -> String {
     match time.parse::<jiff::Timestamp>() {
         Ok(at) => {
-            let zoned = at.to_zoned_datetime(look.zone.clone());
+            let zoned = at.to_zoned_datetime(look.zone().clone());
             format!("{} {}", zoned.strftime("%Y-%m-%d"), look.clock(Wall(at.as_microsecond())))
         }
         Err(_) => harmless(time.as_bytes()),

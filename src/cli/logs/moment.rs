@@ -25,7 +25,7 @@ fn parse(text: &str, now: Wall, look: &Look) -> Option<Timestamp> {
     if let Ok(at) = text.parse() {
         return Some(at);
     }
-    let zone = &look.zone;
+    let zone = look.zone();
     let there = |at: DateTime| zone.to_ambiguous_timestamp(at).compatible().ok();
     if let Ok(time) = text.parse::<Time>()
         && text.contains(':')
