@@ -9,6 +9,7 @@ use crate::cli::duration::setting;
 use crate::ipc::builtin::GroupMemory;
 use crate::supervisor::Event;
 use crate::supervisor::spec::{ChildId, Incarnation};
+use crate::sys::cgroup::Own;
 use crate::sys::clock;
 use crate::sys::gauge::Gauge;
 use crate::sys::oom::OomKills;
@@ -25,9 +26,11 @@ pub struct Memory {
 impl Memory {
     /// What was before is nobody's.
     pub fn new() -> Memory {
-        let counter = OomKills::ours().ok().filter(|counter| counter.count().is_ok());
+        let own = Own::look().ok();
+        let counter = own.as_ref().and_then(|own| OomKills::ours(own).ok());
+        let counter = counter.filter(|counter| counter.count().is_ok());
         let known = counter.as_ref().and_then(|counter| counter.count().ok()).unwrap_or(0);
-        Memory { counter, gauge: Gauge::ours().ok(), known }
+        Memory { counter, gauge: own.and_then(|own| Gauge::ours(&own).ok()), known }
     }
 
     /// How many there were; `None`: that is not to be seen.

@@ -48,7 +48,7 @@ impl Tree {
     pub fn create(project: &str, runtime: &Path) -> io::Result<Tree> {
         let hash = crc32fast::hash(runtime.as_os_str().as_bytes());
         let name = escape(&format!("mainstay.{project}.{hash:08x}"));
-        Tree::open(&own_directory()?.join(name))
+        Tree::open(&Own::look()?.directory()?.join(name))
     }
 
     /// The tree at this path ([`Tree::path`]): that of an earlier supervisor, say. Made when missing.
@@ -327,26 +327,40 @@ fn write_control(directory: impl AsFd, file: &str, text: &[u8]) -> io::Result<()
     File::from(openat(directory, file, flags, Mode::empty())?).write_all(text)
 }
 
-/// The directory of the group that we are in: the line `0::PATH` under the mount that shows it.
-pub(super) fn own_directory() -> io::Result<PathBuf> {
-    let groups = fs::read("/proc/self/cgroup")?;
-    let mounts = fs::read("/proc/self/mountinfo")?;
-    let missing = || io::Error::new(io::ErrorKind::NotFound, "no control group hierarchy of version 2");
-    let own = lines(&groups).find_map(|line| line.strip_prefix(b"0::")).ok_or_else(missing)?;
-    lines(&mounts).find_map(|line| seen_through(line, own, Hierarchy::Unified)).ok_or_else(missing)
+/// Where the groups that we are in are to be seen, as it is now. Looking costs a quarter of a millisecond: the kernel writes the
+/// list of all mounts.
+#[derive(Debug)]
+pub struct Own {
+    groups: Vec<u8>,
+    mounts: Vec<u8>,
 }
 
-/// The same in the hierarchy of version 1 that has the memory controller: the line `4:memory:PATH`.
-pub(super) fn own_memory_directory() -> io::Result<PathBuf> {
-    let groups = fs::read("/proc/self/cgroup")?;
-    let mounts = fs::read("/proc/self/mountinfo")?;
-    let missing = || io::Error::new(io::ErrorKind::NotFound, "no memory controller");
-    let own = lines(&groups).find_map(|line| {
-        let (controllers, path) = split_at_colon(split_at_colon(line)?.1)?;
-        controllers.split(|byte| *byte == b',').any(|one| one == b"memory").then_some(path)
-    });
-    let own = own.ok_or_else(missing)?;
-    lines(&mounts).find_map(|line| seen_through(line, own, Hierarchy::Memory)).ok_or_else(missing)
+impl Own {
+    /// Looks.
+    ///
+    /// # Errors
+    /// `/proc` is not mounted.
+    pub fn look() -> io::Result<Own> {
+        Ok(Own { groups: fs::read("/proc/self/cgroup")?, mounts: fs::read("/proc/self/mountinfo")? })
+    }
+
+    /// The directory of our group: the line `0::PATH` under the mount that shows it.
+    pub(super) fn directory(&self) -> io::Result<PathBuf> {
+        let missing = || io::Error::new(io::ErrorKind::NotFound, "no control group hierarchy of version 2");
+        let own = lines(&self.groups).find_map(|line| line.strip_prefix(b"0::")).ok_or_else(missing)?;
+        lines(&self.mounts).find_map(|line| seen_through(line, own, Hierarchy::Unified)).ok_or_else(missing)
+    }
+
+    /// The same in the hierarchy of version 1 that has the memory controller: the line `4:memory:PATH`.
+    pub(super) fn memory_directory(&self) -> io::Result<PathBuf> {
+        let missing = || io::Error::new(io::ErrorKind::NotFound, "no memory controller");
+        let own = lines(&self.groups).find_map(|line| {
+            let (controllers, path) = split_at_colon(split_at_colon(line)?.1)?;
+            controllers.split(|byte| *byte == b',').any(|one| one == b"memory").then_some(path)
+        });
+        let own = own.ok_or_else(missing)?;
+        lines(&self.mounts).find_map(|line| seen_through(line, own, Hierarchy::Memory)).ok_or_else(missing)
+    }
 }
 
 fn split_at_colon(text: &[u8]) -> Option<(&[u8], &[u8])> {

@@ -3,7 +3,7 @@
 //! In the version 2 hierarchy these are files of a group whose parent has the memory controller switched on; version 1 has
 //! others with the same meaning. Where neither is to be seen there is nothing to tell.
 
-use super::cgroup;
+use super::cgroup::Own;
 use super::oom::OomKills;
 use rustix::fs::{Mode, OFlags, openat};
 use std::ffi::CStr;
@@ -48,15 +48,15 @@ impl Gauge {
     ///
     /// # Errors
     /// `NotFound`: no memory controller is to be seen.
-    pub fn ours() -> io::Result<Gauge> {
+    pub fn ours(own: &Own) -> io::Result<Gauge> {
         let at = |directory: &Path, names| {
             let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
             let directory = rustix::fs::open(directory, flags, Mode::empty())?;
-            Gauge::at(directory.as_fd(), names, OomKills::ours().ok())
+            Gauge::at(directory.as_fd(), names, OomKills::ours(own).ok())
         };
-        cgroup::own_directory()
+        own.directory()
             .and_then(|group| at(&group, VERSION_2))
-            .or_else(|_| at(&cgroup::own_memory_directory()?, VERSION_1))
+            .or_else(|_| at(&own.memory_directory()?, VERSION_1))
     }
 
     /// Those of a group of the version 2 hierarchy, by its directory. Allocates nothing.
@@ -132,7 +132,7 @@ mod tests {
 
     #[test]
     fn ours_is_read_again_and_again_where_there_is_one() {
-        let Ok(gauge) = Gauge::ours() else { return };
+        let Ok(gauge) = Own::look().and_then(|own| Gauge::ours(&own)) else { return };
         assert!(gauge.read().unwrap().now > 0);
         assert!(gauge.read().is_ok());
     }

@@ -3,7 +3,7 @@
 //! In the version 2 hierarchy that is `memory.events` of a group whose parent has the memory controller switched on; in
 //! version 1 `memory.oom_control`. Where neither is to be seen nobody can tell such a death from another SIGKILL.
 
-use super::cgroup;
+use super::cgroup::Own;
 use rustix::fs::{Mode, OFlags, openat};
 use std::fs::File;
 use std::io;
@@ -19,11 +19,9 @@ impl OomKills {
     ///
     /// # Errors
     /// `NotFound`: no memory controller is to be seen.
-    pub fn ours() -> io::Result<OomKills> {
-        let version_2 = cgroup::own_directory().and_then(|group| File::open(group.join("memory.events")));
-        version_2
-            .or_else(|_| File::open(cgroup::own_memory_directory()?.join("memory.oom_control")))
-            .map(OomKills)
+    pub fn ours(own: &Own) -> io::Result<OomKills> {
+        let version_2 = own.directory().and_then(|group| File::open(group.join("memory.events")));
+        version_2.or_else(|_| File::open(own.memory_directory()?.join("memory.oom_control"))).map(OomKills)
     }
 
     /// That of a group of the version 2 hierarchy, by its directory. Allocates nothing.
@@ -68,7 +66,7 @@ mod tests {
 
     #[test]
     fn ours_is_read_again_and_again_where_there_is_one() {
-        let Ok(counter) = OomKills::ours() else { return };
+        let Ok(counter) = Own::look().and_then(|own| OomKills::ours(&own)) else { return };
         let first = counter.count().unwrap();
         assert!(counter.count().unwrap() >= first);
     }
