@@ -498,10 +498,7 @@ fn no_descriptor_and_no_memory_is_left_of_two_hundred_that_came_and_went() {
 fn the_same_instance_told_again_with_other_settings_has_them_at_once() {
     let mut rig = Rig::new();
     let web = rig.web();
-    let (screen, output) = std::io::pipe().unwrap();
-    let output = std::sync::Arc::new(std::os::fd::OwnedFd::from(output));
-    rig.stdio = vec![(1, output.clone()), (2, output.clone())];
-    rig.foreground = true;
+    let screen = rig.show_on_a_pipe();
     let logger = rig.start();
     rig.write(web, Which::Out, b"narrow\n");
     // Taken before what follows is told.
@@ -518,7 +515,7 @@ fn the_same_instance_told_again_with_other_settings_has_them_at_once() {
         assert_eq!(rig.receive(), FromLogger::Forgotten { child: 9 });
     }
     logger.finish();
-    drop((rig.stdio.drain(..), output));
+    rig.stdio.clear();
     let files = rig.files("web");
     assert_eq!(files.len(), 3);
     assert!(files.iter().all(|file| file.len() < 300));

@@ -3,6 +3,7 @@
 use crate::logger_rig::{Rig, await_empty, await_readable, seams};
 use crate::stepper::{Stepper, Stopped};
 use mainstay::ipc::builtin::{FromLogger, ToLogger};
+use mainstay::ipc::control::{Event, What};
 use mainstay::services::logger::line::Which;
 use mainstay::supervisor::Cause;
 use std::io::Write;
@@ -108,4 +109,31 @@ fn a_thousand_idle_instances_cost_the_logger_little_memory() {
     rig.sources.truncate(1);
     let one = anonymous(&rig);
     assert!(many - one < 700, "{many} - {one} KiB for 999 instances");
+}
+
+/// In a storm of deaths all are up again and again; each time to give memory back, and to fetch it again, took half of the work.
+#[test]
+fn memory_is_given_back_when_all_are_up_for_the_first_time_and_not_again() {
+    let mut rig = Rig::new();
+    rig.web();
+    let logger = rig.spawn();
+    let stepper = Stepper::seize(logger.pid);
+    rig.tell();
+    assert_eq!(stepper.step(usize::MAX), Stopped::Idle);
+    let calls = || {
+        let what = What::AllUp { after_ns: 1 };
+        rig.send(&ToLogger::Happened(Event {
+            seq: 1,
+            time: Default::default(),
+            mono_ns: 1,
+            service: String::new(),
+            instance: String::new(),
+            incarnation: 0,
+            what,
+        }));
+        (0..).take_while(|_| stepper.step(1) == Stopped::Called).count()
+    };
+    let (first, second, third) = (calls(), calls(), calls());
+    assert!(second > 0 && second == third && first > second, "{first}, {second}, {third} system calls");
+    logger.kill();
 }

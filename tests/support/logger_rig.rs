@@ -190,6 +190,15 @@ impl Rig {
         self.source("web", "web", 10 << 20, 5)
     }
 
+    /// The next life runs in the foreground, and shows on this pipe, until `stdio` is cleared and it has ended.
+    pub fn show_on_a_pipe(&mut self) -> std::io::PipeReader {
+        let (screen, output) = std::io::pipe().unwrap();
+        let output = Arc::new(OwnedFd::from(output));
+        self.stdio = vec![(1, output.clone()), (2, output)];
+        self.foreground = true;
+        screen
+    }
+
     pub fn write(&self, child: u32, which: Which, bytes: &[u8]) {
         (&self.sources[child as usize].write[which as usize]).write_all(bytes).unwrap();
     }
