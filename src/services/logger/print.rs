@@ -161,6 +161,7 @@ mod tests {
         for _ in 0..PIECE.div_ceil(line.len()) {
             printer.print(&line, 1);
         }
+        assert!(printer.piece.0.len() < PIECE, "many lines wait");
         let mut many = vec![0; PIECE];
         read.read_exact(&mut many).unwrap();
         printer.print(b"end\n", 1);
